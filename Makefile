@@ -1,0 +1,112 @@
+# The whole house from two commands: `make book` and `make test`. `make help` lists the rest.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+VENV := .venv
+BIN := $(VENV)/bin
+BOOK := _build/html/index.html
+export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+# What a run is made from: the library but for the page renderer. Runs and pages are real files,
+# so make repeats only what changed.
+LIB := $(shell find lib -name '*.py' -not -name plotly_page.py)
+PAGES := $(wildcard book/*.md book/*.ipynb book/*.bib)
+ASSETS := $(wildcard book/assets/*) _config.yml book/_toc.yml
+RESULTS := $(shell find results -name '*.json' 2>/dev/null)
+
+HEADLINE := ms-mtl ms-mtl+intra+inter
+RUNS := $(HEADLINE:%=book/runs/phantom/quick/%/seed0.ipynb)
+
+.PHONY: help book test lab clean lint units notebooks smoke pages browser lock
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 12
+
+book: $(BOOK) ## install, run the headline pair on the phantom, build the book
+	@echo "The book: $(CURDIR)/$(BOOK)"
+
+test: ## lint, unit tests, notebooks, a smoke run, the book, its pages in Chromium offline
+	@for step in lint units notebooks smoke book pages; do \
+	  echo "== $$step"; start=$$SECONDS; $(MAKE) --no-print-directory $$step; \
+	  echo "== $$step: $$((SECONDS - start)) s"; \
+	done
+
+lab: $(VENV)/.installed ## open the pages in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir book
+
+clean: ## remove what was built and run here (keeps .venv and downloaded data)
+	rm -rf _build book/runs book/_vendor ci/node_modules results/phantom/quick
+
+# ---- installing
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "$(PYTHON) is not Python 3.11; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): about 6 GB, some minutes"
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -r requirements.lock \
+	  | { grep -E --line-buffered '^(Downloading|Installing|Building)' || true; }
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	touch $@
+
+lock: $(VENV)/.installed ## pin again what pyproject.toml asks for
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --no-annotate --custom-compile-command 'make lock' --no-emit-index-url --quiet --output-file requirements.lock
+
+book/_vendor/.done: ci/package.json ci/package-lock.json
+	npm ci --prefix ci --ignore-scripts --no-audit --no-fund --loglevel error
+	rm -rf $(@D) && mkdir -p $(@D)/vendor
+	cp ci/node_modules/plotly.js-cartesian-dist-min/plotly-cartesian.min.js $(@D)/vendor/plotly.js
+	cp ci/node_modules/mathjax/es5/tex-svg-full.js $(@D)/vendor/mathjax.js
+	cp ci/node_modules/mathjax/LICENSE $(@D)/vendor/mathjax.LICENSE
+	touch $@
+
+# ---- running and building
+
+# make book/runs/SOURCE/PROFILE/EXPERIMENT/seedN.ipynb [ROOT=folder of the data set]
+part = $(word $(1),$(subst /, ,$*))
+book/runs/%.ipynb: book/experiment.ipynb $(LIB) requirements.lock | $(VENV)/.installed
+	@mkdir -p $(@D)
+	$(BIN)/papermill $< $(@:.ipynb=.unfinished.ipynb) --log-output --no-progress-bar --kernel python3 \
+	  -p source $(call part,1) $(if $(ROOT),-p root '$(ROOT)') -p profile $(call part,2) \
+	  -p experiment $(call part,3) -p seed $(subst seed,,$(call part,4))
+	mv $(@:.ipynb=.unfinished.ipynb) $@
+
+# Always from nothing: Sphinx does not see that a result which a page reads has changed.
+$(BOOK): $(RUNS) $(PAGES) $(ASSETS) $(RESULTS) $(LIB) lib/plotly_page.py book/_vendor/.done | $(VENV)/.installed
+	rm -rf _build/html _build/.doctrees
+	$(BIN)/jupyter-book build book --config _config.yml --path-output . \
+	  --all -n -W --keep-going
+	touch $@
+
+# ---- testing: the steps of `make test`, each also by itself
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+units: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --durations 10
+
+# The pages that teach, cell by cell, against the output they were saved with.
+notebooks: $(VENV)/.installed
+	$(BIN)/pytest -q --nbval-lax --nbval-current-env -p no:cacheprovider book/losses.ipynb
+
+smoke: $(VENV)/.installed
+	out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
+	$(BIN)/papermill book/experiment.ipynb "$$out/smoke.ipynb" --no-progress-bar --kernel python3 \
+	  -p source phantom -p experiment ms-mtl+intra+inter -p profile smoke -p seed 0 -p results "$$out"; \
+	test -s "$$out/phantom/smoke/ms-mtl+intra+inter/seed0.json"
+
+pages: $(BOOK) browser
+	$(BIN)/pytest -q -n 2 -m browser tests/browser
+
+browser:
+	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: installing Debian's package"; \
+	  if [ "$$(id -u)" = 0 ]; then as_root=; else as_root='sudo -n'; fi; \
+	  $$as_root apt-get update -qq && $$as_root apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; } || { \
+	  echo "Install Chromium by hand, or name one: make test CHROMIUM=/path/to/chromium" >&2; exit 1; }

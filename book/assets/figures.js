@@ -1,0 +1,46 @@
+// Draws the Plotly figures of a page: `lib/plotly_page.py` leaves each as a div with its JSON.
+// Plotly itself (1.5 MB) is loaded once, from the book, and only by a page that has a figure.
+(() => {
+  const plotly = new URL("vendor/plotly.js", document.currentScript.src);
+  const figures = document.querySelectorAll(".plotly-figure");
+  if (figures.length === 0) return;
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  // Text, grid and legend in the colours of the page, so that a figure reads on light and dark.
+  const themed = (layout) => {
+    const text = colour("--pst-color-text-base");
+    const faint = colour("--pst-color-border");
+    const page = colour("--pst-color-background");
+    const clear = "rgba(0,0,0,0)";
+    const result = {
+      ...layout,
+      paper_bgcolor: clear,
+      plot_bgcolor: clear,
+      font: { family: getComputedStyle(document.body).fontFamily, ...layout.font, color: text },
+      legend: { ...layout.legend, bgcolor: clear },
+      hoverlabel: { ...layout.hoverlabel, bgcolor: page, bordercolor: faint, font: { color: text } },
+      modebar: { bgcolor: clear, color: faint, activecolor: text },
+    };
+    for (const axis of Object.keys({ xaxis: 0, yaxis: 0, ...layout }).filter((key) => /^[xy]axis\d*$/.test(key)))
+      result[axis] = { ...layout[axis], gridcolor: faint, linecolor: faint, zerolinecolor: faint };
+    for (const menu of ["sliders", "updatemenus"])
+      if (layout[menu]) result[menu] = layout[menu].map((m) => ({ ...m, bgcolor: page, bordercolor: faint, font: { ...m.font, color: text } }));
+    return result;
+  };
+
+  const draw = (div) => {
+    const { data, layout = {}, config = {}, frames } = JSON.parse(div.querySelector("script").textContent);
+    const target = div.querySelector(".plotly-drawing");
+    const show = () => Plotly.react(target, { data, layout: themed({ ...layout, autosize: true, width: undefined }), frames,
+      config: { ...config, responsive: true, displaylogo: false } });
+    show();
+    // The theme's switch, and the system's.
+    new MutationObserver(show).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  };
+
+  const script = document.createElement("script");
+  script.src = plotly.href;
+  script.onload = () => figures.forEach(draw);
+  document.head.append(script);
+})();

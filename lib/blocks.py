@@ -1,0 +1,303 @@
+"""From the case table to batches: decode once, fastai blocks, augmentation on the device."""
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.vision.all import (
+    DataBlock,
+    DataLoaders,
+    Normalize,
+    RandTransform,
+    TensorCategory,
+    TensorImage,
+    TensorImageBW,
+    TensorMask,
+    TfmdDL,
+    TitledStr,
+    Transform,
+    TransformBlock,
+    aug_transforms,
+)
+from matplotlib.colors import ListedColormap
+from numpy.lib.format import open_memmap
+from PIL import Image
+
+from .cases import CLASSES, SPLITS, CaseError, class_index, decode, fingerprint
+
+CACHE = Path(os.environ.get("LIB_CACHE", Path(__file__).parents[1] / "data" / ".cache"))
+GREY = 0.5, 0.5  # mean and standard deviation that inputs are scaled by: [0, 1] to [-1, 1]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """All cases of a table as two arrays on disk, read through memory maps.
+
+    `images` uint8 (N, S, S) and `masks` uint8 (N, S, S) with the values of `lib.cases.decode`;
+    `cases` is the table they were made from, in the arrays' order.
+    """
+
+    cases: pd.DataFrame
+    images: np.ndarray
+    masks: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+
+def decode_once(cases: pd.DataFrame, size: int, cache: Path | None = None) -> Decoded:
+    """Decode every case to `size` x `size` pixels, once per content of the data.
+
+    Pictures keep their aspect ratio (whether a nodule is taller than wide is a diagnostic sign)
+    and are padded with black to a square. The arrays lie under `cache` (default: the environment's
+    LIB_CACHE, else data/.cache), named by the data's fingerprint, so a changed file is never served
+    from an old cache. Raises CaseError for a file that cannot be read, OSError if the disk is full;
+    nothing half-written stays.
+    """
+    folder = Path(cache or CACHE) / f"{fingerprint(cases)[:16]}-{size}"
+    if not folder.exists():
+        _write(cases, size, folder)
+    names = json.loads((folder / "cases.json").read_text())
+    by_name = cases.set_index("case", drop=False)
+    return Decoded(
+        cases=by_name.loc[names].reset_index(drop=True),
+        images=np.load(folder / "images.npy", mmap_mode="r"),
+        masks=np.load(folder / "masks.npy", mmap_mode="r"),
+    )
+
+
+def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    cases = cases.sort_values("case")
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".draft-"))
+    try:
+        shape = len(cases), size, size
+        images = open_memmap(draft / "images.npy", "w+", np.uint8, shape)
+        masks = open_memmap(draft / "masks.npy", "w+", np.uint8, shape)
+        for at, row in enumerate(cases.itertuples()):
+            images[at], masks[at] = (fit_square(layer, size) for layer in decode(row))
+        images.flush(), masks.flush()
+        (draft / "cases.json").write_text(json.dumps(cases["case"].tolist()))
+        try:
+            os.replace(draft, folder)
+        except OSError:
+            if not folder.exists():  # otherwise another run was quicker: its copy is as good
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def fit_square(layer: np.ndarray, size: int) -> np.ndarray:
+    """Pad (H, W) with 0 to a centred square and resize it to (size, size).
+
+    Masks (values up to 3) are resized by nearest neighbour, images with antialiasing.
+    """
+    side = max(layer.shape)
+    square = np.zeros((side, side), np.uint8)
+    top, left = (side - layer.shape[0]) // 2, (side - layer.shape[1]) // 2
+    square[top : top + layer.shape[0], left : left + layer.shape[1]] = layer
+    how = Image.Resampling.NEAREST if layer.max(initial=0) <= 3 else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(square).resize((size, size), how))
+
+
+# ------------------------------------------------------------------------------ blocks for fastai
+
+MASK_COLOURS = ("#00000000", "#009e73b0", "#d55e00b0", "#f0e442b0")  # safe for colour-blind readers
+
+
+class UltrasoundImage(TensorImageBW):
+    """A grey image that fastai shows as a scanner does, echoes bright."""
+
+    _show_args: ClassVar = {"cmap": "gray", "vmin": 0, "vmax": 1}
+
+
+class NoduleMask(TensorMask):
+    """A mask that fastai shows over the image: benign green, malignant red, unknown yellow."""
+
+    _show_args: ClassVar = {
+        "cmap": ListedColormap(MASK_COLOURS),
+        "vmin": 0,
+        "vmax": 3,
+        "interpolation": "nearest",
+    }
+
+
+class _Read(Transform):
+    """One of the three things that a case's number stands for."""
+
+    split_idx = None
+
+    def __init__(self, decoded: Decoded):
+        self.decoded = decoded
+
+
+class ReadImage(_Read):
+    """Number of a case to its grey image, uint8 (1, S, S)."""
+
+    def encodes(self, at: int) -> UltrasoundImage:
+        return UltrasoundImage(torch.from_numpy(self.decoded.images[at][None].copy()))
+
+
+class ReadMask(_Read):
+    """Number of a case to its mask, uint8 (S, S): 0 background, 1 benign, 2 malignant, 3 unknown.
+
+    T2's mask is any nodule: `mask > 0`.
+    """
+
+    def encodes(self, at: int) -> NoduleMask:
+        return NoduleMask(torch.from_numpy(self.decoded.masks[at].copy()))
+
+
+class ReadLabel(_Read):
+    """Number of a case to its class: 0 benign, 1 malignant, -1 neither (no nodule, or unknown)."""
+
+    def __init__(self, decoded: Decoded):
+        super().__init__(decoded)
+        self.labels = [class_index(label) for label in decoded.cases["label"]]
+
+    def encodes(self, at: int) -> TensorCategory:
+        return TensorCategory(self.labels[at])
+
+    def decodes(self, label: TensorCategory) -> TitledStr:
+        return TitledStr(CLASSES[int(label)] if int(label) >= 0 else "no class")
+
+
+class ToUnit(Transform):
+    """Images from 0..255 to 0..1 float32, masks to int64; back again to show them."""
+
+    order = 10  # before the augmentation
+
+    def encodes(self, image: TensorImage):
+        return image.float().div_(255)
+
+    def encodes(self, mask: TensorMask):  # noqa: F811 (fastai dispatches on the type)
+        return mask.long()
+
+    def decodes(self, image: TensorImage):
+        return image.clamp(0, 1)
+
+
+class GaussianNoise(RandTransform):
+    """Add white noise of a standard deviation drawn for each image from 0..`most` (grey 0..1)."""
+
+    order = 60  # after the geometry: noise belongs to the detector, so it is not resampled
+
+    def __init__(self, most: float = 0.05, p: float = 0.5):
+        super().__init__(p=p)
+        self.most = most
+
+    def encodes(self, image: TensorImage):
+        sigma = torch.rand(len(image), 1, 1, 1, device=image.device) * self.most
+        return image + sigma * torch.randn_like(image)
+
+
+def augmentations() -> list[Transform]:
+    """The paper's augmentations (section 4.3) as batch transforms, in fastai's terms.
+
+    Flip, rotation by up to 15 degrees and zoom with shift by up to 10 % are composed into one
+    resampling of image and mask; brightness and contrast by up to 20 %; Gaussian noise. Flips are
+    left to right only: upside down, a shadow would lie above the nodule that casts it.
+    """
+    return [
+        *aug_transforms(
+            do_flip=True,
+            max_rotate=15.0,
+            min_zoom=0.9,
+            max_zoom=1.1,
+            max_lighting=0.2,
+            max_warp=0.0,
+            pad_mode="zeros",
+        ),
+        GaussianNoise(),
+    ]
+
+
+def datablock(decoded: Decoded, *, augment: bool = True) -> DataBlock:
+    """The fastai DataBlock: number of a case to grey image, 3-class mask and class.
+
+    `decoded.cases` needs its column `split`; test cases are the third subset, `dls[2]`.
+    """
+    split = decoded.cases["split"]
+    return DataBlock(
+        blocks=[
+            TransformBlock(type_tfms=read(decoded)) for read in (ReadImage, ReadMask, ReadLabel)
+        ],
+        n_inp=1,
+        get_items=lambda _: range(len(decoded)),
+        splitter=lambda _: [np.flatnonzero(split == name).tolist() for name in SPLITS],
+        batch_tfms=[
+            ToUnit(),
+            *(augmentations() if augment else []),
+            Normalize.from_stats([GREY[0]], [GREY[1]], cuda=False),
+        ],
+    )
+
+
+class CaseDL(TfmdDL):
+    """fastai's DataLoader, which also remembers which cases a batch holds."""
+
+    def get_idxs(self) -> list[int]:
+        self.order_of_cases = list(super().get_idxs())
+        return self.order_of_cases
+
+    def batch_cases(self, at: int) -> list[int]:
+        """Numbers, within this loader's subset, of the cases in batch `at` of this epoch."""
+        return self.order_of_cases[at * self.bs : (at + 1) * self.bs]
+
+
+def dataloaders(
+    cases: pd.DataFrame,
+    *,
+    size: int = 128,
+    batch_size: int = 16,
+    augment: bool = True,
+    device: torch.device | str | None = None,
+    cache: Path | None = None,
+) -> DataLoaders:
+    """Loaders for the training, validation and test cases of a table that has been split.
+
+    Batches are UltrasoundImage float32 (N, 1, size, size) in -1..1, NoduleMask int64
+    (N, size, size) and TensorCategory int64 (N,). `dls.cases` is the table in the order that
+    `dls[k].batch_cases` counts in. Raises CaseError if `cases` was not split or a subset is empty,
+    ValueError if `size` is no multiple of 32.
+    """
+    if size < 32 or size % 32:
+        raise ValueError(f"size={size}; the encoders halve it five times: use a multiple of 32")
+    if "split" not in cases:
+        raise CaseError("the case table has no column 'split'; call prepare_cases first")
+    counts = cases["split"].value_counts()
+    if empty := [name for name in SPLITS if not counts.get(name)]:
+        raise CaseError(f"no case is left for {' and '.join(empty)}; the split is {dict(counts)}")
+    if counts["train"] < batch_size:
+        raise CaseError(
+            f"{counts['train']} training cases do not fill one batch of {batch_size}; "
+            "add cases or lower batch_size"
+        )
+    decoded = decode_once(cases, size, cache)
+    block = datablock(decoded, augment=augment)
+    dls = block.dataloaders(
+        None, bs=batch_size, num_workers=0, dl_type=CaseDL, device=device or torch.device("cpu")
+    )
+    dls.cases = [
+        decoded.cases[decoded.cases["split"] == name].reset_index(drop=True) for name in SPLITS
+    ]
+    return dls
+
+
+__all__ = [
+    "CaseDL",
+    "Decoded",
+    "GaussianNoise",
+    "augmentations",
+    "dataloaders",
+    "datablock",
+    "decode_once",
+    "fit_square",
+]

@@ -1,0 +1,410 @@
+"""Consistency as fastai callbacks, and the callbacks that keep a run honest and resumable.
+
+Consistency lives at the level of the tasks, not of the model: each callback adds one weighted term
+to the loss of any network that returns `TaskLogits` with the tasks it needs.
+"""
+
+import json
+import math
+import os
+import random
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.callback.core import Callback
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from . import consistency, metrics
+
+TASKS = {"cls": "T1 (classification)", "seg2": "T2 (nodule mask)", "seg3": "T3 (3-class mask)"}
+
+
+class MissingTaskError(ValueError):
+    """A consistency term needs a task that the network does not have."""
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became infinite or not a number."""
+
+
+# ---------------------------------------------------------------------------- the consistency terms
+
+
+class Consistency(Callback):
+    """Add `weight` times one consistency term to the loss (Eq. 9).
+
+    The weight rises as exp(-5 (1 - t)^2) over the first `ramp` of the training (0: constant, as in
+    the paper). `options` go to the term's function in `lib.consistency`. A weight of 0 costs
+    nothing. Raises MissingTaskError, naming both, if the network lacks a task.
+    """
+
+    order = 5  # before precision callbacks scale the loss, and before anything reads it
+    term: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]]
+    function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(self, weight: float = 0.3, *, ramp: float = 0.0, **options: Any):
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(f"weight={weight}; a consistency weight is 0 or more")
+        if not 0 <= ramp <= 1:
+            raise ValueError(f"ramp={ramp}; it is a fraction of the training, 0 to 1")
+        self.weight, self.ramp, self.options = weight, ramp, options
+
+    def after_loss(self) -> None:
+        if self.weight == 0 or not len(self.yb):
+            return
+        given = dict(self.pred.probabilities.items())
+        if missing := [name for name in self.needs if name not in given]:
+            raise MissingTaskError(
+                f"{type(self).__name__} ({self.term}) needs "
+                f"{' and '.join(TASKS[name] for name in missing)}, which the network "
+                f"{type(self.model).__name__} does not give; leave the callback out"
+            )
+        term = type(self).function(*(given[name] for name in self.needs), **self.options)
+        self.learn.loss_grad = self.learn.loss_grad + self.current_weight() * term
+        self.learn.loss = self.learn.loss_grad.detach().clone()
+        self.learn.loss_func.terms[self.term] = term.detach()
+
+    def current_weight(self) -> float:
+        """The weight at this point of the training."""
+        if self.ramp == 0:
+            return self.weight
+        done = min(getattr(self.learn, "pct_train", 1.0) / self.ramp, 1.0)
+        return self.weight * math.exp(-5 * (1 - done) ** 2)
+
+
+class IntraTask(Consistency):
+    """L_T2T3: nodule mask against folded 3-class mask (Eq. 4)."""
+
+    term, needs, function = "L_T2T3", ("seg2", "seg3"), consistency.intra_task
+
+
+class InterTask(Consistency):
+    """L_T1T3: class against the class read off the 3-class mask (Eq. 6, Alg. 1).
+
+    Options: `locations`, `order`, `softmax`, `detach_target` (see `lib.consistency.inter_task`).
+    """
+
+    term, needs, function = "L_T1T3", ("cls", "seg3"), consistency.inter_task
+
+
+class ThreeTask(Consistency):
+    """L_T1T2T3: nodule mask painted with the predicted class against 3-class mask (Eq. 7)."""
+
+    term, needs, function = "L_T1T2T3", ("cls", "seg2", "seg3"), consistency.three_task
+
+
+# ------------------------------------------------------------------------------- looking at the run
+
+
+class PlainTensors(Callback):
+    """Hand the network plain tensors: fastai's subclasses cost time in every operation."""
+
+    order = -5
+
+    def __init__(self, channels_last: bool = False):
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def before_fit(self) -> None:
+        self.model.to(memory_format=self.layout)
+
+    def before_batch(self) -> None:
+        image, *rest = (b.as_subclass(Tensor) for b in (*self.xb, *self.yb))
+        self.learn.xb = (image.contiguous(memory_format=self.layout),)
+        self.learn.yb = tuple(rest)
+
+
+class Autocast(Callback):
+    """Run the network in bfloat16; the losses stay in float32."""
+
+    def before_batch(self) -> None:
+        device = self.xb[0].device.type
+        self.context = torch.autocast(device, torch.bfloat16)
+        self.context.__enter__()
+
+    def after_pred(self) -> None:
+        self.context.__exit__(None, None, None)
+
+
+class StopOnNonFinite(Callback):
+    """Stop with the batch's file names as soon as a loss is infinite or not a number."""
+
+    order = Consistency.order + 1
+
+    def after_loss(self) -> None:
+        if torch.isfinite(self.loss):
+            return
+        terms = ", ".join(f"{k} {float(v):.4g}" for k, v in self.learn.loss_func.terms.items())
+        split = self.dls.loaders.index(self.dl)
+        table = self.dls.cases[split]
+        files = [table["image"].iloc[at] for at in self.dl.batch_cases(self.iter)]
+        raise NonFiniteLossError(
+            f"the loss is {float(self.loss)} in epoch {self.epoch + 1}, batch {self.iter + 1} "
+            f"({terms}). The batch holds: {', '.join(files)}. Look at these files, or lower the "
+            "learning rate; the last good epoch's weights are kept in the checkpoint"
+        )
+
+
+class EpochLog(Callback):
+    """Keep, for each epoch, the mean of every loss term by name, measures and seconds.
+
+    `learn.history` is a list of dicts: epoch (from 1), train and valid (mean of each term),
+    metrics (on the validation cases), lr, seconds, and seconds_data, the part of the training
+    during which the loop waited for its batches. `log` gets one line an epoch.
+    """
+
+    order = 55  # after fastai's Recorder
+
+    def __init__(self, log: Callable[[str], object] = print):
+        self.log = log
+
+    def before_fit(self) -> None:
+        self.learn.history = getattr(self.learn, "history", [])
+        self.began, self.done_before = time.perf_counter(), len(self.learn.history)
+
+    def before_epoch(self) -> None:
+        self.sums = {True: defaultdict(float), False: defaultdict(float)}
+        self.images = {True: 0, False: 0}
+        self.rows: list[pd.DataFrame] = []
+        self.start = time.perf_counter()
+        self.waited = 0.0
+
+    def before_train(self) -> None:
+        self.ready = time.perf_counter()
+
+    def before_batch(self) -> None:
+        if self.training:
+            self.waited += time.perf_counter() - self.ready
+
+    def after_batch(self) -> None:
+        if not hasattr(self, "sums"):
+            return  # `learn.validate()` outside a fit
+        size = len(self.xb[0])
+        terms = {**self.learn.loss_func.terms, "total": self.loss.detach()}
+        for name, value in terms.items():
+            self.sums[self.training][name] += float(value) * size
+        self.images[self.training] += size
+        if self.training:
+            self.ready = time.perf_counter()
+        else:
+            mask, label = self.yb
+            given = dict(self.pred.probabilities.items())
+            self.rows.append(metrics.count_batch(mask=mask, label=label, **given))
+
+    def after_train(self) -> None:
+        self.train_seconds = time.perf_counter() - self.start
+
+    def after_epoch(self) -> None:
+        if not self.images[True]:
+            return  # an epoch that a resumed run skips
+        means = {
+            training: {k: v / self.images[training] for k, v in sums.items()}
+            for training, sums in self.sums.items()
+        }
+        self.learn.history.append(
+            {
+                "epoch": self.epoch + 1,
+                "train": means[True],
+                "valid": means[False],
+                "metrics": metrics.summarise(pd.concat(self.rows, ignore_index=True)),
+                "lr": self.opt.hypers[-1]["lr"],
+                "seconds": time.perf_counter() - self.start,
+                "seconds_train": self.train_seconds,
+                "seconds_data": self.waited,
+            }
+        )
+        self.log(self.line())
+
+    def line(self) -> str:
+        """The last epoch in one line, with the time that is left."""
+        last = self.learn.history[-1]
+        done, total = last["epoch"], self.n_epoch
+        each = (time.perf_counter() - self.began) / max(done - self.done_before, 1)
+        shown = {"dice_class_mean": "Dice", "ACC": "ACC", "AUC": "AUC", "inconsis_cls": "contrad."}
+        measures = "  ".join(
+            f"{name} {last['metrics'][key]:.3f}"
+            for key, name in shown.items()
+            if key in last["metrics"]
+        )
+        return (
+            f"epoch {done:>3}/{total}  loss {last['train']['total']:.3f} train "
+            f"{last['valid']['total']:.3f} valid  {measures}  {last['seconds']:.0f} s"
+            f"{f', {each * (total - done):.0f} s left' if done < total else ''}"
+        )
+
+
+# ------------------------------------------------------------------------------ checkpoint, resume
+
+
+class Checkpoint(Callback):
+    """Save everything after each epoch, atomically, and go on from there.
+
+    `folder` holds `epoch-NNN/` (weights, optimiser, random states, data order, history) for the
+    last finished epoch, and `best.safetensors`, the weights of the epoch with the highest `score`
+    on the validation cases. A run killed at any moment and started again gives the same numbers as
+    one left alone. Raises CheckpointError if what is found belongs to a run with other
+    `parameters`.
+    """
+
+    order = 80  # the last thing that an epoch does
+
+    def __init__(self, folder: Path, parameters: dict[str, Any], score: Callable[[dict], float]):
+        self.folder, self.parameters, self.score = Path(folder), parameters, score
+        self.best: dict[str, float] = {}
+
+    @property
+    def best_weights(self) -> Path:
+        return self.folder / "best.safetensors"
+
+    def last_epoch(self) -> Path | None:
+        """The newest complete checkpoint's folder, if there is one."""
+        return max(self.folder.glob("epoch-*"), default=None)
+
+    def after_epoch(self) -> None:
+        if not self.learn.history or self.learn.history[-1]["epoch"] != self.epoch + 1:
+            return  # skipped by a resumed run
+        score = self.score(self.learn.history[-1]["metrics"])
+        if not self.best or score > self.best["score"]:
+            self.best = {"epoch": self.epoch + 1, "score": score}
+            _save_tensors(self.best_weights, self.model.state_dict())
+        self.save(self.folder / f"epoch-{self.epoch + 1:03d}")
+
+    def save(self, target: Path) -> None:
+        """Write one complete checkpoint; older ones go once it stands."""
+        draft = target.with_name(f".draft-{target.name}")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        _save_tensors(draft / "model.safetensors", self.model.state_dict())
+        tensors, scalars = _split_optimiser(self.opt.state_dict())
+        _save_tensors(draft / "optimiser.safetensors", tensors)
+        _save_tensors(draft / "random.safetensors", _torch_states())
+        state = {
+            "epoch": self.epoch + 1,
+            "parameters": self.parameters,
+            "history": self.learn.history,
+            "best": self.best,
+            "optimiser": scalars,
+            "random": _python_states(self.dls),
+        }
+        _write_text(draft / "state.json", json.dumps(state, allow_nan=False))
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(draft, target)
+        for old in self.folder.glob("epoch-*"):
+            if old != target:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def restore(self) -> int:
+        """Load the newest checkpoint into the learner; the number of epochs already done."""
+        found = self.last_epoch()
+        if found is None:
+            return 0
+        try:
+            state = json.loads((found / "state.json").read_text())
+            model = load_file(found / "model.safetensors")
+            tensors = load_file(found / "optimiser.safetensors")
+            states = load_file(found / "random.safetensors")
+        except Exception as error:
+            raise CheckpointError(
+                f"{found}: the checkpoint cannot be read ({error}); delete {self.folder} to start "
+                "again"
+            ) from error
+        theirs, ours = state["parameters"], json.loads(json.dumps(self.parameters))
+        if changed := [k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k)]:
+            raise CheckpointError(
+                f"{found}: belongs to a run with other parameters ("
+                + "; ".join(f"{k}: {theirs.get(k)} there, {ours.get(k)} here" for k in changed)
+                + f"). Delete {self.folder} to start again, or use the same parameters"
+            )
+        self.model.load_state_dict(model)
+        if self.learn.opt is None:
+            self.learn.create_opt()
+        self.opt.load_state_dict(_join_optimiser(tensors, state["optimiser"]))
+        self.learn.history, self.best = state["history"], state["best"]
+        _set_states(states, state["random"], self.dls)
+        return state["epoch"]
+
+    def clear(self) -> None:
+        """Remove the folder: the run's results stand, so nothing is left to resume."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be read or belongs to another run."""
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".draft-{path.name}")
+    save_file({name: t.detach().contiguous().cpu() for name, t in tensors.items()}, draft)
+    os.replace(draft, path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _split_optimiser(state: dict) -> tuple[dict[str, Tensor], dict]:
+    """A torch optimiser's state as tensors by name, and what JSON can hold."""
+    tensors = {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, values in state["state"].items()
+        for name, value in values.items()
+    }
+    return tensors, {"param_groups": state["param_groups"]}
+
+
+def _join_optimiser(tensors: dict[str, Tensor], scalars: dict) -> dict:
+    state: dict[int, dict] = defaultdict(dict)
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state[int(index)][name] = value
+    return {"state": dict(state), **scalars}
+
+
+def _torch_states() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states |= {f"cuda{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def _python_states(dls: Any) -> dict[str, Any]:
+    name, keys, *rest = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [name, keys.tolist(), *rest],
+        "loaders": [loader.rng.getstate() for loader in dls.loaders],
+    }
+
+
+def _set_states(torch_states: dict[str, Tensor], python_states: dict, dls: Any) -> None:
+    def as_state(saved: list) -> tuple:
+        version, numbers, gauss = saved
+        return version, tuple(numbers), gauss
+
+    torch.set_rng_state(torch_states["cpu"])
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            if f"cuda{index}" in torch_states:
+                torch.cuda.set_rng_state(torch_states[f"cuda{index}"], index)
+    random.setstate(as_state(python_states["python"]))
+    name, keys, *rest = python_states["numpy"]
+    np.random.set_state((name, np.array(keys, np.uint32), *rest))
+    for loader, saved in zip(dls.loaders, python_states["loaders"], strict=True):
+        loader.rng.setstate(as_state(saved))
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,194 @@
+"""The learner: any network that returns `TaskLogits`, the task losses, and consistency on top."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import torch
+from fastai.callback.progress import ProgressCallback
+from fastai.callback.schedule import ParamScheduler, SchedCos, combined_cos
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
+from fastai.optimizer import OptimWrapper
+from fastai.torch_core import set_seed
+from torch import Tensor, nn
+
+from . import losses, metrics
+from .callbacks import (
+    Autocast,
+    Checkpoint,
+    Consistency,
+    EpochLog,
+    PlainTensors,
+    StopOnNonFinite,
+)
+from .networks import TaskLogits
+
+SCHEDULES = ("one_cycle", "cosine")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+class TaskLoss:
+    """The sum of the task losses (Eq. 9 without its last part); `terms` holds the latest by name.
+
+    Consistency callbacks add their own terms to `terms`. `weights` multiplies tasks by name.
+    """
+
+    def __init__(self, weights: Mapping[str, float] | None = None):
+        self.weights = dict(weights or {})
+        self.terms: dict[str, Tensor] = {}
+
+    def __call__(self, logits: TaskLogits, mask: Tensor, label: Tensor) -> Tensor:
+        terms = losses.task_losses(logits, mask, label, weights=self.weights)
+        self.terms = {name: term.detach() for name, term in terms.items()}
+        return sum(terms.values())
+
+
+def task_learner(
+    dls: DataLoaders,
+    network: nn.Module,
+    *,
+    consistency: Sequence[Consistency] = (),
+    weight: float | None = None,
+    task_weights: Mapping[str, float] | None = None,
+    lr: float = 3e-4,
+    precision: str = "auto",
+    channels_last: bool = False,
+    log: Any = print,
+    **options: Any,
+) -> Learner:
+    """A fastai `Learner` for one network, its task losses and any consistency terms.
+
+    Args:
+        dls: from `lib.dataloaders`, or any loaders of (image, mask, label).
+        network: returns `TaskLogits`.
+        consistency: `IntraTask()`, `InterTask()`, `ThreeTask()`, or others of their kind.
+        weight: if given, the weight of every consistency term (the paper's lambda, 0.3).
+        task_weights: weight of a task loss by its name, e.g. {"T2 Dice": 0.5}.
+        lr: learning rate of Adam (the paper starts at 3e-4).
+        precision: "float32", "bfloat16", or "auto": bfloat16 where the device computes in it.
+        channels_last: memory layout; faster for most networks on a CPU.
+        log: gets one line an epoch.
+        options: for `Learner`.
+
+    Raises ValueError for an unknown precision.
+    """
+    if weight is not None:
+        for term in consistency:
+            term.weight = weight
+    precision = choose_precision(precision, dls.device)
+    callbacks = [
+        PlainTensors(channels_last),
+        *([Autocast()] if precision == "bfloat16" else []),
+        *consistency,
+        StopOnNonFinite(),
+        EpochLog(log),
+    ]
+    adam = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True))
+    learn = Learner(
+        dls, network, loss_func=TaskLoss(task_weights), opt_func=adam, lr=lr, cbs=callbacks, **options
+    )
+    learn.precision = precision
+    learn.remove_cbs(learn._grab_cbs(ProgressCallback))
+    learn.logger = lambda *_: None  # `EpochLog` says it, with names
+    return learn
+
+
+def choose_precision(precision: str, device: torch.device | str) -> str:
+    """Resolve "auto": bfloat16 only where the hardware has it, for emulating it is far slower."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r}; use one of {', '.join(PRECISIONS)}")
+    if precision != "auto":
+        return precision
+    if torch.device(device).type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    has_it = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if has_it else "float32"
+
+
+def schedule(name: str, lr: float) -> ParamScheduler:
+    """Learning rate over the training: "one_cycle" (fastai's, rate only) or "cosine" to 0."""
+    if name not in SCHEDULES:
+        raise ValueError(f"schedule={name!r}; use one of {', '.join(SCHEDULES)}")
+    curve = SchedCos(lr, 0.0) if name == "cosine" else combined_cos(0.25, lr / 25, lr, lr / 1e5)
+    return ParamScheduler({"lr": curve})
+
+
+def fit(
+    learn: Learner,
+    epochs: int,
+    *,
+    checkpoint: Checkpoint | None = None,
+    resume: bool = True,
+    schedule_name: str = "one_cycle",
+) -> Learner:
+    """Train for `epochs`, from the last checkpoint if there is one and `resume` is true.
+
+    At the end the weights of the best validation epoch are loaded, if there is a `checkpoint`.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs={epochs}; at least one is needed")
+    done = 0
+    if checkpoint is not None:
+        learn.add_cb(checkpoint)
+        if resume:
+            done = checkpoint.restore()
+        else:
+            checkpoint.clear()
+    if done < epochs:
+        learn.fit(epochs, start_epoch=done, cbs=schedule(schedule_name, learn.lr))
+    if checkpoint is not None:
+        learn.model.load_state_dict(_best(checkpoint, learn.model))
+    return learn
+
+
+def _best(checkpoint: Checkpoint, model: nn.Module) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    device = next(model.parameters()).device
+    return load_file(checkpoint.best_weights, device=str(device))
+
+
+def validation_score(measures: Mapping[str, float]) -> float:
+    """What the best epoch is chosen by: the mean of Dice (images of the class) and AUC there are."""
+    wanted = [measures[key] for key in ("dice_class_mean", "AUC") if key in measures]
+    wanted = wanted or [measures[key] for key in ("dice_nodule",) if key in measures]
+    return sum(wanted) / len(wanted) if wanted else 0.0
+
+
+@torch.no_grad()
+def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Tensor]]:
+    """Run the network over a subset (0 train, 1 validation, 2 test), without augmentation.
+
+    Returns one row per case, in the table's order: the columns case, group and those of
+    `metrics.count_batch`; and the tensors image (N, S, S) uint8, mask, seg2 and seg3 (N, S, S)
+    uint8, the most probable class of each pixel, and cls (N,), the probability of malignant.
+    """
+    loader = learn.dls[subset]
+    learn.model.eval()
+    rows, kept = [], {}
+    plain = learn.plain_tensors
+    for batch in loader:
+        image, mask, label = (b.as_subclass(Tensor) for b in batch)
+        inputs = image.contiguous(memory_format=plain.layout)
+        with torch.autocast(
+            image.device.type, torch.bfloat16, enabled=learn.precision == "bfloat16"
+        ):
+            logits = learn.model(inputs)
+        given = dict(logits.probabilities.items())
+        rows.append(metrics.count_batch(mask=mask, label=label, **given))
+        shown = {"image": (image[:, 0] * 0.5 + 0.5).clamp(0, 1).mul(255), "mask": mask}
+        shown |= {name: given[name].argmax(1) for name in ("seg2", "seg3") if name in given}
+        for name, values in shown.items():
+            kept.setdefault(name, []).append(values.to(torch.uint8).cpu())
+        if "cls" in given:
+            kept.setdefault("cls", []).append(given["cls"][:, 1].cpu())
+    table = pd.concat(rows, ignore_index=True)
+    names = learn.dls.cases[subset][["case", "group"]]
+    return pd.concat([names, table], axis=1), {k: torch.cat(v) for k, v in kept.items()}
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch, before the loaders and the network are made."""
+    set_seed(seed)

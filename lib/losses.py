@@ -1,0 +1,203 @@
+"""The task losses: Dice for the two segmentations, cross-entropy for the class.
+
+Names follow the paper's tasks (Kang et al. 2022, Eq. 1): T1 is the class of the nodule, T2 its
+outline, T3 its outline with a class.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TERMS = ("T1 BCE", "T2 Dice", "T3 Dice")
+TOLERANCE = 1e-3  # a softmax in bfloat16 misses 1 by less than this
+
+
+def as_probabilities(
+    name: str, values: Tensor, *, maps: bool, channels: int, or_more: bool = False
+) -> Tensor:
+    """Check that `values` are probabilities and return them in float32, or float64 if they were.
+
+    Shape (N, channels, H, W) if `maps`, else (N, channels); with `or_more`, `channels` is the
+    smallest number allowed. Raises TypeError for anything but a tensor, and ValueError for a wrong
+    shape, a value outside [0, 1] by more than 0.001, or a NaN; `name` says whose fault it is.
+    """
+    layout = f"(N, {channels}{' or more' * or_more}{', H, W' * maps})"
+    if not isinstance(values, Tensor):
+        raise TypeError(f"{name} is a {type(values).__name__}; pass a torch.Tensor {layout}")
+    shape = tuple(values.shape)
+    fits = len(shape) == (4 if maps else 2) and (
+        shape[1] >= channels if or_more else shape[1] == channels
+    )
+    if not fits:
+        raise ValueError(f"{name} has shape {shape}; expected {layout}")
+    if not values.numel():
+        raise ValueError(f"{name} has shape {shape}, which is empty; pass at least one image")
+    if not values.is_floating_point():
+        raise ValueError(f"{name} holds {values.dtype}; pass floating-point probabilities")
+    values = _full_precision(values).contiguous()  # channels_last maps make each later pass slower
+    low, high = torch.aminmax(values.detach())  # one pass, and a NaN comes through as itself
+    if not bool((low >= -TOLERANCE) & (high <= 1 + TOLERANCE)):
+        _complain(name, values.detach())
+    return values
+
+
+def dice_loss(
+    target: Tensor,
+    prediction: Tensor,
+    *,
+    background: bool = True,
+    flatten: bool = False,
+    smooth: float = 1.0,
+) -> Tensor:
+    """Soft Dice loss of two probability maps: 0 for equal one-hot maps, near 1 for disjoint ones.
+
+    Shapes (N, C, ...), values 0..1 (not checked here), channel 0 the background; returns a scalar.
+    The sums run over batch and pixels for each class, and the mean over the classes is taken:
+    sums over single images break on the class that an image lacks, and sums over all channels
+    (`flatten=True`) let the rare class vanish. `background=False` leaves channel 0 out. `smooth`
+    is the 1 above and below in the paper. Between soft maps the loss is not 0 at equality (a large
+    channel of q everywhere against itself gives 1 - q), so it also sharpens.
+    Raises ValueError for unequal shapes, no channels left, or `smooth` not above 0. Eq. 2.
+    """
+    if target.shape != prediction.shape:
+        raise ValueError(
+            f"target has shape {tuple(target.shape)} but prediction has "
+            f"{tuple(prediction.shape)}; they must be equal"
+        )
+    first = 0 if background else 1
+    if target.ndim < 2 or target.shape[1] <= first:
+        raise ValueError(
+            f"target and prediction have shape {tuple(target.shape)}; expected (N, C, ...) "
+            f"with C at least {first + 1}"
+        )
+    if not smooth > 0:
+        raise ValueError(f"smooth is {smooth}; it must be above 0, or an absent class gives 0/0")
+    target, prediction = _full_precision(target), _full_precision(prediction)
+    if not background:
+        target, prediction = target[:, 1:], prediction[:, 1:]
+    axes = [axis for axis in range(target.ndim) if flatten or axis != 1]
+    overlap = (target * prediction).sum(axes)
+    total = target.sum(axes) + prediction.sum(axes)
+    return (1 - (2 * overlap + smooth) / (total + smooth)).mean()
+
+
+def one_hot(mask: Tensor, classes: int) -> Tensor:
+    """One channel per class: mask (N, ...) of integers 0..classes-1 to float32 (N, classes, ...).
+
+    Raises ValueError if the mask is not of integers or holds a value outside 0..classes-1.
+    """
+    mask = _integers("mask", mask, 0, classes - 1)
+    values = torch.arange(classes, device=mask.device).view(1, -1, *[1] * (mask.ndim - 1))
+    return (mask.unsqueeze(1) == values).float()
+
+
+def task_losses(
+    logits: object, mask: Tensor, label: Tensor, *, weights: Mapping[str, float] | None = None
+) -> dict[str, Tensor]:
+    """The loss of each task that the network has: "T1 BCE", "T2 Dice", "T3 Dice" (Eq. 2, 3).
+
+    `logits` has the attributes cls (N, K), seg2 (N, 2, H, W) and seg3 (N, K+1, H, W), raw scores,
+    None where the network lacks the task. `mask` (N, H, W): 0 background, 1..K the nodule's class,
+    K+1 a nodule of unknown class (K = 2: benign, malignant, and 3). `label` (N,): the class index
+    0..K-1, -1 for none. Images without a label stay out of T1, images with a nodule of unknown
+    class out of T3, and T2 takes any nodule. A term that no image of the batch can feed is 0 and
+    still has a graph. `weights` multiplies terms by name; a term of weight 0 is not computed.
+    Cross-entropy over two softmax outputs is the paper's BCE. Computed in float32, or float64 if
+    the logits are. Raises ValueError for wrong shapes, values, or weight names.
+    """
+    weights = dict(weights or {})
+    if unknown := sorted(set(weights) - set(TERMS)):
+        raise ValueError(f"weights names {unknown}; the terms are {', '.join(TERMS)}")
+    scores = {
+        term: _logits(name, getattr(logits, name, None), mask)
+        for term, name in zip(TERMS, ("cls", "seg2", "seg3"), strict=True)
+    }
+    if all(score is None for score in scores.values()):
+        raise ValueError("logits has none of cls, seg2 and seg3; the network must give one of them")
+    losses = {"T1 BCE": _class_loss, "T2 Dice": _outline_loss, "T3 Dice": _class_outline_loss}
+    return {
+        term: weights.get(term, 1.0) * losses[term](score, mask, label)
+        for term, score in scores.items()
+        if score is not None and weights.get(term, 1.0) != 0
+    }
+
+
+def _class_loss(cls: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+    label = _integers("label", label, -1, cls.shape[1] - 1).long()
+    if label.shape != cls.shape[:1]:
+        raise ValueError(f"label has shape {tuple(label.shape)} but cls has {tuple(cls.shape)}")
+    total = F.cross_entropy(cls, label, ignore_index=-1, reduction="sum")
+    return total / (label >= 0).sum().clamp(min=1)
+
+
+def _outline_loss(seg2: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+    if seg2.shape[1] != 2:
+        raise ValueError(f"seg2 has shape {tuple(seg2.shape)}; expected (N, 2, H, W)")
+    nodule = _integers("mask", mask, 0, None) > 0
+    return dice_loss(one_hot(nodule.long(), 2), seg2.softmax(1))
+
+
+def _class_outline_loss(seg3: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+    unknown = channels = seg3.shape[1]
+    if channels < 3:
+        raise ValueError(f"seg3 has shape {tuple(seg3.shape)}; expected (N, classes + 1, H, W)")
+    mask = _integers("mask", mask, 0, unknown)
+    known = (mask != unknown).flatten(1).all(1)
+    if not known.all():  # indexing copies, so only when needed; no image left makes the loss 0
+        seg3, mask = seg3[known], mask[known]
+    return dice_loss(one_hot(mask, channels), seg3.softmax(1))
+
+
+def _logits(name: str, values: Tensor | None, mask: Tensor) -> Tensor | None:
+    if values is None:
+        return None
+    shape = tuple(values.shape)
+    fits = (
+        values.ndim == 2 and shape[0] == mask.shape[0]
+        if name == "cls"
+        else values.ndim == 4 and (shape[0], *shape[2:]) == tuple(mask.shape)
+    )
+    if not fits:
+        raise ValueError(
+            f"logits.{name} has shape {shape} but mask has {tuple(mask.shape)}; expected "
+            f"{'(N, classes)' if name == 'cls' else '(N, channels, H, W)'} and (N, H, W)"
+        )
+    return _full_precision(values)
+
+
+def _full_precision(values: Tensor) -> Tensor:
+    """A plain tensor in float32, or float64 if it was: no copy unless the type changes."""
+    values = values.as_subclass(Tensor)  # fastai's subclasses refuse to be mixed
+    return values if values.dtype in (torch.float32, torch.float64) else values.float()
+
+
+def _integers(name: str, values: Tensor, lowest: int, highest: int | None) -> Tensor:
+    values = values.as_subclass(Tensor)
+    if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
+        raise ValueError(f"{name} holds {values.dtype}; pass integers")
+    if values.numel():
+        low, high = (int(v) for v in torch.aminmax(values))
+        if low < lowest or (highest is not None and high > highest):
+            raise ValueError(
+                f"{name} holds the values {low} to {high}; expected {lowest} "
+                + ("or more" if highest is None else f"to {highest}")
+            )
+    return values
+
+
+def _complain(name: str, values: Tensor) -> None:
+    bad = ~((values >= -TOLERANCE) & (values <= 1 + TOLERANCE))
+    where = tuple(bad.nonzero()[0].tolist())
+    value = values[where].item()
+    what = "not a number" if value != value else "outside [0, 1]"
+    advice = (
+        "look for a division by zero or an overflow before it"
+        if value != value
+        else "pass probabilities: logits need .softmax(1) first"
+    )
+    raise ValueError(
+        f"{name}[{', '.join(map(str, where))}] is {value:.6g}, {what} "
+        f"({int(bad.sum())} of {bad.numel()} values are bad); {advice}"
+    )

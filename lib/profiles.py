@@ -1,0 +1,96 @@
+"""How much to spend on a run: from seconds on a laptop to the paper's setting on a GPU."""
+
+import difflib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One budget, the same for every experiment.
+
+    size: side of the square input, px; epochs, batch_size, lr: of the training; schedule:
+    "one_cycle" or "cosine"; encoder, weights and decoder_channels: of every network; precision:
+    "float32", "bfloat16" or "auto"; phantoms: number of cases drawn if the source is the phantom.
+    """
+
+    name: str
+    about: str
+    size: int
+    epochs: int
+    lr: float
+    batch_size: int = 16
+    schedule: str = "one_cycle"
+    encoder: str = "tu-tf_efficientnet_lite0"
+    weights: str | None = "imagenet"
+    decoder_channels: tuple[int, ...] = (128, 64, 32, 16, 16)
+    precision: str = "auto"
+    channels_last: bool = True
+    phantoms: int = 400
+
+    def network_options(self) -> dict[str, Any]:
+        """What the networks take from a profile."""
+        return {
+            "encoder": self.encoder,
+            "weights": self.weights,
+            "decoder_channels": self.decoder_channels,
+        }
+
+    def record(self) -> dict[str, Any]:
+        """All settings, for the results file."""
+        return {k: v for k, v in asdict(self).items() if k != "about"}
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "smoke",
+            "seconds: does everything run?",
+            size=64,
+            epochs=2,
+            lr=1e-3,
+            decoder_channels=(32, 24, 16, 16, 8),
+            phantoms=80,
+        ),
+        Profile(
+            "quick",
+            "about two minutes on two cores: see the method work on the phantom",
+            size=96,
+            epochs=8,
+            lr=1e-3,
+            phantoms=400,
+        ),
+        Profile(
+            "laptop",
+            "about ten minutes on two cores for a data set of 2000 images",
+            size=96,
+            epochs=9,
+            lr=1e-3,
+            phantoms=1600,
+        ),
+        Profile(
+            "paper",
+            "the paper's setting, for a GPU; epochs are ours, the paper does not state them",
+            size=512,
+            epochs=100,
+            lr=3e-4,
+            schedule="cosine",
+            encoder="resnet101",
+            decoder_channels=(256, 128, 64, 32, 16),
+            phantoms=4493,
+        ),
+    )
+}
+
+
+def find(name: str) -> Profile:
+    """The profile of that name; ValueError with the nearest names otherwise."""
+    if name in PROFILES:
+        return PROFILES[name]
+    near = difflib.get_close_matches(name, PROFILES, cutoff=0.3)
+    raise ValueError(
+        f"no profile is called {name!r}"
+        + (f"; did you mean {' or '.join(near)}?" if near else "")
+        + f" There are {', '.join(PROFILES)}"
+    )

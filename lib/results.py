@@ -1,0 +1,176 @@
+"""One run, one JSON file: the only door between the runs and the pages."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(os.environ.get("LIB_RESULTS", ROOT / "results"))
+SCHEMA = 1
+KEYS = (
+    "schema",
+    "experiment",
+    "source",
+    "profile",
+    "seed",
+    "parameters",
+    "data",
+    "versions",
+    "commit",
+    "machine",
+    "seconds",
+    "memory_mb",
+    "model",
+    "history",
+    "metrics",
+    "per_image",
+)
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "fastai",
+    "segmentation-models-pytorch",
+    "timm",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+)
+
+
+class ResultError(ValueError):
+    """A results file that is missing, damaged or incomplete."""
+
+
+def path(source: str, profile: str, experiment: str, seed: int, root: Path | None = None) -> Path:
+    """Where a run's results lie: results/SOURCE/PROFILE/EXPERIMENT/seedK.json."""
+    return Path(root or RESULTS) / source / profile / experiment / f"seed{seed}.json"
+
+
+def save(record: Mapping[str, Any], root: Path | None = None) -> Path:
+    """Write one run's record, atomically; returns the file.
+
+    Raises ResultError if a part is missing or a number is NaN or infinite, and OSError, leaving
+    nothing behind, if the disk is full.
+    """
+    record = {"schema": SCHEMA, **record}
+    if missing := [key for key in KEYS if key not in record]:
+        raise ResultError(f"the record lacks {', '.join(missing)}; nothing was written")
+    if bad := list(_non_finite(record)):
+        raise ResultError(f"{', '.join(bad[:5])}: not a finite number; nothing was written")
+    target = path(record["source"], record["profile"], record["experiment"], record["seed"], root)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # One line for each top-level key and each column: small, and a diff that a person can read.
+    text = "{\n" + ",\n".join(f'"{k}": {_compact(v)}' for k, v in record.items()) + "\n}\n"
+    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=".draft-", suffix=".json")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(draft, 0o644)
+        os.replace(draft, target)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    return target
+
+
+def load(file: str | Path) -> dict[str, Any]:
+    """Read one run's record, checked; ResultError names the file if it is not whole."""
+    file = Path(file)
+    try:
+        record = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise ResultError(f"{file}: no such run; run book/experiment.ipynb first") from None
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{file}: cannot be read ({error}); run it again") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else type(record).__name__
+        raise ResultError(f"{file}: schema {found}, this version reads {SCHEMA}; run it again")
+    if missing := [key for key in KEYS if key not in record]:
+        raise ResultError(f"{file}: lacks {', '.join(missing)}; run it again")
+    return record
+
+
+def load_all(root: Path | None = None) -> list[dict[str, Any]]:
+    """Every run under `root` (default: the book's results), in the order of their paths."""
+    return [load(file) for file in sorted(Path(root or RESULTS).glob("*/*/*/seed*.json"))]
+
+
+def rows(record: Mapping[str, Any]) -> pd.DataFrame:
+    """The run's test images, one row each, as `lib.metrics.summarise` takes them."""
+    return pd.DataFrame({k: pd.Series(v) for k, v in record["per_image"].items()})
+
+
+def columns(table: pd.DataFrame) -> dict[str, list]:
+    """A table as JSON columns: whole numbers as such, others to 6 digits, NaN as null."""
+    return {name: [_plain(value) for value in table[name]] for name in table}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that the numbers depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def machine(device: torch.device | str) -> dict[str, Any]:
+    """What computed: kind of processor or GPU and cores; no name of a host or user."""
+    device = torch.device(device)
+    return {
+        "device": device.type,
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "processor": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def commit() -> str:
+    """The commit of the code, with "-changed" if lib/ or the template differs from it."""
+    try:
+        name = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--", "lib", "book/experiment.ipynb")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name + ("-changed" if changed else "")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
+        inner = ",\n ".join(f'"{k}": {json.dumps(v, allow_nan=False)}' for k, v in value.items())
+        return "{\n " + inner + "\n}"
+    return json.dumps(value, allow_nan=False)
+
+
+def _non_finite(value: Any, where: str = "") -> Any:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _non_finite(inner, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _non_finite(inner, f"{where}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield where
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str) or value is None:
+        return value
+    number = float(value)
+    if math.isnan(number):
+        return None
+    return int(number) if number.is_integer() else round(number, 6)

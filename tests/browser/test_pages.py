@@ -1,0 +1,130 @@
+"""Every built page, opened from its file in Chromium with the network cut.
+
+`make test` builds the book first and asks for these by their marker. A missing book or browser
+is a failure, not a skip.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+pytestmark = pytest.mark.browser
+
+BUILD = Path(__file__).parents[2] / "_build"
+HTML = BUILD / "html"
+PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"))
+PAGES = [name for name in PAGES if not name.startswith("_static/")]
+CHECKS = Path(__file__).with_name("checks.js")
+SIZES = {"phone": (360, 800), "desktop": (1440, 900)}
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    assert chromium, "no Chromium: install it, or name one in the variable CHROMIUM"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page, wait until its figures and mathematics are drawn, and note all that it did."""
+    contexts = []
+
+    def visit(name: str, size: str = "desktop", scheme: str = "light", query: str = ""):
+        width, height = SIZES[size]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
+        contexts.append(context)
+        page, log = context.new_page(), []
+        page.on("console", lambda m: m.type == "error" and log.append(f"console: {m.text}"))
+        page.on("pageerror", lambda error: log.append(f"script: {error}"))
+        page.on("requestfailed", lambda request: log.append(f"failed: {request.url}"))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith(("file:", "data:", "blob:"))
+                or log.append(f"left the book: {request.url}")
+            ),
+        )
+        page.goto((HTML / name).as_uri() + query, wait_until="load")
+        page.wait_for_function(
+            """() => [...document.querySelectorAll(".plotly-drawing")]
+                 .every((figure) => figure.querySelector("svg.main-svg"))
+               && [...document.querySelectorAll(".math")]
+                 .every((formula) => formula.querySelector("mjx-container"))"""
+        )
+        return SimpleNamespace(page=page, log=log)
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+def test_there_is_a_book():
+    assert {"index.html", "losses.html", "results.html", "search.html"} <= set(PAGES)
+    assert any(name.startswith("runs/phantom/quick/") for name in PAGES)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", PAGES)
+def test_page(visit, name, size, scheme):
+    opened = visit(name, size, scheme)
+    page: Page = opened.page
+
+    shots = BUILD / "screenshots"
+    shots.mkdir(parents=True, exist_ok=True)
+    page.screenshot(
+        path=shots / f"{name.removesuffix('.html').replace('/', '_')}-{size}-{scheme}.png",
+        full_page=True,
+    )
+
+    assert not opened.log
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+    page.add_script_tag(path=CHECKS)
+    assert page.evaluate("cutOff()") == []
+    assert page.evaluate("withoutWords()") == []
+    assert page.evaluate("hardToRead()") == []
+    assert page.locator("mjx-merror, .cell_output .stderr, .traceback").count() == 0
+
+
+def test_the_losses_are_drawn_and_typeset(visit):
+    page = visit("losses.html").page
+    assert page.locator(".plotly-drawing svg.main-svg .trace").count() > 0
+    assert page.locator("mjx-container svg").count() > 0
+
+
+def test_figures_follow_the_switch_of_the_theme(visit):
+    page = visit("losses.html").page
+    colour = "getComputedStyle(document.querySelector('.plotly-drawing .xtick text')).fill"
+    before = page.evaluate(colour)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function(f"before => {colour} !== before", arg=before)
+
+
+def test_search_needs_no_server(visit):
+    opened = visit("search.html", query="?q=nodule")
+    opened.page.wait_for_selector("#search-results li a")
+    assert "index.html" in opened.page.locator("#search-results").inner_html()
+    assert not opened.log

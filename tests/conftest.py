@@ -1,0 +1,34 @@
+"""What all tests share: the same seeds everywhere, and real data where there are any."""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
+
+
+def find_shared_data(name: str) -> Path:
+    """The folder of a real data set, or a skip that says where it was looked for."""
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"real data set {name!r} is not here (no folder {folder}; set SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture
+def shared_data():
+    """Call it with a data set's name: `shared_data("ddti")`."""
+    return find_shared_data
+
+
+@pytest.fixture(autouse=True)
+def seeds():
+    """No test may depend on those that ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:  # not imported for the sake of tests that do without
+        sys.modules["torch"].manual_seed(0)
