@@ -48,8 +48,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	  echo "$(PYTHON) is not Python 3.11; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 6 GB, some minutes"
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -r requirements.lock \
-	  | { grep -E --line-buffered '^(Downloading|Installing|Building)' || true; }
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
+	  -r requirements.lock | { grep -E --line-buffered '^(Downloading|Installing|Building)' || true; }
+	# With every core, where pip would take one; some packages ship files that are no Python.
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 	touch $@
 

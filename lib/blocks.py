@@ -30,7 +30,7 @@ from matplotlib.colors import ListedColormap
 from numpy.lib.format import open_memmap
 from PIL import Image
 
-from .cases import CLASSES, SPLITS, CaseError, class_index, decode, fingerprint
+from .cases import CLASSES, SPLITS, CaseError, class_index, decode, fingerprint, prepare_cases
 
 CACHE = Path(os.environ.get("LIB_CACHE", Path(__file__).parents[1] / "data" / ".cache"))
 GREY = 0.5, 0.5  # mean and standard deviation that inputs are scaled by: [0, 1] to [-1, 1]
@@ -261,17 +261,18 @@ def dataloaders(
     device: torch.device | str | None = None,
     cache: Path | None = None,
 ) -> DataLoaders:
-    """Loaders for the training, validation and test cases of a table that has been split.
+    """Loaders for the training, validation and test cases of a table.
 
     Batches are UltrasoundImage float32 (N, 1, size, size) in -1..1, NoduleMask int64
     (N, size, size) and TensorCategory int64 (N,). `dls.cases` is the table in the order that
-    `dls[k].batch_cases` counts in. Raises CaseError if `cases` was not split or a subset is empty,
+    `dls[k].batch_cases` counts in. A table that was not split yet goes through `prepare_cases`
+    (seed 0). Raises CaseError if a subset is empty or training does not fill one batch,
     ValueError if `size` is no multiple of 32.
     """
     if size < 32 or size % 32:
         raise ValueError(f"size={size}; the encoders halve it five times: use a multiple of 32")
     if "split" not in cases:
-        raise CaseError("the case table has no column 'split'; call prepare_cases first")
+        cases, _ = prepare_cases(cases)
     counts = cases["split"].value_counts()
     if empty := [name for name in SPLITS if not counts.get(name)]:
         raise CaseError(f"no case is left for {' and '.join(empty)}; the split is {dict(counts)}")
@@ -296,8 +297,8 @@ __all__ = [
     "Decoded",
     "GaussianNoise",
     "augmentations",
-    "dataloaders",
     "datablock",
+    "dataloaders",
     "decode_once",
     "fit_square",
 ]

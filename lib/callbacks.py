@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from fastai.callback.core import Callback
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import consistency, metrics
 
@@ -403,8 +403,3 @@ def _set_states(torch_states: dict[str, Tensor], python_states: dict, dls: Any) 
     np.random.set_state((name, np.array(keys, np.uint32), *rest))
     for loader, saved in zip(dls.loaders, python_states["loaders"], strict=True):
         loader.rng.setstate(as_state(saved))
-
-
-def parameter_count(model: nn.Module) -> int:
-    """Number of trainable parameters."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -449,7 +449,8 @@ def _require_enough(
 def _stop_on_any(problems: list[Problem]) -> None:
     faults = [p for p in problems if p.left_out]
     if faults:
-        raise CaseError(f"the case table has {len(faults)} problems (strict):{_listing(faults)}")
+        number = f"{len(faults)} problem{'s' * (len(faults) > 1)}"
+        raise CaseError(f"the case table has {number} (strict):{_listing(faults)}")
 
 
 def _listing(problems: list[Problem]) -> str:

@@ -12,9 +12,11 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import set_seed
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from . import losses, metrics
+from .blocks import GREY
 from .callbacks import (
     Autocast,
     Checkpoint,
@@ -87,7 +89,13 @@ def task_learner(
     ]
     adam = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True))
     learn = Learner(
-        dls, network, loss_func=TaskLoss(task_weights), opt_func=adam, lr=lr, cbs=callbacks, **options
+        dls,
+        network,
+        loss_func=TaskLoss(task_weights),
+        opt_func=adam,
+        lr=lr,
+        cbs=callbacks,
+        **options,
     )
     learn.precision = precision
     learn.remove_cbs(learn._grab_cbs(ProgressCallback))
@@ -144,14 +152,12 @@ def fit(
 
 
 def _best(checkpoint: Checkpoint, model: nn.Module) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
     device = next(model.parameters()).device
     return load_file(checkpoint.best_weights, device=str(device))
 
 
 def validation_score(measures: Mapping[str, float]) -> float:
-    """What the best epoch is chosen by: the mean of Dice (images of the class) and AUC there are."""
+    """What chooses the best epoch: the mean of Dice (images of the class) and AUC, if there are."""
     wanted = [measures[key] for key in ("dice_class_mean", "AUC") if key in measures]
     wanted = wanted or [measures[key] for key in ("dice_nodule",) if key in measures]
     return sum(wanted) / len(wanted) if wanted else 0.0
@@ -159,12 +165,14 @@ def validation_score(measures: Mapping[str, float]) -> float:
 
 @torch.no_grad()
 def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Tensor]]:
-    """Run the network over a subset (0 train, 1 validation, 2 test), without augmentation.
+    """Run the network over the validation (`subset=1`) or test cases (2), in the table's order.
 
-    Returns one row per case, in the table's order: the columns case, group and those of
+    Returns one row per case: the columns case, group and those of
     `metrics.count_batch`; and the tensors image (N, S, S) uint8, mask, seg2 and seg3 (N, S, S)
     uint8, the most probable class of each pixel, and cls (N,), the probability of malignant.
     """
+    if subset not in (1, 2):
+        raise ValueError(f"subset={subset}; use 1 (validation) or 2 (test): training is shuffled")
     loader = learn.dls[subset]
     learn.model.eval()
     rows, kept = [], {}
@@ -178,7 +186,7 @@ def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Te
             logits = learn.model(inputs)
         given = dict(logits.probabilities.items())
         rows.append(metrics.count_batch(mask=mask, label=label, **given))
-        shown = {"image": (image[:, 0] * 0.5 + 0.5).clamp(0, 1).mul(255), "mask": mask}
+        shown = {"image": (image[:, 0] * GREY[1] + GREY[0]).clamp(0, 1).mul(255), "mask": mask}
         shown |= {name: given[name].argmax(1) for name in ("seg2", "seg3") if name in given}
         for name, values in shown.items():
             kept.setdefault(name, []).append(values.to(torch.uint8).cpu())
@@ -192,3 +200,14 @@ def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Te
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch, before the loaders and the network are made."""
     set_seed(seed)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; "auto" is a GPU if there is one. ValueError if it is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={name!r} cannot be used here ({error}); try auto") from error
+    return torch.device(name)

@@ -65,7 +65,7 @@ PROFILES = {
             "laptop",
             "about ten minutes on two cores for a data set of 2000 images",
             size=96,
-            epochs=9,
+            epochs=8,
             lr=1e-3,
             phantoms=1600,
         ),

@@ -85,7 +85,7 @@ def test_no_path_or_address_of_a_machine_is_in_the_tree():
         check=True,
     ).stdout
     machine = re.compile(
-        r"(?:^|[^\w.-])/(?:work|root|home|Users|tmp)/\w"  # somebody's folder
+        r"(?:^|[^\w.-])/(?:work|root|home|Users)/\w"  # somebody's folder
         r'|"resolved":\s*"http|--(?:extra-)?index-url[ =]\S',  # somebody's mirror
         re.MULTILINE,
     )

@@ -43,7 +43,10 @@ def smp_model(
     packaged = weights is not None and encoder in PACKAGED
     try:
         model = make(
-            encoder, encoder_weights=None if packaged else weights, in_channels=in_channels, **options
+            encoder,
+            encoder_weights=None if packaged else weights,
+            in_channels=in_channels,
+            **options,
         )
     except KeyError as error:
         raise ValueError(f"encoder {encoder!r} is not one of smp's: {error}") from error

@@ -29,4 +29,5 @@ class TaskLogits:
 
 
 def _softmax(scores: Tensor) -> Tensor:
-    return (scores if scores.element_size() > 4 else scores.float()).softmax(1)
+    # Contiguous once, here: sums over channels_last maps would copy them in every later loss.
+    return (scores if scores.element_size() > 4 else scores.float()).contiguous().softmax(1)
