@@ -147,7 +147,7 @@ class StopOnNonFinite(Callback):
         table = self.dls.cases[split]
         files = [table["image"].iloc[at] for at in self.dl.batch_cases(self.iter)]
         raise NonFiniteLossError(
-            f"the loss is {float(self.loss)} in epoch {self.epoch + 1}, batch {self.iter + 1} "
+            f"the loss is {float(self.loss.detach())} in epoch {self.epoch + 1}, batch {self.iter + 1} "
             f"({terms}). The batch holds: {', '.join(files)}. Look at these files, or lower the "
             "learning rate; the last good epoch's weights are kept in the checkpoint"
         )
@@ -332,8 +332,9 @@ class Checkpoint(Callback):
         return state["epoch"]
 
     def clear(self) -> None:
-        """Remove the folder: the run's results stand, so nothing is left to resume."""
+        """Forget the run: its results stand, or it is to start again."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.best = {}
 
 
 class CheckpointError(RuntimeError):

@@ -37,6 +37,7 @@ COLOURS = ("#0072b2", "#cc79a7", "#009e73", "#e69f00", "#56b4e9", "#d55e00")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
 
+NEITHER = "could not be told apart"
 MINUS, ABSENT = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 TERMS = ("T1 BCE", "T2 Dice", "T3 Dice", "L_T2T3", "L_T1T3", "L_T1T2T3", "total")
@@ -517,7 +518,7 @@ def verdict(difference: Interval) -> str:
     """What an interval of a difference lets us say: "rose", "fell" or "could not be told apart"."""
     if difference.low > 0:
         return "rose"
-    return "fell" if difference.high < 0 else "could not be told apart"
+    return "fell" if difference.high < 0 else NEITHER
 
 
 def measures_table(
@@ -561,23 +562,6 @@ def measures_table(
     return _table(head, body, note)
 
 
-def differences_table(
-    record: Mapping[str, Any],
-    other: Mapping[str, Any],
-    measures: Mapping[str, str] | None = None,
-) -> str:
-    """What changed from `other` to `record`: each measure's difference, and what may be said of it.
-
-    In points (per cent less per cent) with a 95 % paired bootstrap interval over patients. Raises
-    ValueError if the two were not tested on the same images.
-    """
-    body = [
-        [(measures or HEADLINE)[m], _cell(change, signed=True), verdict(change)]
-        for m, change in differences(record, other, measures or HEADLINE).items()
-    ]
-    return _table(["in points", "difference", "it"], body)
-
-
 def differences(
     record: Mapping[str, Any],
     other: Mapping[str, Any],
@@ -593,6 +577,36 @@ def differences(
     return {
         m: stats.paired_difference(one, two, m, groups=_groups(one)) for m in measures if m in has
     }
+
+
+def differences_table(
+    changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE
+) -> str:
+    """The differences that `differences` gives, in points, and what each lets us say."""
+    body = [
+        [measures[m], _cell(change, signed=True), verdict(change)] for m, change in changes.items()
+    ]
+    return _table(["with the terms, in points", "difference", "it"], body)
+
+
+def summary(changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE) -> str:
+    """One or two sentences, in Markdown, on what `differences` gives: what fell, rose, neither."""
+    said = {
+        word: [
+            measures[m] + ("" if word == NEITHER else f" (by {_number(abs(change.estimate))})")
+            for m, change in changes.items()
+            if verdict(change) == word
+        ]
+        for word in ("fell", "rose", NEITHER)
+    }
+    sentences = [
+        f"**With the three terms, these {word}**, in points: {'; '.join(names)}."
+        for word, names in said.items()
+        if names and word != NEITHER
+    ] or ["**No measure can be told apart with and without the three terms.**"]
+    if said[NEITHER] and len(said[NEITHER]) < len(changes):
+        sentences.append(f"Not to be told apart: {'; '.join(said[NEITHER])}.")
+    return " ".join(sentences)
 
 
 def contradictions_table(

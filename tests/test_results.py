@@ -1,0 +1,148 @@
+"""Results: written whole or not at all, read back checked."""
+
+import json
+import math
+import os
+
+import pandas as pd
+import pytest
+
+from lib import experiments, profiles, results
+
+
+def record(**changes):
+    whole = {key: {} for key in results.KEYS} | {
+        "schema": results.SCHEMA,
+        "experiment": "ms-mtl",
+        "source": "phantom",
+        "profile": "smoke",
+        "seed": 0,
+        "commit": "unknown",
+        "memory_mb": 1.0,
+        "history": [],
+        "metrics": {"ACC": 0.5},
+        "per_image": {"case": ["a", "b"], "p_malignant": [0.25, None]},
+    }
+    return whole | changes
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path):
+    file = results.save(record(), tmp_path)
+    assert file == tmp_path / "phantom" / "smoke" / "ms-mtl" / "seed0.json"
+    assert results.load(file) == record() and results.load_all(tmp_path) == [record()]
+    rows = results.rows(results.load(file))
+    assert rows["case"].tolist() == ["a", "b"] and math.isnan(rows["p_malignant"][1])
+
+
+def test_columns_are_small_and_keep_what_matters():
+    table = pd.DataFrame({"n": [1, 2], "p": [0.123456789, math.nan], "case": ["a", "b"]})
+    columns = results.columns(table)
+    assert columns == {"n": [1, 2], "p": [0.123457, None], "case": ["a", "b"]}
+    assert isinstance(columns["n"][0], int)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"metrics": {"AUC": math.nan}}, "metrics.AUC"),
+        ({"history": [{"train": {"total": math.inf}}]}, r"history\[0\].train.total"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(tmp_path, change, words):
+    with pytest.raises(results.ResultError, match=words):
+        results.save(record(**change), tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_record_with_a_part_missing_is_refused(tmp_path):
+    whole = record()
+    del whole["metrics"]
+    with pytest.raises(results.ResultError, match="lacks metrics"):
+        results.save(whole, tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_interrupted_write_keeps_the_older_file(tmp_path, monkeypatch, fault):
+    file = results.save(record(), tmp_path)
+    before = file.read_bytes()
+
+    def broken(*_):
+        raise fault
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(type(fault)):
+        results.save(record(seed=0, metrics={"ACC": 0.9}), tmp_path)
+    assert file.read_bytes() == before and os.listdir(file.parent) == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "cannot be read"),
+        ('{"schema": 1', "cannot be read"),
+        ("[]", "schema list"),
+        ('{"schema": 99}', "schema 99, this version reads 1"),
+        ('{"schema": 1}', "lacks experiment"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, text, words):
+    file = tmp_path / "seed0.json"
+    file.write_text(text)
+    with pytest.raises(results.ResultError, match=f"seed0.json.*{words}"):
+        results.load(file)
+
+
+def test_a_run_that_is_not_there(tmp_path):
+    with pytest.raises(results.ResultError, match="no such run"):
+        results.load(tmp_path / "seed0.json")
+
+
+def test_committed_results_are_whole_and_name_no_machine():
+    for file in results.RESULTS.glob("*/*/*/seed*.json"):
+        run = results.load(file)
+        assert results.path(run["source"], run["profile"], run["experiment"], run["seed"]) == file
+        text = file.read_text()
+        assert "/home" not in text and "/root" not in text and os.uname().nodename not in text
+        again = __import__("lib.metrics", fromlist=["summarise"]).summarise(results.rows(run))
+        assert again == pytest.approx(run["metrics"], abs=1e-5)
+
+
+def test_versions_and_machine_name_what_the_numbers_depend_on():
+    assert {"python", "torch", "fastai"} <= set(results.versions())
+    assert results.machine("cpu")["threads"] >= 1
+    assert json.dumps(results.machine("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("find", "name", "words"),
+    [
+        (experiments.find, "ms-mtl+inter+intra", r"did you mean.*ms-mtl\+intra\+inter"),
+        (profiles.find, "lapttop", "did you mean laptop"),
+        (profiles.find, "zzz", "There are smoke, quick, laptop, paper"),
+    ],
+)
+def test_unknown_names_list_the_near_ones(find, name, words):
+    with pytest.raises(ValueError, match=words):
+        find(name)
+
+
+def test_catalogue_of_the_headline_pair():
+    plain, full = (experiments.find(n) for n in ("ms-mtl", "ms-mtl+intra+inter"))
+    assert plain.consistency() == [] and plain.network is full.network
+    terms = full.record()["consistency"]
+    assert [t["term"] for t in terms] == ["L_T2T3", "L_T1T3", "L_T1T2T3"]
+    assert {t["weight"] for t in terms} == {experiments.WEIGHT} == {0.3}
+    assert full.consistency()[0] is not full.consistency()[0]
+    # The paper's own means are the means of its own classes.
+    for row in (plain.paper, full.paper):
+        for shape in ("dice", "iou"):
+            both = (row[f"{shape}_paper_benign"] + row[f"{shape}_paper_malignant"]) / 2
+            assert row[f"{shape}_paper_mean"] == pytest.approx(both, abs=1e-4)
+
+
+def test_profiles_reach_the_network():
+    laptop = profiles.find("laptop")
+    assert laptop.record()["size"] == 96 and "about" not in laptop.record()
+    network = experiments.find("ms-mtl").network(**profiles.find("smoke").network_options())
+    assert network.stage1.decoder.blocks[0].conv1[0].out_channels == 32

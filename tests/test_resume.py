@@ -1,0 +1,123 @@
+"""A run killed with -9 and started again ends with the numbers of one left alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import TinyNet, tiny_loaders
+
+from lib.callbacks import Checkpoint, CheckpointError, InterTask
+from lib.learner import fit, seed_everything, task_learner, validation_score
+
+EPOCHS = 4
+
+
+def train(folder: Path, name: str, *, pause: float = 0.0, parameters=None):
+    """Train the tiny network; `pause` slows the epochs down, so that a kill finds one."""
+    seed_everything(3)
+    dls = tiny_loaders(folder)
+    seed_everything(3)
+
+    def log(line: str) -> None:
+        print(line, flush=True)
+        time.sleep(pause)
+
+    learn = task_learner(dls, TinyNet(), consistency=[InterTask(ramp=0.5)], lr=1e-2, log=log)
+    saved = Checkpoint(folder / name, parameters or {"seed": 3}, validation_score)
+    fit(learn, EPOCHS, checkpoint=saved)
+    final = learn.history[-1]
+    return {part: final[part] for part in ("train", "valid", "metrics", "lr")}, learn, saved
+
+
+def test_killed_and_resumed_equals_undisturbed(tmp_path):
+    expected, learn, whole = train(tmp_path, "whole")
+    script = f"import test_resume as t; t.train(t.Path({str(tmp_path)!r}), 'killed', pause=1.0)"
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if "epoch   3/" in line:  # two epochs are saved, the third is not yet
+            process.send_signal(signal.SIGKILL)
+            break
+    assert process.wait() == -signal.SIGKILL
+    assert Checkpoint(tmp_path / "killed", {}, validation_score).last_epoch().name == "epoch-002"
+
+    resumed, again, saved = train(tmp_path, "killed")
+    assert resumed == expected
+    assert [e["epoch"] for e in again.history] == list(range(1, EPOCHS + 1))
+    for one, two in zip(learn.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(one, two)
+    assert saved.best == whole.best
+
+
+def test_the_best_epoch_is_what_the_learner_ends_with(tmp_path):
+    _, learn, saved = train(tmp_path, "run")
+    scores = [validation_score(epoch["metrics"]) for epoch in learn.history]
+    assert saved.best["epoch"] == scores.index(max(scores)) + 1
+    best = load_file(saved.best_weights)
+    assert all(torch.equal(best[k], v) for k, v in learn.model.state_dict().items())
+    saved.clear()
+    assert not saved.folder.exists()
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, capsys):
+    expected, _, _ = train(tmp_path, "run")
+    capsys.readouterr()
+    again, _, _ = train(tmp_path, "run")
+    assert again == expected and "epoch" not in capsys.readouterr().out
+
+
+def test_without_resume_it_starts_again(tmp_path):
+    _, learn, saved = train(tmp_path, "run")
+    learn.history = []
+    learn.remove_cb(saved)
+    fit(learn, 1, checkpoint=saved, resume=False)
+    assert [epoch["epoch"] for epoch in learn.history] == [1]
+
+
+def test_other_parameters_are_refused(tmp_path):
+    train(tmp_path, "run")
+    with pytest.raises(CheckpointError, match=r"seed: 3 there, 4 here.*Delete"):
+        train(tmp_path, "run", parameters={"seed": 4})
+
+
+@pytest.mark.parametrize("name", ["state.json", "model.safetensors", "optimiser.safetensors"])
+def test_a_damaged_checkpoint_is_named(tmp_path, name):
+    _, _, saved = train(tmp_path, "run")
+    (saved.last_epoch() / name).write_bytes(b"{not a checkpoint")
+    with pytest.raises(CheckpointError, match=r"epoch-004: the checkpoint cannot be read.*delete"):
+        train(tmp_path, "run")
+
+
+def test_a_full_disk_keeps_the_older_checkpoint(tmp_path, monkeypatch):
+    from lib import callbacks
+
+    _, learn, saved = train(tmp_path, "run")
+    older = json.loads((saved.last_epoch() / "state.json").read_text())["epoch"]
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(callbacks, "save_file", full)
+    learn.epoch = EPOCHS
+    with pytest.raises(OSError, match="No space left"):
+        saved.save(saved.folder / f"epoch-{EPOCHS + 1:03d}")
+    monkeypatch.undo()
+    assert saved.last_epoch().name == f"epoch-{older:03d}"
+    assert train(tmp_path, "run")[2].best == saved.best
+
+
+def test_epochs_must_be_positive(tmp_path):
+    seed_everything(0)
+    learn = task_learner(tiny_loaders(tmp_path), TinyNet())
+    with pytest.raises(ValueError, match="epochs=0"):
+        fit(learn, 0)
