@@ -147,8 +147,8 @@ class StopOnNonFinite(Callback):
         table = self.dls.cases[split]
         files = [table["image"].iloc[at] for at in self.dl.batch_cases(self.iter)]
         raise NonFiniteLossError(
-            f"the loss is {float(self.loss.detach())} in epoch {self.epoch + 1}, batch {self.iter + 1} "
-            f"({terms}). The batch holds: {', '.join(files)}. Look at these files, or lower the "
+            f"the loss is {float(self.loss.detach())} in epoch {self.epoch + 1}, "
+            f"batch {self.iter + 1} ({terms}). The batch holds: {', '.join(files)}. Look at these files, or lower the "
             "learning rate; the last good epoch's weights are kept in the checkpoint"
         )
 
