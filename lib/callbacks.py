@@ -148,8 +148,9 @@ class StopOnNonFinite(Callback):
         files = [table["image"].iloc[at] for at in self.dl.batch_cases(self.iter)]
         raise NonFiniteLossError(
             f"the loss is {float(self.loss.detach())} in epoch {self.epoch + 1}, "
-            f"batch {self.iter + 1} ({terms}). The batch holds: {', '.join(files)}. Look at these files, or lower the "
-            "learning rate; the last good epoch's weights are kept in the checkpoint"
+            f"batch {self.iter + 1} ({terms}). The batch holds: {', '.join(files)}. "
+            "Look at these files, or lower the learning rate; the last good epoch's weights are "
+            "kept in the checkpoint"
         )
 
 
