@@ -16,7 +16,7 @@ export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser ||
 LIB := $(shell find lib -name '*.py' -not -name plotly_page.py)
 PAGES := $(wildcard book/*.md book/*.ipynb book/*.bib)
 ASSETS := $(wildcard book/assets/*) _config.yml book/_toc.yml
-RESULTS := $(shell find results -name '*.json' 2>/dev/null)
+RESULTS := $(shell find results -name 'seed*.json' 2>/dev/null)
 
 HEADLINE := ms-mtl ms-mtl+intra+inter
 RUNS := $(HEADLINE:%=book/runs/phantom/quick/%/seed0.ipynb)

@@ -313,8 +313,12 @@ def overlays(rows: pd.DataFrame, maps: Mapping[str, Any], picked: Mapping[str, i
                     **where,
                 )
                 named.add(name)
-        axis = "" if number == 0 else str(number + 1)
+        axis, side = "" if number == 0 else str(number + 1), ("right", "left")[number % 2]
         drawn.update_layout({f"yaxis{axis}": {"scaleanchor": f"x{axis}", "autorange": "reversed"}})
+        # The two of a case stay together however wide the page is, their titles above them
+        drawn.update_xaxes(constraintoward=side, **where)
+        domain = drawn.layout[f"xaxis{axis}"].domain
+        drawn.layout.annotations[number].update(x=domain[1 - number % 2], xanchor=side, align=side)
     drawn.update_xaxes(visible=False, constrain="domain")
     drawn.update_yaxes(visible=False, constrain="domain", constraintoward="top")
     _small_titles(drawn)
@@ -493,6 +497,7 @@ def comparison(
         f"Measures of each run in per cent, with 95 % intervals. {'; '.join(told)}.",
         height=110 + 46 * len(shown),
         base=drawn,
+        margin={"r": 30},
         xaxis={"range": [0, 101], "ticksuffix": " %"},
         yaxis={
             "tickvals": list(range(len(shown))),
@@ -584,9 +589,14 @@ def differences_table(
 ) -> str:
     """The differences that `differences` gives, in points, and what each lets us say."""
     body = [
-        [measures[m], _cell(change, signed=True), verdict(change)] for m, change in changes.items()
+        [
+            measures[m],
+            _cell(change, signed=True),
+            "unclear" if verdict(change) == NEITHER else verdict(change),
+        ]
+        for m, change in changes.items()
     ]
-    return _table(["with the terms, in points", "difference", "it"], body)
+    return _table(["in points", "with less without", "it"], body)
 
 
 def summary(changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE) -> str:
@@ -727,7 +737,8 @@ def _table(head: Sequence[str], body: Sequence[Sequence[str] | str], note: str =
     ]
     first, *others = head
     return (
-        '<div class="table-scroll" style="overflow-x:auto" tabindex="0"><table>'
+        '<div class="table-scroll" style="overflow-x:auto" tabindex="0">'
+        '<table class="dataframe">'
         f'<thead><tr><th scope="col"{left}>{first}</th>'
         + "".join(f'<th scope="col" style="text-align:right">{name}</th>' for name in others)
         + "</tr></thead><tbody>"
