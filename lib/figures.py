@@ -596,7 +596,7 @@ def differences_table(
         ]
         for m, change in changes.items()
     ]
-    return _table(["in points", "with less without", "it"], body)
+    return _table(["in points", "change", "verdict"], body)
 
 
 def summary(changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE) -> str:
@@ -657,7 +657,7 @@ def provenance_table(
         "epochs": lambda r: len(r["history"]),
         "encoder": lambda r: _search(r, "encoder"),
         "size, px": lambda r: _search(r, "size"),
-        "precision": lambda r: _search(r, "precision"),
+        "precision": lambda r: _search(r, "precision_used", "precision"),
         "parameters, million": lambda r: f"{r['model']['parameters'] / 1e6:.1f}",
         "data, fingerprint": lambda r: str(r["data"]["fingerprint"])[:12],
         "test images": lambda r: len(results.rows(r)),
@@ -725,22 +725,25 @@ def _wrapped(name: str) -> str:
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str] | str], note: str = "") -> str:
     """Rows of cells as a table; a bare string is a heading across it."""
-    right = ' style="text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"'
-    left = ' style="text-align:left"'
+    room, stays = (
+        "padding:.15rem .5rem",
+        "position:sticky;left:0;background:var(--pst-color-background)",
+    )
+    right = f' style="{room};text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"'
+    left = f' style="{room};text-align:left"'
     lines = [
         f'<tr><th colspan="{len(head)}" scope="rowgroup"{left}>{row}</th></tr>'
         if isinstance(row, str)
-        else f'<tr><th scope="row" style="text-align:left;font-weight:normal">{row[0]}</th>'
-        + "".join(f"<td{right}>{cell}</td>" for cell in row[1:])
-        + "</tr>"
+        else f'<tr><th scope="row" style="{room};{stays};text-align:left;font-weight:normal">'
+        f"{row[0]}</th>" + "".join(f"<td{right}>{cell}</td>" for cell in row[1:]) + "</tr>"
         for row in body
     ]
     first, *others = head
     return (
-        '<div class="table-scroll" style="overflow-x:auto" tabindex="0">'
+        '<div class="table-scroll" style="overflow-x:auto;margin-bottom:1rem" tabindex="0">'
         '<table class="dataframe">'
         f'<thead><tr><th scope="col"{left}>{first}</th>'
-        + "".join(f'<th scope="col" style="text-align:right">{name}</th>' for name in others)
+        + "".join(f'<th scope="col" style="{room};text-align:right">{name}</th>' for name in others)
         + "</tr></thead><tbody>"
         + "\n".join(lines)
         + "</tbody></table>"
@@ -749,15 +752,9 @@ def _table(head: Sequence[str], body: Sequence[Sequence[str] | str], note: str =
     )
 
 
-def _search(record: Mapping[str, Any], key: str) -> Any:
-    """A setting by name, wherever a record keeps it."""
-    places: list[Any] = [record["parameters"], record["model"], record["machine"]]
-    while places:
-        place = places.pop(0)
-        if key in place:
-            return place[key]
-        places += [inner for inner in place.values() if isinstance(inner, Mapping)]
-    return ABSENT
+def _search(record: Mapping[str, Any], *names: str) -> Any:
+    """A setting by the first of its names that the record's parameters hold."""
+    return next((record["parameters"][n] for n in names if n in record["parameters"]), ABSENT)
 
 
 def _total_seconds(seconds: Mapping[str, float]) -> float:

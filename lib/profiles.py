@@ -65,9 +65,9 @@ PROFILES = {
             "laptop",
             "about ten minutes on two cores for a data set of 2000 images",
             size=96,
-            epochs=8,
+            epochs=7,
             lr=1e-3,
-            phantoms=1600,
+            phantoms=1200,
         ),
         Profile(
             "paper",
