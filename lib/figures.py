@@ -217,7 +217,9 @@ def pick_cases(rows: pd.DataFrame) -> dict[str, int]:
             painted = rows["seg_as_cls"].to_numpy(float)
             right &= painted == (score > 0.5)
             differ = (painted >= 0) & (painted != (score > 0.5))
-            surest = np.abs(score - 0.5) + np.abs(rows["seg_as_cls_p"].to_numpy(float) - 0.5)
+            surest = (
+                np.abs(score - 0.5) + np.abs(rows["seg_as_cls_p"].to_numpy(float) - 0.5)
+            ).round(9)
             _pick(picked, "Contradictory", surest, differ)
     _pick(picked, "Good", dice, right)
     _pick(picked, "Bad", -dice, ~np.isnan(dice))

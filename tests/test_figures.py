@@ -19,7 +19,7 @@ from lib.stats import Interval, bootstrap_interval, paired_difference
 PAINTED = ("benign", "malignant")
 
 
-def test_rows(images=40, wrong_maps=0.3, seed=0):
+def some_rows(images=40, wrong_maps=0.3, seed=0):
     """Rows as `count_batch` gives them; in a share of the images T3 names the other class."""
     rng = np.random.default_rng(seed)
     label = np.arange(images) % 2
@@ -42,11 +42,8 @@ def test_rows(images=40, wrong_maps=0.3, seed=0):
     return pd.DataFrame(rows)
 
 
-test_rows.__test__ = False
-
-
 def record(experiment="ms-mtl", seed=0, rows=None, **changes):
-    rows = test_rows() if rows is None else rows
+    rows = some_rows() if rows is None else rows
     history = [
         {
             "epoch": epoch,
@@ -93,7 +90,7 @@ MASK[2:5, 3:7] = 2
 
 
 def test_every_figure_has_words_a_clear_background_and_no_colour_for_text():
-    runs = [record(), record("ms-mtl+intra+inter", rows=test_rows(wrong_maps=0))]
+    runs = [record(), record("ms-mtl+intra+inter", rows=some_rows(wrong_maps=0))]
     maps = {"image": [PICTURE], "mask": [MASK], "seg3": [MASK], "cls": [0.8]}
     drawn = [
         figures.learning_curves(runs[0]["history"]),
@@ -275,18 +272,18 @@ def test_roc_starts_and_ends_in_the_corners_and_names_its_auc():
     curve = drawn.data[0]
     area = np.trapezoid(curve.y, curve.x)
     assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
-    assert area == pytest.approx(summarise(test_rows())["AUC"], abs=1e-3)
+    assert area == pytest.approx(summarise(some_rows())["AUC"], abs=1e-3)
     assert curve.name.startswith(f"MS-MTL<br>AUC {100 * area:.1f} [")
 
 
 def test_roc_needs_both_classes():
-    rows = test_rows().assign(label=0)
+    rows = some_rows().assign(label=0)
     with pytest.raises(ValueError, match="benign and malignant"):
         figures.roc([record(rows=rows)])
 
 
 def test_comparison_draws_each_estimate_and_interval():
-    rows = test_rows()
+    rows = some_rows()
     drawn = figures.comparison([record()], {"ACC": "Accuracy", "PRE": "Precision", "no": "No"})
     value, low, high = bootstrap_interval(rows, "ACC", groups=rows["group"])
     (dots,) = drawn.data
@@ -294,7 +291,7 @@ def test_comparison_draws_each_estimate_and_interval():
     assert dots.x[0] == pytest.approx(100 * value, abs=0.01)
     assert dots.error_x.arrayminus[0] == pytest.approx(100 * (value - low), abs=0.01)
     assert dots.error_x.array[0] == pytest.approx(100 * (high - value), abs=0.01)
-    with pytest.raises(ValueError, match="none|any of the measures"):
+    with pytest.raises(ValueError, match="any of the measures"):
         figures.comparison([record()], {"no": "No"})
 
 
@@ -304,7 +301,7 @@ def test_runs_of_one_experiment_are_told_apart_by_their_seed():
 
 
 def test_measures_table_holds_the_measures_their_intervals_and_the_papers_values():
-    rows = test_rows()
+    rows = some_rows()
     table = figures.measures_table(
         [record()], paper={"ms-mtl": {"ACC": 0.8785}}, titles={"ms-mtl": "MS-MTL"}
     )
@@ -323,7 +320,7 @@ def test_measures_table_holds_the_measures_their_intervals_and_the_papers_values
 
 
 def test_every_measure_has_a_place_in_the_table():
-    rows = test_rows().assign(
+    rows = some_rows().assign(
         **{
             f"{pair}_{part}": 5
             for pair in ("seg2seg3", "seg3seg2_benign", "seg3seg2_malignant")
@@ -336,7 +333,7 @@ def test_every_measure_has_a_place_in_the_table():
 
 
 def test_differences_are_paired_and_keep_their_sign():
-    one, two = test_rows(), test_rows(wrong_maps=0)
+    one, two = some_rows(), some_rows(wrong_maps=0)
     found = figures.differences(record(rows=two), record(rows=one), ["inconsis_cls", "none"])
     expected = paired_difference(two, one, "inconsis_cls", groups=one["group"])
     assert found == {"inconsis_cls": expected}
@@ -381,7 +378,7 @@ def test_contradictions_are_counted_once_each():
     )  # agree; only T3 right; only T1 right; agree (both wrong); no nodule; no class: not counted
     (_, line) = cells(figures.contradictions_table([record(rows=rows)]))
     assert line[1:] == ["5", "2", "1", "1", "1"]
-    with pytest.raises(ValueError, match="T1.*T3"):
+    with pytest.raises(ValueError, match=r"T1.*T3"):
         figures.contradictions_table([record(rows=rows[["label"]])])
 
 
