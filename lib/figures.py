@@ -280,7 +280,7 @@ def overlays(rows: pd.DataFrame, maps: Mapping[str, Any], picked: Mapping[str, i
             answers.append(f"T3: {_map_words(case['seg3'])}")
         elif "seg2" in case:
             answers.append(f"T2: {'a' if case['seg2'].any() else 'no'} nodule")
-        titles += [f"<b>{escape(title)}</b><br>{truth}", "<br>".join(answers)]
+        titles += [f"<b>{escape(title)}</b><br>{truth}", "<br>".join(answers) or " "]
         told.append(f"{title}: {', '.join([truth, *answers])}")
         panels += [(case["image"], [("mask", case["mask"])])]
         panels += [(case["image"], [(n, case[n]) for n in ("seg3", "seg2") if n in case])]

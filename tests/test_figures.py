@@ -244,7 +244,7 @@ def test_overlays_show_the_picture_its_masks_and_the_answers():
 @pytest.mark.parametrize(
     ("maps", "words"),
     [
-        ({}, ""),
+        ({}, " "),
         ({"seg3": [MASK * 0]}, "T3: no nodule"),
         ({"seg2": [MASK > 0], "cls": [0.4]}, "T1: benign (0.60)<br>T2: a nodule"),
         ({"seg3": [np.where(np.arange(8) < 4, MASK, MASK // 2)]}, "T3: benign (75% of it)"),
