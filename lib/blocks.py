@@ -130,7 +130,7 @@ class NoduleMask(TensorMask):
 
 
 class _Read(Transform):
-    """One of the three things that a case's number stands for."""
+    """One of the three things that a case's number stands for; a list of numbers, a batch of it."""
 
     split_idx = None
 
@@ -141,8 +141,8 @@ class _Read(Transform):
 class ReadImage(_Read):
     """Number of a case to its grey image, uint8 (1, S, S)."""
 
-    def encodes(self, at: int) -> UltrasoundImage:
-        return UltrasoundImage(torch.from_numpy(self.decoded.images[at][None].copy()))
+    def encodes(self, at: int | list) -> UltrasoundImage:
+        return UltrasoundImage(torch.from_numpy(np.array(self.decoded.images[at]))).unsqueeze(-3)
 
 
 class ReadMask(_Read):
@@ -151,8 +151,8 @@ class ReadMask(_Read):
     T2's mask is any nodule: `mask > 0`.
     """
 
-    def encodes(self, at: int) -> NoduleMask:
-        return NoduleMask(torch.from_numpy(self.decoded.masks[at].copy()))
+    def encodes(self, at: int | list) -> NoduleMask:
+        return NoduleMask(torch.from_numpy(np.array(self.decoded.masks[at])))
 
 
 class ReadLabel(_Read):
@@ -160,9 +160,9 @@ class ReadLabel(_Read):
 
     def __init__(self, decoded: Decoded):
         super().__init__(decoded)
-        self.labels = [class_index(label) for label in decoded.cases["label"]]
+        self.labels = np.array([class_index(label) for label in decoded.cases["label"]])
 
-    def encodes(self, at: int) -> TensorCategory:
+    def encodes(self, at: int | list) -> TensorCategory:
         return TensorCategory(self.labels[at])
 
     def decodes(self, label: TensorCategory) -> TitledStr:
@@ -241,7 +241,14 @@ def datablock(decoded: Decoded, *, augment: bool = True) -> DataBlock:
 
 
 class CaseDL(TfmdDL):
-    """fastai's DataLoader, which also remembers which cases a batch holds."""
+    """fastai's DataLoader, which reads a batch at once and remembers which cases it holds."""
+
+    def create_item(self, at: int | None) -> int:
+        return at or 0  # fastai tries one batch with None
+
+    def create_batch(self, places: list[int]) -> tuple:
+        numbers = [self.dataset.items[at] for at in places]
+        return tuple(part.tfms(numbers) for part in self.dataset.tls)
 
     def get_idxs(self) -> list[int]:
         self.order_of_cases = list(super().get_idxs())

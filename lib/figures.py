@@ -99,7 +99,12 @@ TEMPLATE = go.layout.Template(
         "colorway": COLOURS,
         "margin": {"l": 10, "r": 10, "t": 40, "b": 10},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "xaxis": {"automargin": True, "gridcolor": "rgba(128,128,128,.3)", "zeroline": False},
+        "xaxis": {
+            "title": {"standoff": 8},
+            "automargin": True,
+            "gridcolor": "rgba(128,128,128,.3)",
+            "zeroline": False,
+        },
         "yaxis": {"automargin": True, "gridcolor": "rgba(128,128,128,.3)", "zeroline": False},
         "dragmode": False,  # a finger on a figure scrolls the page
     }
