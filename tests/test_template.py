@@ -15,7 +15,7 @@ def test_it_is_stored_stripped():
 
 
 def test_one_cell_holds_the_parameters_and_comes_first():
-    assert PARAMETERS == CODE[:1]
+    assert CODE[:1] == PARAMETERS
 
 
 def start(**given):
