@@ -385,7 +385,7 @@ TEXT = {
 
 @pytest.fixture(scope="module")
 def ddti_real():
-    from tests.conftest import find_shared_data
+    from conftest import find_shared_data
 
     return sources.read("ddti", find_shared_data("ddti"))
 
