@@ -1,6 +1,5 @@
 """The catalogue: every system by name, and the row of the paper's tables that it fills."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -9,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from .callbacks import Consistency, InterTask, IntraTask, ThreeTask
+from .names import look_up
 from .networks import MSMTL
 
 WEIGHT = 0.3  # lambda in Eq. 9
@@ -95,11 +95,4 @@ EXPERIMENTS = {
 
 def find(name: str) -> Experiment:
     """The experiment of that name; ValueError with the nearest names otherwise."""
-    if name in EXPERIMENTS:
-        return EXPERIMENTS[name]
-    near = difflib.get_close_matches(name, EXPERIMENTS, cutoff=0.3)
-    raise ValueError(
-        f"no experiment is called {name!r}"
-        + (f"; did you mean {' or '.join(near)}?" if near else "")
-        + f" There are {', '.join(EXPERIMENTS)}"
-    )
+    return look_up("experiment", name, EXPERIMENTS)

@@ -1,8 +1,9 @@
 """How much to spend on a run: from seconds on a laptop to the paper's setting on a GPU."""
 
-import difflib
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from .names import look_up
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,4 @@ PROFILES = {
 
 def find(name: str) -> Profile:
     """The profile of that name; ValueError with the nearest names otherwise."""
-    if name in PROFILES:
-        return PROFILES[name]
-    near = difflib.get_close_matches(name, PROFILES, cutoff=0.3)
-    raise ValueError(
-        f"no profile is called {name!r}"
-        + (f"; did you mean {' or '.join(near)}?" if near else "")
-        + f" There are {', '.join(PROFILES)}"
-    )
+    return look_up("profile", name, PROFILES)

@@ -1,0 +1,19 @@
+"""Looking a name up in a catalogue, with the near ones in the error."""
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
+
+
+def look_up(kind: str, name: str, catalogue: Mapping[str, Entry]) -> Entry:
+    """The entry of that name; ValueError with the nearest names and all of them otherwise."""
+    if name in catalogue:
+        return catalogue[name]
+    near = difflib.get_close_matches(name, catalogue, cutoff=0.3)
+    raise ValueError(
+        f"no {kind} is called {name!r}"
+        + (f"; did you mean {' or '.join(near)}?" if near else ".")
+        + f" There are {', '.join(catalogue)}"
+    )
