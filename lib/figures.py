@@ -571,7 +571,7 @@ def measures_table(
         if theirs
         else ""
     )
-    return _table(head, body, note)
+    return table(head, body, note)
 
 
 def differences(
@@ -603,7 +603,7 @@ def differences_table(
         ]
         for m, change in changes.items()
     ]
-    return _table(["in points", "change", "verdict"], body)
+    return table(["in points", "change", "verdict"], body)
 
 
 def summary(changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE) -> str:
@@ -651,7 +651,7 @@ def contradictions_table(
         "test images", "all", "T1 and T3 agree", "differ: only T1 right",
         "differ: only T3 right", "T3 sees no nodule",
     ]  # fmt: skip
-    return _table(head, body)
+    return table(head, body)
 
 
 def provenance_table(
@@ -683,7 +683,7 @@ def provenance_table(
         [name, *(escape(str(read(record))) for record in named.values())]
         for name, read in wanted.items()
     ]
-    return _table(["run", *named], body)
+    return table(["run", *named], body)
 
 
 # ------------------------------------------------------------------------------------------ details
@@ -730,8 +730,12 @@ def _wrapped(name: str) -> str:
     return name.replace(", ", ",<br>", 1)  # two short lines leave the dots their room on a phone
 
 
-def _table(head: Sequence[str], body: Sequence[Sequence[str] | str], note: str = "") -> str:
-    """Rows of cells as a table; a bare string is a heading across it."""
+def table(head: Sequence[str], body: Sequence[Sequence[str] | str], note: str = "") -> str:
+    """HTML of a table in the book's style, which scrolls inside itself on a narrow screen.
+
+    head: the column titles; body: rows of cells, the first one the row's title, all HTML; a bare
+    string is a heading across the table. note: a line below it.
+    """
     room, stays = (
         "padding:.15rem .5rem",
         "position:sticky;left:0;background:var(--pst-color-background)",
