@@ -113,7 +113,7 @@ def rows(record: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def columns(table: pd.DataFrame) -> dict[str, list]:
-    """A table as JSON columns: whole numbers as such, others to 6 digits, NaN as null."""
+    """A table as JSON columns: whole numbers as such, others exactly, NaN as null."""
     return {name: [_plain(value) for value in table[name]] for name in table}
 
 
@@ -173,4 +173,4 @@ def _plain(value: Any) -> Any:
     number = float(value)
     if math.isnan(number):
         return None
-    return int(number) if number.is_integer() else round(number, 6)
+    return int(number) if number.is_integer() else number  # rounding would tie scores

@@ -34,10 +34,10 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
     assert rows["case"].tolist() == ["a", "b"] and math.isnan(rows["p_malignant"][1])
 
 
-def test_columns_are_small_and_keep_what_matters():
+def test_columns_keep_every_number():
     table = pd.DataFrame({"n": [1, 2], "p": [0.123456789, math.nan], "case": ["a", "b"]})
     columns = results.columns(table)
-    assert columns == {"n": [1, 2], "p": [0.123457, None], "case": ["a", "b"]}
+    assert columns == {"n": [1, 2], "p": [0.123456789, None], "case": ["a", "b"]}
     assert isinstance(columns["n"][0], int)
 
 
