@@ -125,14 +125,16 @@ def test_fit_square_keeps_the_aspect_ratio_and_class_values():
 
 def test_unlabelled_and_normal_cases_have_no_class(tmp_path):
     cases = phantom_cases(tmp_path / "phantom", normal=0.2)
-    cases.loc[cases.index[0], "label"] = None
+    unlabelled = cases.index[(cases["split"] == "test") & (cases["label"] != "normal")][0]
+    cases.at[unlabelled, "label"] = None
     dls = blocks.dataloaders(cases, size=32, batch_size=4, cache=tmp_path / "cache", augment=False)
     seen = {}
     for subset in (1, 2):
         names = dls.cases[subset]["label"]
         labels = torch.cat([b[2] for b in dls[subset]]).tolist()
         seen |= dict(zip(names, labels, strict=True))
-    assert seen["normal"] == -1
+    assert seen["normal"] == -1 and seen[None] == -1
+    assert seen["benign"] == 0 and seen["malignant"] == 1
 
 
 def test_show_batch_names_the_class(dls):

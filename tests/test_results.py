@@ -7,7 +7,7 @@ import os
 import pandas as pd
 import pytest
 
-from lib import experiments, profiles, results
+from lib import experiments, metrics, profiles, results
 
 
 def record(**changes):
@@ -104,7 +104,7 @@ def test_committed_results_are_whole_and_name_no_machine():
         assert results.path(run["source"], run["profile"], run["experiment"], run["seed"]) == file
         text = file.read_text()
         assert "/home" not in text and "/root" not in text and os.uname().nodename not in text
-        again = __import__("lib.metrics", fromlist=["summarise"]).summarise(results.rows(run))
+        again = metrics.summarise(results.rows(run))
         assert again == pytest.approx(run["metrics"], abs=1e-5)
 
 
