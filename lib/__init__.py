@@ -15,19 +15,23 @@ from typing import Any
 MODULES = (
     "blocks",
     "callbacks",
+    "cam",
     "cases",
     "consistency",
     "cost",
     "experiments",
     "figures",
+    "gallery",
     "learner",
     "losses",
     "metrics",
     "networks",
+    "paper",
     "profiles",
     "results",
     "sources",
     "stats",
+    "training",
 )
 NAMES = {
     "IntraTask": "callbacks",

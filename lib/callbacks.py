@@ -66,7 +66,8 @@ class Consistency(Callback):
             raise MissingTaskError(
                 f"{type(self).__name__} ({self.term}) needs "
                 f"{' and '.join(TASKS[name] for name in missing)}, which the network "
-                f"{type(self.model).__name__} does not give; leave the callback out"
+                f"{type(getattr(self.model, 'network', self.model)).__name__} does not give; "
+                "leave the callback out"
             )
         term = type(self).function(*(given[name] for name in self.needs), **self.options)
         self.learn.loss_grad = self.learn.loss_grad + self.current_weight() * term
@@ -143,15 +144,19 @@ class StopOnNonFinite(Callback):
         if torch.isfinite(self.loss):
             return
         terms = ", ".join(f"{k} {float(v):.4g}" for k, v in self.learn.loss_func.terms.items())
-        split = self.dls.loaders.index(self.dl)
-        table = self.dls.cases[split]
-        files = [table["image"].iloc[at] for at in self.dl.batch_cases(self.iter)]
         raise NonFiniteLossError(
             f"the loss is {float(self.loss.detach())} in epoch {self.epoch + 1}, "
-            f"batch {self.iter + 1} ({terms}). The batch holds: {', '.join(files)}. "
-            "Look at these files, or lower the learning rate; the last good epoch's weights are "
-            "kept in the checkpoint"
+            f"batch {self.iter + 1} ({terms}). {self.files()}Look at these, or lower the learning "
+            "rate; the last good epoch's weights are kept in the checkpoint"
         )
+
+    def files(self) -> str:
+        """What the batch holds, if the loaders are ours and can tell."""
+        if not hasattr(self.dl, "batch_cases"):
+            return "Your own loaders do not say which images the batch holds. "
+        table = self.dls.cases[self.dls.loaders.index(self.dl)]
+        files = [table["image"].iloc[at] for at in self.dl.batch_cases(self.iter)]
+        return f"The batch holds: {', '.join(files)}. "
 
 
 class EpochLog(Callback):

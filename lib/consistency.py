@@ -51,7 +51,7 @@ def seg_as_cls(seg3: Tensor, locations: str = "max") -> Tensor:
     and with no nodule pixel at all it is (.5, .5). Where the maxima lie is a constant to the
     gradient. Raises ValueError for another `locations`. Alg. 1, steps 1 to 4.
     """
-    _one_of("locations", locations, ("max", "all"))
+    one_of("locations", locations, ("max", "all"))
     seg3 = _seg3(seg3)
     classes = seg3[:, 1:]  # the background's own mean is dropped in step 4: never compute it
     if locations == "all":
@@ -68,7 +68,7 @@ def seg2_as_seg3(seg2: Tensor, cls: Tensor) -> Tensor:
     choice is a constant to the gradient, so none reaches `cls`. Alg. 2, steps 1 to 9.
     """
     seg2, cls = _seg2(seg2), _cls(cls)
-    _agree("seg2", seg2, "cls", cls)
+    agree("seg2", seg2, "cls", cls)
     label = cls.argmax(1)[:, None, None, None]
     background, nodule = seg2.split(1, dim=1)
     return torch.cat([background, *(nodule * (label == k) for k in range(cls.shape[1]))], dim=1)
@@ -85,7 +85,7 @@ def intra_task(
     `background` and `flatten` as in `lib.losses.dice_loss`.
     """
     merged, seg2 = seg3_as_seg2(seg3), _seg2(seg2)
-    _agree("seg2", seg2, "seg3", merged)
+    agree("seg2", seg2, "seg3", merged)
     return dice_loss(merged, seg2, background=background, flatten=flatten)
 
 
@@ -105,9 +105,17 @@ def inter_task(
     default form the loss never reaches 0: for K = 2 it is 1.0708 at full agreement. Raises
     ValueError for another option.
     """
-    _one_of("order", order, ("both", "sc", "cs"))
+    one_of("order", order, ("both", "sc", "cs"))
     cls, seg = _cls(cls), seg_as_cls(seg3, locations)
-    _agree("cls", cls, "seg3", seg3)
+    agree("cls", cls, "seg3", seg3)
+    return cls_against_seg(cls, seg, order, softmax, detach_target)
+
+
+def cls_against_seg(
+    cls: Tensor, seg: Tensor, order: str, softmax: str, detach_target: bool
+) -> Tensor:
+    """Soft cross-entropy of Cls and Seg-as-Cls, both (N, K), each or either the target. Eq. 6."""
+    one_of("order", order, ("both", "sc", "cs"))
     loss = 0.0
     for name, target, prediction in (("sc", seg, cls), ("cs", cls, seg)):
         if order in (name, "both"):
@@ -125,8 +133,8 @@ def three_task(
     `lib.losses.dice_loss`.
     """
     painted, seg3 = seg2_as_seg3(seg2, cls), _seg3(seg3)
-    _agree("cls", cls, "seg3", seg3)
-    _agree("seg2", painted, "seg3", seg3)
+    agree("cls", cls, "seg3", seg3)
+    agree("seg2", painted, "seg3", seg3)
     return dice_loss(painted, seg3, background=background, flatten=flatten)
 
 
@@ -138,10 +146,10 @@ def soft_cross_entropy(target: Tensor, prediction: Tensor, softmax: str = "doubl
     probabilities: only this gives the losses printed in the paper's Fig. 3. The plain form is least
     at the target itself, the double form at a surer prediction: certainty for a target of .731.
     """
-    _one_of("softmax", softmax, ("double", "single"))
+    one_of("softmax", softmax, ("double", "single"))
     target = as_probabilities("target", target, maps=False, channels=2, or_more=True)
     prediction = as_probabilities("prediction", prediction, maps=False, channels=target.shape[1])
-    _agree("target", target, "prediction", prediction)
+    agree("target", target, "prediction", prediction)
     log = prediction.log_softmax(1) if softmax == "double" else prediction.clamp(min=CLIP).log()
     return -(target * log).sum(1).mean()
 
@@ -161,7 +169,7 @@ def _seg3(seg3: Tensor) -> Tensor:
     return as_probabilities("seg3", seg3, maps=True, channels=3, or_more=True)
 
 
-def _agree(name: str, one: Tensor, other_name: str, other: Tensor) -> None:
+def agree(name: str, one: Tensor, other_name: str, other: Tensor) -> None:
     """Same images, and same pixels or K classes for K+1 channels where both have them."""
     if one.shape[0] != other.shape[0]:
         unequal = f"{one.shape[0]} images", str(other.shape[0])
@@ -177,6 +185,6 @@ def _agree(name: str, one: Tensor, other_name: str, other: Tensor) -> None:
     )
 
 
-def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, options: tuple[str, ...]) -> None:
     if value not in options:
         raise ValueError(f"{name}={value!r} is not an option; use one of {', '.join(options)}")

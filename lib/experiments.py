@@ -1,15 +1,18 @@
-"""The catalogue: every system by name, and the row of the paper's tables that it fills."""
+"""The catalogue: every system by name, and the rows of the paper's tables that it fills."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
+from . import paper
 from .callbacks import Consistency, InterTask, IntraTask, ThreeTask
 from .names import look_up
-from .networks import MSMTL
+from .networks import MSMTL, ClsNet, Combined, UNet
+from .profiles import Profile
 
 WEIGHT = 0.3  # lambda in Eq. 9
 
@@ -18,26 +21,58 @@ WEIGHT = 0.3  # lambda in Eq. 9
 class Experiment:
     """One system.
 
-    name: as in commands and results; title: as in the paper's tables; network: takes a profile's
-    `network_options`; consistency: the terms, made anew for every run; paper: the paper's own
-    values by measure, as fractions (Tables 1 and 3).
+    name: as in commands and results; title: as in the paper's tables; network and options: the
+    class, and what it takes beside a profile's `network_options`; terms: the consistency callbacks,
+    made anew for every run; losses: options of `lib.losses.task_losses`; recipe: the fields of a
+    profile that this system sets itself; parts: systems that are trained apart and combined
+    afterwards, in place of a network; rows: the rows of the paper's tables that it fills, as
+    (table, row) of `lib.paper.table`; about: what differs from the system to compare it with.
+
+    >>> find("ms-mtl").paper["ACC"]
+    0.8785
     """
 
     name: str
     title: str
-    network: Callable[..., nn.Module]
+    network: Callable[..., nn.Module] = Combined
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     terms: tuple[Callable[[], Consistency], ...] = ()
-    paper: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    losses: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    parts: tuple[str, ...] = ()
+    rows: tuple[tuple[int, str], ...] = ()
+    about: str = ""
+
+    @property
+    def paper(self) -> dict[str, float]:
+        """The paper's own values by measure, as fractions, over all the rows this system fills."""
+        found: dict[str, float] = {}
+        for number, row in self.rows:
+            found |= paper.table(number).loc[row].dropna().to_dict()
+        return found
 
     def consistency(self) -> list[Consistency]:
         """The consistency callbacks of one run."""
         return [term() for term in self.terms]
+
+    def budget(self, profile: Profile) -> Profile:
+        """The profile, with what this system's own recipe sets."""
+        return replace(profile, **self.recipe)
+
+    def build(self, profile: Profile) -> nn.Module:
+        """The untrained network; seed before."""
+        if self.parts:
+            return Combined(*(find(part).build(profile) for part in self.parts))
+        return self.network(**profile.network_options() | dict(self.options))
 
     def record(self) -> dict[str, Any]:
         """What the results file says about the system."""
         return {
             "experiment": self.name,
             "network": self.network.__name__,
+            "options": dict(self.options),
+            "losses": dict(self.losses),
+            "parts": list(self.parts),
             "consistency": [
                 {"term": t.term, "weight": t.weight, "ramp": t.ramp, **t.options}
                 for t in self.consistency()
@@ -45,52 +80,148 @@ class Experiment:
         }
 
 
-EXPERIMENTS = {
-    experiment.name: experiment
-    for experiment in (
-        Experiment(
-            "ms-mtl",
-            "MS-MTL",
-            MSMTL,
-            paper={
-                "dice_paper_mean": 0.7813,
-                "dice_paper_benign": 0.7527,
-                "dice_paper_malignant": 0.8099,
-                "iou_paper_mean": 0.7422,
-                "iou_paper_benign": 0.7082,
-                "iou_paper_malignant": 0.7762,
-                "ACC": 0.8785,
-                "F1": 0.8568,
-                "AUC": 0.9523,
-                "inconsis_seg2": 0.0338,
-                "inconsis_seg3_benign": 0.1219,
-                "inconsis_seg3_malignant": 0.0965,
-                "inconsis_cls": 0.1452,
+def _one(row: str, *tables: int) -> tuple[tuple[int, str], ...]:
+    return tuple((table, row) for table in tables)
+
+
+ALL = (IntraTask, InterTask, ThreeTask)
+FULL = "ms-mtl+intra+inter"
+
+# The systems of Table 2, alone and with their consistency: Tables 1 and 3
+OWN = (
+    Experiment("clsnet", "ClsNet", ClsNet, rows=_one("ClsNet", 1)),
+    Experiment("unet-seg2", "U-Net(Seg2)", UNet, {"mask": "seg2"}),
+    Experiment(
+        "unet-seg2+clsnet",
+        "U-Net(Seg2) ⊕ ClsNet",
+        parts=("unet-seg2", "clsnet"),
+        rows=_one("U-Net(Seg2) ⊕ ClsNet", 1),
+    ),
+    Experiment("unet-seg3", "U-Net(Seg3)", UNet, rows=_one("U-Net(Seg3)", 1)),
+    Experiment("msl", "MSL", MSMTL, {"classification": False}, rows=_one("MSL", 1, 3)),
+    Experiment(
+        "msl+intra",
+        "MSL + Intra",
+        MSMTL,
+        {"classification": False},
+        (IntraTask,),
+        rows=_one("MSL + Intra", 1, 3),
+    ),
+    Experiment("mtl", "MTL", UNet, {"classification": True}, rows=_one("MTL", 1, 3)),
+    Experiment(
+        "mtl+inter",
+        "MTL + Inter",
+        UNet,
+        {"classification": True},
+        (InterTask,),
+        rows=_one("MTL + Inter", 1, 3),
+    ),
+    Experiment("ms-mtl", "MS-MTL", MSMTL, rows=(*_one("MS-MTL", 1, 3), (4, "none"), (6, "none"))),
+    Experiment(
+        FULL,
+        "MS-MTL + Intra and Inter",
+        MSMTL,
+        terms=ALL,
+        rows=(*_one("MS-MTL + Intra and Inter", 1, 3), (4, "all three")),
+    ),
+)
+
+
+def _with(name: str, title: str, *terms: Callable[[], Consistency], rows=(), **more) -> Experiment:
+    return Experiment(f"ms-mtl+{name}", f"MS-MTL + {title}", MSMTL, terms=terms, rows=rows, **more)
+
+
+# MS-MTL with some of the three terms (Table 4), and with other forms of L_T1T3 (Tables 5 and 6)
+ABLATIONS = (
+    _with("t2t3", "T2T3", IntraTask, rows=((4, "T2T3"),)),
+    _with(
+        "t1t3",
+        "T1T3",
+        InterTask,
+        rows=((4, "T1T3"), (5, "max-probability"), (6, "SC + CS")),
+    ),
+    _with("t1t2t3", "T1T2T3", ThreeTask, rows=((4, "T1T2T3"),)),
+    _with("t2t3+t1t3", "T2T3 + T1T3", IntraTask, InterTask, rows=((4, "T2T3 + T1T3"),)),
+    _with("t2t3+t1t2t3", "T2T3 + T1T2T3", IntraTask, ThreeTask, rows=((4, "T2T3 + T1T2T3"),)),
+    _with("t1t3+t1t2t3", "T1T3 + T1T2T3", InterTask, ThreeTask, rows=((4, "T1T3 + T1T2T3"),)),
+    _with(
+        "t1t3-all",
+        "T1T3, all-probability",
+        partial(InterTask, locations="all"),
+        rows=((5, "all-probability"),),
+        about="Seg-as-Cls is the mean over all pixels, not over those of the maximum",
+    ),
+    _with(
+        "t1t3-sc",
+        "T1T3, SC order",
+        partial(InterTask, order="sc"),
+        rows=((6, "SC"),),
+        about="Seg-as-Cls teaches Cls",
+    ),
+    _with(
+        "t1t3-cs",
+        "T1T3, CS order",
+        partial(InterTask, order="cs"),
+        rows=((6, "CS"),),
+        about="Cls teaches Seg-as-Cls",
+    ),
+)
+
+# What the paper leaves open, each against the full system: no row of a table
+READINGS = tuple(
+    Experiment(f"{FULL}-{name}", f"MS-MTL + Intra and Inter, {title}", MSMTL, **rest)
+    for name, title, rest in (
+        (
+            "single",
+            "plain logarithm",
+            {
+                "terms": (IntraTask, partial(InterTask, softmax="single"), ThreeTask),
+                "about": "L_T1T3 takes the log of the probabilities, as Eq. 5 has it, where "
+                "Fig. 3's values take it after another softmax",
             },
         ),
-        Experiment(
-            "ms-mtl+intra+inter",
-            "MS-MTL + Intra and Inter",
-            MSMTL,
-            terms=(IntraTask, InterTask, ThreeTask),
-            paper={
-                "dice_paper_mean": 0.8084,
-                "dice_paper_benign": 0.7819,
-                "dice_paper_malignant": 0.8349,
-                "iou_paper_mean": 0.7675,
-                "iou_paper_benign": 0.7346,
-                "iou_paper_malignant": 0.8003,
-                "ACC": 0.9075,
-                "F1": 0.8915,
-                "AUC": 0.9608,
-                "inconsis_seg2": 0.0123,
-                "inconsis_seg3_benign": 0.0492,
-                "inconsis_seg3_malignant": 0.0405,
-                "inconsis_cls": 0.0368,
+        (
+            "attached",
+            "targets not detached",
+            {
+                "terms": (IntraTask, partial(InterTask, detach_target=False), ThreeTask),
+                "about": "in each order of L_T1T3 the gradient reaches the target, too",
+            },
+        ),
+        (
+            "features",
+            "16 channels handed on",
+            {
+                "terms": ALL,
+                "options": {"handoff": "features"},
+                "about": "stage 2 reads stage 1's last features, not its logits",
+            },
+        ),
+        (
+            "foreground",
+            "Dice without background",
+            {
+                "terms": (
+                    partial(IntraTask, background=False),
+                    InterTask,
+                    partial(ThreeTask, background=False),
+                ),
+                "losses": {"background": False},
+                "about": "Eq. 2 averages over the nodule's channels only, in every Dice loss",
+            },
+        ),
+        (
+            "ramped",
+            "weight ramped up",
+            {
+                "terms": tuple(partial(term, ramp=0.4) for term in ALL),
+                "about": "the weight of the terms grows to .3 over the first 40 % of training",
             },
         ),
     )
-}
+)
+
+EXPERIMENTS = {experiment.name: experiment for experiment in (*OWN, *ABLATIONS, *READINGS)}
 
 
 def find(name: str) -> Experiment:

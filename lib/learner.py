@@ -1,6 +1,6 @@
 """The learner: any network that returns `TaskLogits`, the task losses, and consistency on top."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastai.torch_core import set_seed
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from . import losses, metrics
+from . import metrics
 from .blocks import GREY
 from .callbacks import (
     Autocast,
@@ -25,24 +25,39 @@ from .callbacks import (
     PlainTensors,
     StopOnNonFinite,
 )
+from .losses import task_losses
+from .names import look_up
 from .networks import TaskLogits
 
-SCHEDULES = ("one_cycle", "cosine")
+OPTIMISERS = {
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adam-gan": partial(torch.optim.Adam, betas=(0.5, 0.999), fused=True),
+    "sgd": partial(torch.optim.SGD, momentum=0.99, nesterov=True, weight_decay=3e-5, fused=True),
+}
+SCHEDULES = {
+    "one_cycle": lambda lr: combined_cos(0.25, lr / 25, lr, lr / 1e5),
+    "cosine": lambda lr: SchedCos(lr, 0.0),
+    "poly": lambda lr: lambda done: lr * (1 - done) ** 0.9,
+}
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class TaskLoss:
     """The sum of the task losses (Eq. 9 without its last part); `terms` holds the latest by name.
 
-    Consistency callbacks add their own terms to `terms`. `weights` multiplies tasks by name.
+    Consistency callbacks add their own terms to `terms`. `losses` is a network's own, called with
+    its logits, mask and label and returning scalars by name; by default `lib.losses.task_losses`,
+    which takes the `options`. Raises ValueError for options beside a network's own losses.
     """
 
-    def __init__(self, weights: Mapping[str, float] | None = None):
-        self.weights = dict(weights or {})
+    def __init__(self, losses: Callable[..., dict[str, Tensor]] | None = None, **options: Any):
+        if losses is not None and options:
+            raise ValueError(f"the network brings its own losses, which take no {sorted(options)}")
+        self.losses = losses or partial(task_losses, **options)
         self.terms: dict[str, Tensor] = {}
 
     def __call__(self, logits: TaskLogits, mask: Tensor, label: Tensor) -> Tensor:
-        terms = losses.task_losses(logits, mask, label, weights=self.weights)
+        terms = self.losses(logits, mask, label)
         self.terms = {name: term.detach() for name, term in terms.items()}
         return sum(terms.values())
 
@@ -53,8 +68,9 @@ def task_learner(
     *,
     consistency: Sequence[Consistency] = (),
     weight: float | None = None,
-    task_weights: Mapping[str, float] | None = None,
+    loss_options: Mapping[str, Any] | None = None,
     lr: float = 3e-4,
+    optimiser: str = "adam",
     precision: str = "auto",
     channels_last: bool = False,
     log: Any = print,
@@ -64,17 +80,19 @@ def task_learner(
 
     Args:
         dls: from `lib.dataloaders`, or any loaders of (image, mask, label).
-        network: returns `TaskLogits`.
+        network: returns `TaskLogits`. If it has a method `losses(logits, mask, label)`, that gives
+            its losses by name, in place of the tasks' own.
         consistency: `IntraTask()`, `InterTask()`, `ThreeTask()`, or others of their kind.
         weight: if given, the weight of every consistency term (the paper's lambda, 0.3).
-        task_weights: weight of a task loss by its name, e.g. {"T2 Dice": 0.5}.
-        lr: learning rate of Adam (the paper starts at 3e-4).
+        loss_options: for `lib.losses.task_losses`, e.g. {"weights": {"T2 Dice": 0.5}}.
+        lr: learning rate (the paper starts at 3e-4).
+        optimiser: "adam"; "sgd", with nnU-Net's momentum .99; "adam-gan", with beta 1 of .5.
         precision: "float32", "bfloat16", or "auto": bfloat16 where the device computes in it.
         channels_last: memory layout; faster for most networks on a CPU.
         log: gets one line an epoch.
         options: for `Learner`.
 
-    Raises ValueError for an unknown precision.
+    Raises ValueError for an unknown precision or optimiser.
     """
     if weight is not None:
         for term in consistency:
@@ -87,12 +105,12 @@ def task_learner(
         StopOnNonFinite(),
         EpochLog(log),
     ]
-    adam = partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True))
+    make_optimiser = partial(OptimWrapper, opt=look_up("optimiser", optimiser, OPTIMISERS))
     learn = Learner(
         dls,
         network,
-        loss_func=TaskLoss(task_weights),
-        opt_func=adam,
+        loss_func=TaskLoss(getattr(network, "losses", None), **(loss_options or {})),
+        opt_func=make_optimiser,
         lr=lr,
         cbs=callbacks,
         **options,
@@ -116,11 +134,12 @@ def choose_precision(precision: str, device: torch.device | str) -> str:
 
 
 def schedule(name: str, lr: float) -> ParamScheduler:
-    """Learning rate over the training: "one_cycle" (fastai's, rate only) or "cosine" to 0."""
-    if name not in SCHEDULES:
-        raise ValueError(f"schedule={name!r}; use one of {', '.join(SCHEDULES)}")
-    curve = SchedCos(lr, 0.0) if name == "cosine" else combined_cos(0.25, lr / 25, lr, lr / 1e5)
-    return ParamScheduler({"lr": curve})
+    """Learning rate over the training.
+
+    "one_cycle" is fastai's, for the rate only; "cosine" falls to 0; "poly" falls to 0 as
+    (1 - t)^0.9, nnU-Net's. ValueError with the near names for another.
+    """
+    return ParamScheduler({"lr": look_up("schedule", name, SCHEDULES)(lr)})
 
 
 def fit(

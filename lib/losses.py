@@ -5,6 +5,7 @@ outline, T3 its outline with a class.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,14 +15,14 @@ TERMS = ("T1 BCE", "T2 Dice", "T3 Dice")
 TOLERANCE = 1e-3  # a softmax in bfloat16 misses 1 by less than this
 
 
-def as_probabilities(
+def check_scores(
     name: str, values: Tensor, *, maps: bool, channels: int, or_more: bool = False
-) -> Tensor:
-    """Check that `values` are probabilities and return them in float32, or float64 if they were.
+) -> None:
+    """Check type and shape of scores or probabilities, whose values are not read.
 
     Shape (N, channels, H, W) if `maps`, else (N, channels); with `or_more`, `channels` is the
     smallest number allowed. Raises TypeError for anything but a tensor, and ValueError for a wrong
-    shape, a value outside [0, 1] by more than 0.001, or a NaN; `name` says whose fault it is.
+    shape, no element, or whole numbers; `name` says whose fault it is.
     """
     layout = f"(N, {channels}{' or more' * or_more}{', H, W' * maps})"
     if not isinstance(values, Tensor):
@@ -35,8 +36,19 @@ def as_probabilities(
     if not values.numel():
         raise ValueError(f"{name} has shape {shape}, which is empty; pass at least one image")
     if not values.is_floating_point():
-        raise ValueError(f"{name} holds {values.dtype}; pass floating-point probabilities")
-    values = _full_precision(values).contiguous()  # channels_last maps make each later pass slower
+        raise ValueError(f"{name} holds {values.dtype}; pass floating-point values")
+
+
+def as_probabilities(
+    name: str, values: Tensor, *, maps: bool, channels: int, or_more: bool = False
+) -> Tensor:
+    """Check that `values` are probabilities and return them in float32, or float64 if they were.
+
+    Shapes as in `check_scores`, which raises TypeError and ValueError; ValueError also for a value
+    outside [0, 1] by more than 0.001, or a NaN.
+    """
+    check_scores(name, values, maps=maps, channels=channels, or_more=or_more)
+    values = full_precision(values).contiguous()  # channels_last maps make each later pass slower
     low, high = torch.aminmax(values.detach())  # one pass, and a NaN comes through as itself
     if not bool((low >= -TOLERANCE) & (high <= 1 + TOLERANCE)):
         _complain(name, values.detach())
@@ -74,12 +86,21 @@ def dice_loss(
         )
     if not smooth > 0:
         raise ValueError(f"smooth is {smooth}; it must be above 0, or an absent class gives 0/0")
-    target, prediction = _full_precision(target), _full_precision(prediction)
+    target, prediction = full_precision(target), full_precision(prediction)
     if not background:
         target, prediction = target[:, 1:], prediction[:, 1:]
     axes = [axis for axis in range(target.ndim) if flatten or axis != 1]
     overlap = (target * prediction).sum(axes)
     total = target.sum(axes) + prediction.sum(axes)
+    return dice_of_sums(overlap, total, smooth)
+
+
+def dice_of_sums(overlap: Tensor, total: Tensor, smooth: float = 1.0) -> Tensor:
+    """Dice loss from the sums of products and of both maps' values: mean over the classes. Eq. 2.
+
+    >>> dice_of_sums(torch.tensor([1.0, 0.0]), torch.tensor([2.0, 3.0])).item()
+    0.375
+    """
     return (1 - (2 * overlap + smooth) / (total + smooth)).mean()
 
 
@@ -94,7 +115,12 @@ def one_hot(mask: Tensor, classes: int) -> Tensor:
 
 
 def task_losses(
-    logits: object, mask: Tensor, label: Tensor, *, weights: Mapping[str, float] | None = None
+    logits: object,
+    mask: Tensor,
+    label: Tensor,
+    *,
+    weights: Mapping[str, float] | None = None,
+    background: bool = True,
 ) -> dict[str, Tensor]:
     """The loss of each task that the network has: "T1 BCE", "T2 Dice", "T3 Dice" (Eq. 2, 3).
 
@@ -104,6 +130,7 @@ def task_losses(
     0..K-1, -1 for none. Images without a label stay out of T1, images with a nodule of unknown
     class out of T3, and T2 takes any nodule. A term that no image of the batch can feed is 0 and
     still has a graph. `weights` multiplies terms by name; a term of weight 0 is not computed.
+    `background=False` leaves the background out of the Dice losses.
     Cross-entropy over two softmax outputs is the paper's BCE. Computed in float32, or float64 if
     the logits are. Raises ValueError for wrong shapes, values, or weight names.
     """
@@ -116,7 +143,11 @@ def task_losses(
     }
     if all(score is None for score in scores.values()):
         raise ValueError("logits has none of cls, seg2 and seg3; the network must give one of them")
-    losses = {"T1 BCE": _class_loss, "T2 Dice": _outline_loss, "T3 Dice": _class_outline_loss}
+    losses = {
+        "T1 BCE": _class_loss,
+        "T2 Dice": partial(_outline_loss, background=background),
+        "T3 Dice": partial(_class_outline_loss, background=background),
+    }
     return {
         term: weights.get(term, 1.0) * losses[term](score, mask, label)
         for term, score in scores.items()
@@ -132,14 +163,14 @@ def _class_loss(cls: Tensor, mask: Tensor, label: Tensor) -> Tensor:
     return total / (label >= 0).sum().clamp(min=1)
 
 
-def _outline_loss(seg2: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+def _outline_loss(seg2: Tensor, mask: Tensor, label: Tensor, *, background: bool) -> Tensor:
     if seg2.shape[1] != 2:
         raise ValueError(f"seg2 has shape {tuple(seg2.shape)}; expected (N, 2, H, W)")
     nodule = _integers("mask", mask, 0, None) > 0
-    return dice_loss(one_hot(nodule.long(), 2), seg2.softmax(1))
+    return dice_loss(one_hot(nodule.long(), 2), seg2.softmax(1), background=background)
 
 
-def _class_outline_loss(seg3: Tensor, mask: Tensor, label: Tensor) -> Tensor:
+def _class_outline_loss(seg3: Tensor, mask: Tensor, label: Tensor, *, background: bool) -> Tensor:
     unknown = channels = seg3.shape[1]
     if channels < 3:
         raise ValueError(f"seg3 has shape {tuple(seg3.shape)}; expected (N, classes + 1, H, W)")
@@ -147,7 +178,7 @@ def _class_outline_loss(seg3: Tensor, mask: Tensor, label: Tensor) -> Tensor:
     known = (mask != unknown).flatten(1).all(1)
     if not known.all():  # indexing copies, so only when needed; no image left makes the loss 0
         seg3, mask = seg3[known], mask[known]
-    return dice_loss(one_hot(mask, channels), seg3.softmax(1))
+    return dice_loss(one_hot(mask, channels), seg3.softmax(1), background=background)
 
 
 def _logits(name: str, values: Tensor | None, mask: Tensor) -> Tensor | None:
@@ -164,10 +195,10 @@ def _logits(name: str, values: Tensor | None, mask: Tensor) -> Tensor | None:
             f"logits.{name} has shape {shape} but mask has {tuple(mask.shape)}; expected "
             f"{'(N, classes)' if name == 'cls' else '(N, channels, H, W)'} and (N, H, W)"
         )
-    return _full_precision(values)
+    return full_precision(values)
 
 
-def _full_precision(values: Tensor) -> Tensor:
+def full_precision(values: Tensor) -> Tensor:
     """A plain tensor in float32, or float64 if it was: no copy unless the type changes."""
     values = values.as_subclass(Tensor)  # fastai's subclasses refuse to be mixed
     return values if values.dtype in (torch.float32, torch.float64) else values.float()

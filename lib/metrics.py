@@ -1,8 +1,12 @@
 """The measures: one row of counts per image, and every number of Tables 1 and 3 from those rows.
 
 Rows are kept, not means, so that intervals, paired tests and figures need no second pass over the
-images. Eq. 10 to 12 of Kang et al. 2022; predictions are the most probable class everywhere.
+images. Eq. 10 to 12 of Kang et al. 2022; predictions are the most probable class everywhere. Two
+classes are the paper's, benign and malignant; three and more bring names of their own.
 """
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -14,20 +18,23 @@ from . import consistency
 from .cases import CLASSES
 from .losses import as_probabilities
 
-UNKNOWN = len(CLASSES) + 1  # mask value of a nodule without a class
-BENIGN, MALIGNANT = range(len(CLASSES))
+MALIGNANT = CLASSES.index("malignant")  # the positive one of two classes
 
-# The pixel counts of a row, by what they compare
-COUNTS = {name: ("inter", "pred", "true") for name in (*CLASSES, "nodule")} | {
-    pair: ("inter", "union") for pair in ("seg2seg3", *(f"seg3seg2_{name}" for name in CLASSES))
-}
 
-# Measures that are the mean of the two classes' measures
-MEANS = {
-    f"{shape}_{convention}_mean": tuple(f"{shape}_{convention}_{name}" for name in CLASSES)
-    for shape in ("dice", "iou")
-    for convention in ("paper", "class")
-}
+def means(classes: Sequence[str] = CLASSES) -> dict[str, tuple[str, ...]]:
+    """The measures that are the mean of one measure per class, and the names of those.
+
+    >>> means()["dice_class_mean"]
+    ('dice_class_benign', 'dice_class_malignant')
+    """
+    stems = {f"{shape}_{kind}_mean": f"{shape}_{kind}" for shape, kind in _OVERLAPS}
+    if len(classes) > 2:
+        stems |= {"F1_macro": "F1", "F1_seg_macro": "F1_seg"}
+    return {mean: tuple(f"{stem}_{name}" for name in classes) for mean, stem in stems.items()}
+
+
+_OVERLAPS = [(shape, kind) for shape in ("dice", "iou") for kind in ("paper", "class")]
+MEANS = means()
 
 
 @torch.no_grad()
@@ -38,69 +45,97 @@ def count_batch(
     cls: Tensor | None = None,
     seg2: Tensor | None = None,
     seg3: Tensor | None = None,
+    classes: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """One row per image with the counts that every measure follows from.
 
-    `mask` (N, H, W) holds 0 background, 1 benign, 2 malignant, 3 nodule of unknown class; `label`
-    (N,) 0 benign, 1 malignant, -1 none; the predictions are probabilities, cls (N, 2), seg2
-    (N, 2, H, W), seg3 (N, 3, H, W), on one device; leave out a task that the network lacks.
+    `mask` (N, H, W) holds 0 background, 1..K the class of a nodule, K+1 a nodule of unknown class;
+    `label` (N,) 0..K-1, -1 none; the predictions are probabilities, cls (N, K), seg2 (N, 2, H, W),
+    seg3 (N, K+1, H, W), on one device; leave out a task that the network lacks. Two classes are
+    benign and malignant; three and more are called `classes`, or else class1, class2, ...
 
     Columns (absent where a task is absent):
     `label`; `p_malignant`, from cls; `seg_as_cls` (Alg. 1; -1 if no pixel is predicted a nodule)
     and `seg_as_cls_p`, its probability of malignant; `{benign,malignant,nodule}_{inter,pred,true}`
-    in pixels, the nodule from seg2 if there is one, else from seg3's two classes together;
+    in pixels, the nodule from seg2 if there is one, else from seg3's classes together;
     `seg2seg3_{inter,union}`, the nodule in seg2 against the one in seg3;
     `seg3seg2_{benign,malignant}_{inter,union}`, seg3 against Seg2-as-Seg3. An image with a nodule
-    of unknown class has NaN for `{benign,malignant}_*`. Raises ValueError for wrong shapes, values
-    or NaN.
+    of unknown class has NaN for `{benign,malignant}_*`. For K > 2 the classes' names take the place
+    of benign and malignant, and each class has its `p_*` and `seg_as_cls_p_*`.
+
+    A network with cls and seg2 but no seg3 has its classes' pixels from Seg2-as-Seg3 (Alg. 2):
+    seg2's nodule, all of it in the class that cls finds most probable. It cannot contradict
+    itself, so it has no `seg_as_cls*`, `seg2seg3_*` and `seg3seg2_*`.
+
+    Raises ValueError for wrong shapes, values or names.
+
+    >>> seg2 = torch.tensor([[[[0.9, 0.2]], [[0.1, 0.8]]]])  # (1, 2, 1, 2)
+    >>> cls = torch.tensor([[0.7, 0.3]])
+    >>> mask, label = torch.tensor([[[1, 1]]]), torch.tensor([0])
+    >>> rows = count_batch(mask=mask, label=label, cls=cls, seg2=seg2)
+    >>> rows[["benign_inter", "benign_pred", "benign_true", "malignant_pred"]].iloc[0].tolist()
+    [1, 1, 2, 0]
     """
-    mask, label = _truth(mask, label)
-    rows = {"label": label}
-    painted = None
     if cls is not None:
-        cls = as_probabilities("cls", cls, maps=False, channels=2).double()
-        _fits("cls", cls, mask)
-        rows["p_malignant"] = cls[:, MALIGNANT] / cls.sum(1)  # above .5 exactly if it is the argmax
-    if seg3 is not None:
-        seg3 = as_probabilities("seg3", seg3, maps=True, channels=UNKNOWN)
-        _fits("seg3", seg3, mask)
-        painted = _classes_of(seg3)
-        as_cls = consistency.seg_as_cls(seg3)
-        rows["seg_as_cls"] = torch.where(painted.any((1, 2, 3)), as_cls.argmax(1), -1)
-        rows["seg_as_cls_p"] = as_cls[:, MALIGNANT].double()
-        unknown = (mask == UNKNOWN).any((1, 2))
-        for index, name in enumerate(CLASSES):
-            counts = _overlap(painted[:, index], mask == index + 1)
-            for column, count in zip(("inter", "pred", "true"), counts, strict=True):
-                rows[f"{name}_{column}"] = (
-                    torch.where(unknown, torch.nan, count.double()) if unknown.any() else count
-                )
-    nodule = None if painted is None else painted.any(1)
+        cls = as_probabilities("cls", cls, maps=False, channels=2, or_more=True).double()
     if seg2 is not None:
         seg2 = as_probabilities("seg2", seg2, maps=True, channels=2)
-        _fits("seg2", seg2, mask)
+    if seg3 is not None:
+        seg3 = as_probabilities("seg3", seg3, maps=True, channels=3, or_more=True)
+    names = _names(cls, seg3, classes)
+    mask, label = _truth(mask, label, len(names) if names else None)
+    for name, values in (("cls", cls), ("seg2", seg2), ("seg3", seg3)):
+        _fits(name, values, mask)
+
+    rows = {"label": label}
+    if cls is not None:
+        share = cls / cls.sum(1, keepdim=True)  # of two, malignant is above .5 if it is the argmax
+        rows |= _scores("p", share, names)
+    nodule2 = named2 = planes3 = None
+    if seg2 is not None:
         nodule2 = seg2[:, 1] > seg2[:, 0]
-        if nodule is not None:
-            rows |= _union("seg2seg3", nodule2, nodule)
-        if painted is not None and cls is not None:
-            for index, name in enumerate(CLASSES):
-                named = nodule2 & (cls.argmax(1) == index)[:, None, None]
-                rows |= _union(f"seg3seg2_{name}", painted[:, index], named)
-        nodule = nodule2
-    if nodule is not None:
-        counts = _overlap(nodule, mask > 0)
-        rows |= {f"nodule_{c}": v for c, v in zip(("inter", "pred", "true"), counts, strict=True)}
+        if cls is not None:
+            chosen = cls.argmax(1)[:, None, None]
+            named2 = [nodule2 & (chosen == index) for index in range(len(names))]
+    if seg3 is not None:
+        planes3 = _planes(seg3)
+        nodule3 = reduce(torch.logical_or, planes3)
+        as_cls = consistency.seg_as_cls(seg3)
+        rows["seg_as_cls"] = torch.where(nodule3.any(1).any(1), as_cls.argmax(1), -1)
+        rows |= _scores("seg_as_cls_p", as_cls.double(), names)
+
+    planes = planes3 or named2
+    if planes is not None:
+        unknown = (mask == len(names) + 1).any(1).any(1)
+        for index, (name, plane) in enumerate(zip(names, planes, strict=True)):
+            for column, count in _area(name, plane, mask == index + 1).items():
+                rows[column] = (
+                    torch.where(unknown, torch.nan, count.double()) if unknown.any() else count
+                )
+    if seg2 is not None and seg3 is not None:
+        rows |= _union("seg2seg3", nodule2, nodule3)
+        for name, one, other in zip(names, planes3, named2 or [], strict=False):
+            rows |= _union(f"seg3seg2_{name}", one, other)
+    if seg2 is not None or seg3 is not None:
+        rows |= _area("nodule", nodule3 if seg2 is None else nodule2, mask > 0)
     return pd.DataFrame({column: values.cpu().numpy() for column, values in rows.items()})
 
 
+def classes_of(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The names of the classes that the rows of `count_batch` tell apart, in their order."""
+    return _named_in(rows) or CLASSES
+
+
 def as_ratios(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Every measure but AUC and the class means as a numerator and a denominator per image.
+    """Every measure but AUCs and means over classes, as a numerator and a denominator per image.
 
     A measure is the ratio of the two sums. Most are plain means: the denominator is 1 for images
     that enter and 0 for the others. The bootstrap in `lib.stats` re-weights the same numbers.
     """
     _check(rows)
-    column = {name: rows[name].to_numpy(float) for name in rows if name in _NUMBERS}
+    classes = classes_of(rows)
+    numbers = {"label", "seg_as_cls", *_score_columns("p", classes), *_count_columns(classes)}
+    column = {name: rows[name].to_numpy(float) for name in rows if name in numbers}
     ratios = {}
     every = np.ones(len(rows), bool)
 
@@ -108,14 +143,20 @@ def as_ratios(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         where = where & ~np.isnan(values)
         ratios[name] = np.where(where, values, 0.0), where.astype(float)
 
-    if "p_malignant" in column:
-        known, truth, score = classified(rows)
-        guess = known & (score > 0.5)
-        mean("ACC", (truth == guess).astype(float), known)
-        mean("PRE", truth.astype(float), guess)
-        mean("REC", guess.astype(float), truth)
-        ratios["F1"] = (truth & guess).astype(float), (truth.astype(float) + guess) / 2
-    for name in (*CLASSES, "nodule"):
+    answers = {"": _argmax(column, classes), "_seg": column.get("seg_as_cls")}
+    for suffix, answer in answers.items():
+        if answer is None:
+            continue
+        known = (column["label"] >= 0) & ~np.isnan(answer)
+        mean(f"ACC{suffix}", (answer == column["label"]).astype(float), known)
+        for index, ending in _positives(classes):
+            truth, guess = known & (column["label"] == index), known & (answer == index)
+            if len(classes) == 2 and not suffix:
+                mean("PRE", truth.astype(float), guess)
+                mean("REC", guess.astype(float), truth)
+            both = (truth & guess).astype(float)
+            ratios[f"F1{suffix}{ending}"] = both, (truth.astype(float) + guess) / 2
+    for name in (*classes, "nodule"):
         if f"{name}_inter" not in column:
             continue
         inter, pred, true = (column[f"{name}_{part}"] for part in ("inter", "pred", "true"))
@@ -126,18 +167,15 @@ def as_ratios(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             else:
                 mean(f"{shape}_paper_{name}", value)
                 mean(f"{shape}_class_{name}", value, true > 0)
-    for name, pair in (
-        ("seg2", "seg2seg3"),
-        ("seg3_benign", "seg3seg2_benign"),
-        ("seg3_malignant", "seg3seg2_malignant"),
-    ):
+    pairs = {"seg2": "seg2seg3"} | {f"seg3_{name}": f"seg3seg2_{name}" for name in classes}
+    for name, pair in pairs.items():
         if f"{pair}_inter" in column:
             agreement = _ratio_or_one(column[f"{pair}_inter"], column[f"{pair}_union"])
             mean(f"inconsis_{name}", 1 - agreement)
-    if "p_malignant" in column and "seg_as_cls" in column:
-        both = ~np.isnan(column["p_malignant"]) & ~np.isnan(column["seg_as_cls"])
-        differ = column["seg_as_cls"] != (column["p_malignant"] > 0.5)  # -1 differs from both
-        mean("inconsis_cls", differ.astype(float), both)
+    one, other = answers.values()
+    if one is not None and other is not None:
+        both = ~np.isnan(one) & ~np.isnan(other)
+        mean("inconsis_cls", (one != other).astype(float), both)  # -1 differs from every class
     return ratios
 
 
@@ -152,79 +190,221 @@ def summarise(rows: pd.DataFrame) -> dict[str, float]:
     images, 1 where both are empty. `inconsis_seg2`, `inconsis_seg3_{benign,malignant}` (1 - IoU,
     0 where both are empty) and `inconsis_cls` (an image without a predicted nodule disagrees with
     either class) compare predictions only, so every image enters (Eq. 12).
+
+    Derived, not in the paper: `ACC_seg`, `F1_seg` and `AUC_seg` take the class from seg3 alone
+    (Seg-as-Cls, Alg. 1), so that a network without cls can be compared. An image with no nodule
+    pixel counts as wrong in ACC_seg, as not malignant in F1_seg, and as an even .5 in AUC_seg.
+
+    Three and more classes have the same measures by their names, but in place of PRE, REC, F1 and
+    AUC an F1 for each class against the rest (`F1_*`), its mean `F1_macro`, and `AUC_macro`, the
+    mean of the one-against-rest AUCs; likewise `F1_seg_*`, `F1_seg_macro` and `AUC_seg_macro`.
     A measure that cannot be computed is absent. Raises ValueError for unusable rows.
+
+    >>> rows = pd.DataFrame({"label": [0, 1, 1, 0], "p_malignant": [0.2, 0.9, 0.4, 0.3]})
+    >>> {name: round(value, 3) for name, value in summarise(rows).items()}
+    {'ACC': 0.75, 'PRE': 1.0, 'REC': 0.5, 'F1': 0.667, 'AUC': 1.0}
     """
+    classes = classes_of(rows)
     summary = {
         name: float(numerator.sum() / denominator.sum())
         for name, (numerator, denominator) in as_ratios(rows).items()
         if denominator.sum() > 0
     }
-    for name, parts in MEANS.items():
+    for name, parts in means(classes).items():
         if all(part in summary for part in parts):
             summary[name] = sum(summary[part] for part in parts) / len(parts)
-    known, truth, score = classified(rows)
-    if 0 < truth.sum() < known.sum():
-        summary["AUC"] = float(roc_auc_score(truth[known], score[known]))
+    for name, stem in (("AUC", "p"), ("AUC_seg", "seg_as_cls_p")):
+        areas = [
+            _area_under_curve(rows, index, column)
+            for (index, _), column in zip(
+                _positives(classes), _score_columns(stem, classes), strict=True
+            )
+        ]
+        if None not in areas:
+            summary[name if len(areas) == 1 else f"{name}_macro"] = sum(areas) / len(areas)
     return summary
 
 
-def classified(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each image: has it both a label and a prediction, is it malignant, with what score."""
+def classified(
+    rows: pd.DataFrame, score: str = "p_malignant"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each image: has it both a label and a prediction, is it malignant, with what score.
+
+    `score` is the column to take it from: "p_malignant", or "seg_as_cls_p" for the class read off
+    seg3. Raises ValueError for unusable rows, and for rows of more than two classes.
+    """
     _check(rows)
+    if len(classes := classes_of(rows)) > 2:
+        raise ValueError(
+            f"rows tell {len(classes)} classes apart ({', '.join(classes)}), but this is about "
+            "benign and malignant; use summarise, or one class against the rest"
+        )
+    return _scored(rows, MALIGNANT, score)
+
+
+# ------------------------------------------------------------------------------------------ classes
+
+
+def _names(
+    cls: Tensor | None, seg3: Tensor | None, classes: Sequence[str] | None
+) -> tuple[str, ...] | None:
+    """What the classes are called; None if nothing tells how many there are."""
+    if cls is not None and seg3 is not None and cls.shape[1] + 1 != seg3.shape[1]:
+        raise ValueError(
+            f"cls has shape {tuple(cls.shape)} but seg3 has shape {tuple(seg3.shape)}; K classes "
+            "are K channels of cls and K + 1 of seg3"
+        )
+    if isinstance(classes, str):
+        raise ValueError(f"classes is the text {classes!r}; pass a sequence of names")
+    names = None if classes is None else tuple(classes)
+    if cls is not None or seg3 is not None:
+        count = cls.shape[1] if seg3 is None else seg3.shape[1] - 1
+        if names is None:
+            return CLASSES if count == 2 else tuple(f"class{k}" for k in range(1, count + 1))
+        if len(names) != count:
+            raise ValueError(f"classes names {len(names)} classes but the network has {count}")
+    if names is None:
+        return None
+    if len({*names, "nodule"}) != len(names) + 1:
+        raise ValueError(f"classes are {', '.join(names)}; they must differ, and none be 'nodule'")
+    if len(names) <= 2 and names != CLASSES:
+        raise ValueError(
+            f"classes are {', '.join(names)}; two classes are always called {', '.join(CLASSES)} "
+            "(the second is the positive one), so leave the names out"
+        )
+    return names
+
+
+def _named_in(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The classes named in the columns; none if these are only about outlines."""
+    for before, after in (("p_", ""), ("", "_true")):
+        found = tuple(
+            name.removeprefix(before).removesuffix(after)
+            for name in rows
+            if name.startswith(before) and name.endswith(after) and name != "nodule_true"
+        )
+        if found:
+            return found if len(found) > 2 else CLASSES
+    return ()
+
+
+def _positives(classes: Sequence[str]) -> list[tuple[int, str]]:
+    """Which classes are positive in turn, and how the measure's name then ends."""
+    if len(classes) == 2:
+        return [(MALIGNANT, "")]
+    return [(index, f"_{name}") for index, name in enumerate(classes)]
+
+
+def _score_columns(stem: str, classes: Sequence[str]) -> list[str]:
+    if len(classes) == 2:
+        return ["p_malignant" if stem == "p" else stem]
+    return [f"{stem}_{name}" for name in classes]
+
+
+def _parts(classes: Sequence[str]) -> dict[str, list[str]]:
+    """The columns of pixel counts, together where one needs the others."""
+    parts = {name: ("inter", "pred", "true") for name in (*classes, "nodule")} | {
+        pair: ("inter", "union") for pair in ("seg2seg3", *(f"seg3seg2_{n}" for n in classes))
+    }
+    return {stem: [f"{stem}_{part}" for part in ends] for stem, ends in parts.items()}
+
+
+def _count_columns(classes: Sequence[str]) -> Iterator[str]:
+    return (column for columns in _parts(classes).values() for column in columns)
+
+
+# ------------------------------------------------------------------------------------------ numbers
+
+
+def _argmax(column: dict[str, np.ndarray], classes: Sequence[str]) -> np.ndarray | None:
+    """The class that cls finds most probable, NaN where there is no answer; None without cls."""
+    names = _score_columns("p", classes)
+    if any(name not in column for name in names):
+        return None
+    scores = np.stack([column[name] for name in names])
+    chosen = scores[0] > 0.5 if len(names) == 1 else scores.argmax(0)
+    return np.where(np.isnan(scores).any(0), np.nan, chosen.astype(float))
+
+
+def _scored(
+    rows: pd.DataFrame, index: int, column: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     label = rows["label"].to_numpy(float)
-    score = rows["p_malignant"].to_numpy(float) if "p_malignant" in rows else label * np.nan
+    score = rows[column].to_numpy(float) if column in rows else label * np.nan
     known = (label >= 0) & ~np.isnan(score)
-    return known, known & (label == MALIGNANT), score
+    return known, known & (label == index), score
 
 
-_NUMBERS = {"label", "p_malignant", "seg_as_cls"} | {
-    f"{stem}_{part}" for stem, parts in COUNTS.items() for part in parts
-}
-
-
-def _classes_of(seg3: Tensor) -> Tensor:
-    """Seg3's argmax as one Boolean plane per class; ties go to the first, as in torch.argmax."""
-    background, benign, malignant = seg3.unbind(1)  # argmax over three planes is far slower
-    is_benign = (benign > background) & (benign >= malignant)
-    is_malignant = (malignant > background) & (malignant > benign)
-    return torch.stack([is_benign, is_malignant], 1)
-
-
-def _overlap(pred: Tensor, true: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return tuple(t.sum((1, 2)) for t in (pred & true, pred, true))
-
-
-def _union(pair: str, one: Tensor, other: Tensor) -> dict[str, Tensor]:
-    inter, first, second = _overlap(one, other)
-    return {f"{pair}_inter": inter, f"{pair}_union": first + second - inter}
+def _area_under_curve(rows: pd.DataFrame, index: int, column: str) -> float | None:
+    known, truth, score = _scored(rows, index, column)
+    if not 0 < truth.sum() < known.sum():
+        return None
+    return float(roc_auc_score(truth[known], score[known]))
 
 
 def _ratio_or_one(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(whole == 0, 1.0, part / np.where(whole == 0, 1.0, whole))
 
 
-def _truth(mask: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+# ------------------------------------------------------------------------------------------- pixels
+
+
+def _planes(seg3: Tensor) -> list[Tensor]:
+    """Seg3's argmax as one Boolean plane per class; ties go to the first, as in torch.argmax."""
+    background, *classes = seg3.unbind(1)  # argmax over few planes is far slower
+    planes, best = [], background
+    for values in classes:
+        higher = values > best
+        planes = [plane & ~higher for plane in planes] + [higher]
+        best = torch.maximum(best, values)
+    return planes
+
+
+def _scores(stem: str, values: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+    channels = [MALIGNANT] if len(names) == 2 else range(len(names))
+    columns = _score_columns(stem, names)
+    return {column: values[:, k] for column, k in zip(columns, channels, strict=True)}
+
+
+def _area(name: str, pred: Tensor, true: Tensor) -> dict[str, Tensor]:
+    counts = (pred & true, pred, true)
+    return {
+        f"{name}_{part}": count.sum((1, 2))
+        for part, count in zip(("inter", "pred", "true"), counts, strict=True)
+    }
+
+
+def _union(pair: str, one: Tensor, other: Tensor) -> dict[str, Tensor]:
+    return {f"{pair}_inter": (one & other).sum((1, 2)), f"{pair}_union": (one | other).sum((1, 2))}
+
+
+# ------------------------------------------------------------------------------------------- checks
+
+
+def _truth(mask: Tensor, label: Tensor, classes: int | None) -> tuple[Tensor, Tensor]:
     for name, values, ndim, low, high, shape in (
-        ("mask", mask, 3, 0, UNKNOWN, "(N, H, W)"),
-        ("label", label, 1, -1, MALIGNANT, "(N,)"),
+        ("mask", mask, 3, 0, classes and classes + 1, "(N, H, W)"),
+        ("label", label, 1, -1, classes and classes - 1, "(N,)"),
     ):
+        span = f"{low} or more" if high is None else f"{low} to {high}"
         if not isinstance(values, Tensor):
             raise TypeError(f"{name} is a {type(values).__name__}; pass a torch.Tensor {shape}")
         if values.ndim != ndim or not values.numel():
             raise ValueError(f"{name} has shape {tuple(values.shape)}; expected {shape}, not empty")
         if values.is_floating_point() or values.dtype == torch.bool:
-            raise ValueError(f"{name} holds {values.dtype}; pass integers {low} to {high}")
-        if values.min() < low or values.max() > high:
+            raise ValueError(f"{name} holds {values.dtype}; pass integers {span}")
+        if values.min() < low or (high is not None and values.max() > high):
             raise ValueError(
-                f"{name} holds the values {values.min()} to {values.max()}; "
-                f"expected {low} to {high}"
+                f"{name} holds the values {values.min()} to {values.max()}; expected {span}"
             )
     if len(mask) != len(label):
         raise ValueError(f"mask has {len(mask)} images but label has {len(label)}")
     return mask.as_subclass(Tensor), label.as_subclass(Tensor)
 
 
-def _fits(name: str, values: Tensor, mask: Tensor) -> None:
+def _fits(name: str, values: Tensor | None, mask: Tensor) -> None:
+    if values is None:
+        return
     shape = tuple(values.shape)
     if shape[0] != mask.shape[0] or (values.ndim == 4 and shape[2:] != tuple(mask.shape[1:])):
         raise ValueError(f"{name} has shape {shape} but mask has {tuple(mask.shape)}")
@@ -235,13 +415,17 @@ def _check(rows: pd.DataFrame) -> None:
         raise ValueError("rows is empty; there is nothing to measure")
     if "label" not in rows:
         raise ValueError("rows has no column 'label'; pass the rows that count_batch gave")
-    for stem, parts in COUNTS.items():
-        missing = [f"{stem}_{part}" for part in parts if f"{stem}_{part}" not in rows]
-        if 0 < len(missing) < len(parts):
+    classes = classes_of(rows)
+    for stem, columns in _parts(classes).items():
+        missing = [column for column in columns if column not in rows]
+        if 0 < len(missing) < len(columns):
             raise ValueError(f"rows has some columns {stem}_* but lacks {', '.join(missing)}")
-    wrong = ~rows["label"].isin([-1, BENIGN, MALIGNANT])
+    label = rows["label"].to_numpy(float)
+    highest = len(classes) - 1 if _named_in(rows) else np.inf
+    wrong = ~((label >= -1) & (label <= highest) & (label == np.round(label)))
     if wrong.any():
+        where = int(np.argmax(wrong))
+        known = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
         raise ValueError(
-            f"rows: label is {rows['label'][wrong].iloc[0]} in row {int(np.argmax(wrong))}; "
-            "expected 0 benign, 1 malignant or -1 none"
+            f"rows: label is {label[where]:g} in row {where}; expected {known} or -1 none"
         )

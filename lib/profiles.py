@@ -10,9 +10,10 @@ from .names import look_up
 class Profile:
     """One budget, the same for every experiment.
 
-    size: side of the square input, px; epochs, batch_size, lr: of the training; schedule:
-    "one_cycle" or "cosine"; encoder, weights and decoder_channels: of every network; precision:
-    "float32", "bfloat16" or "auto"; phantoms: number of cases drawn if the source is the phantom.
+    size: side of the square input, px; epochs, batch_size, lr: of the training; schedule and
+    optimiser: names from `lib.learner`; encoder, weights and decoder_channels: of every network;
+    precision: "float32", "bfloat16" or "auto"; phantoms: number of cases drawn if the source is
+    the phantom.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Profile:
     lr: float
     batch_size: int = 16
     schedule: str = "one_cycle"
+    optimiser: str = "adam"
     encoder: str = "tu-tf_efficientnet_lite0"
     weights: str | None = "imagenet"
     decoder_channels: tuple[int, ...] = (128, 64, 32, 16, 16)

@@ -53,7 +53,7 @@ def test_the_term_reaches_the_gradient(dls):
     """With task losses of weight 0, only consistency can move the network."""
     nothing = {"T1 BCE": 0.0, "T2 Dice": 1e-12, "T3 Dice": 0.0}
     for terms, moves in (([], False), ([ThreeTask(1.0)], True)):
-        learn = learner(dls, terms, task_weights=nothing)
+        learn = learner(dls, terms, loss_options={"weights": nothing})
         before = learn.model.seg3.weight.detach().clone()
         learn.fit(1)
         assert (learn.model.seg3.weight - before).abs().max().item() > 1e-4 or not moves

@@ -10,76 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from PIL import Image
+from records import as_numbers, cells, record, some_rows
 
 from lib import figures
+from lib.figures.style import number
 from lib.metrics import summarise
 from lib.plotly_page import figure_html
 from lib.stats import Interval, bootstrap_interval, paired_difference
-
-PAINTED = ("benign", "malignant")
-
-
-def some_rows(images=40, wrong_maps=0.3, seed=0):
-    """Rows as `count_batch` gives them; in a share of the images T3 names the other class."""
-    rng = np.random.default_rng(seed)
-    label = np.arange(images) % 2
-    score = np.clip(label * 0.5 + rng.random(images) * 0.6, 0.01, 0.99).round(3)
-    painted = np.where(rng.random(images) < wrong_maps, score <= 0.5, score > 0.5).astype(int)
-    size = rng.integers(50, 99, images)
-    rows = {
-        "case": [f"case {k}" for k in range(images)],
-        "group": [f"patient {k // 2}" for k in range(images)],
-        "label": label,
-        "p_malignant": score,
-        "seg_as_cls": painted,
-        "seg_as_cls_p": np.where(painted, 0.7, 0.3),
-    }
-    for k, name in enumerate(PAINTED):
-        rows[f"{name}_inter"] = np.where((label == k) & (painted == k), size - 9, 0)
-        rows[f"{name}_pred"] = np.where(painted == k, size, 0)
-        rows[f"{name}_true"] = np.where(label == k, size, 0)
-    rows |= {"nodule_inter": size - 9, "nodule_pred": size, "nodule_true": size}
-    return pd.DataFrame(rows)
-
-
-def record(experiment="ms-mtl", seed=0, rows=None, **changes):
-    rows = some_rows() if rows is None else rows
-    history = [
-        {
-            "epoch": epoch,
-            "train": {"T1 BCE": 0.7 / epoch, "total": 2 / epoch},
-            "valid": {"T1 BCE": 0.8 / epoch, "total": 2.5 / epoch},
-        }
-        for epoch in (1, 2, 3)
-    ]
-    return {
-        "experiment": experiment,
-        "source": "phantom",
-        "profile": "smoke",
-        "seed": seed,
-        "parameters": {"encoder": "resnet18", "size": 64, "precision_used": "float32"},
-        "data": {"fingerprint": "0123456789abcdef"},
-        "versions": {"python": "3.11.7"},
-        "commit": "f" * 40 + "-changed",
-        "machine": {"device": "cpu"},
-        "seconds": {"total": 90.0, "epoch": [1.0, 2.0]},
-        "memory_mb": 512.4,
-        "model": {"parameters": 1_500_000},
-        "history": history,
-        "per_image": {name: rows[name].tolist() for name in rows},
-    } | changes
-
-
-def cells(table):
-    """The text of an HTML table, row by row."""
-    rows = re.findall(r"<tr>(.*?)</tr>", table, re.S)
-    plain = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in rows]
-    return [[re.sub(r"<[^>]+>", "", cell) for cell in row] for row in plain]
-
-
-def as_numbers(text):
-    return [float(n) for n in re.findall(r"[-+]?\d+\.\d", text.replace(figures.MINUS, "-"))]
-
 
 PICTURE = np.full((8, 8), 90, np.uint8)
 MASK = np.zeros((8, 8), np.uint8)
@@ -97,6 +34,10 @@ def test_every_figure_has_words_a_clear_background_and_no_colour_for_text():
         figures.overlays(pd.DataFrame({"label": [1]}), maps, {"Good": 0}),
         figures.roc(runs),
         figures.comparison(runs),
+        figures.reliability(runs),
+        figures.forest(runs, "ACC"),
+        figures.gain({"with the terms": runs}, {"MTL": ("MTL", "MTL + Inter")}),
+        figures.dice_plane(runs, printed=["MTL"]),
     ]
     for figure in drawn:
         stored = json.loads(figure.to_json())
@@ -109,9 +50,25 @@ def test_every_figure_has_words_a_clear_background_and_no_colour_for_text():
 
 def test_no_two_runs_are_told_apart_by_colour_alone():
     runs = [record(f"run {k}") for k in range(3)]
-    lines = [trace.line.dash for trace in figures.roc(runs).data[:3]]
+    lines = [trace.line.dash for trace in figures.roc(runs).data if "AUC" in (trace.name or "")]
     marks = [trace.marker.symbol for trace in figures.comparison(runs).data]
     assert len(set(lines)) == len(set(marks)) == 3
+
+
+def test_more_runs_than_there_are_colours_and_dashes_are_refused():
+    runs = [record(f"run {k}") for k in range(7)]
+    for drawing in (figures.roc, figures.comparison, figures.reliability):
+        with pytest.raises(ValueError, match="only 6 series can be told apart"):
+            drawing(runs)
+
+
+def test_a_number_that_is_not_there_is_a_dash():
+    assert [number(v) for v in (None, float("nan"), 0.5, -0.1)] == [
+        figures.ABSENT,
+        figures.ABSENT,
+        "50.0",
+        f"{figures.MINUS}10.0",
+    ]
 
 
 def test_a_figure_without_words_is_refused():
@@ -265,21 +222,6 @@ def test_overlays_refuse_unequal_shapes_and_no_case():
 
 
 # ------------------------------------------------------------------------------------ runs compared
-
-
-def test_roc_starts_and_ends_in_the_corners_and_names_its_auc():
-    drawn = figures.roc([record()], titles={"ms-mtl": "MS-MTL"})
-    curve = drawn.data[0]
-    area = np.trapezoid(curve.y, curve.x)
-    assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
-    assert area == pytest.approx(summarise(some_rows())["AUC"], abs=1e-3)
-    assert curve.name.startswith(f"MS-MTL<br>AUC {100 * area:.1f} [")
-
-
-def test_roc_needs_both_classes():
-    rows = some_rows().assign(label=0)
-    with pytest.raises(ValueError, match="benign and malignant"):
-        figures.roc([record(rows=rows)])
 
 
 def test_comparison_draws_each_estimate_and_interval():

@@ -8,22 +8,33 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
+from lib.cases import CLASSES
 from lib.consistency import seg2_as_seg3, seg_as_cls
-from lib.metrics import as_ratios, count_batch, summarise
+from lib.metrics import (
+    MEANS,
+    as_ratios,
+    classes_of,
+    classified,
+    count_batch,
+    means,
+    summarise,
+)
 
 
-def network(n=40, size=8, seed=0):
+def network(n=40, size=8, seed=0, classes=2):
     """Random answers of a network, and a truth that they are related to."""
     g = torch.Generator().manual_seed(seed)
-    label = torch.randint(0, 2, (n,), generator=g)
+    label = torch.randint(0, classes, (n,), generator=g)
     mask = torch.zeros(n, size, size, dtype=torch.long)
     for i in range(n):
         top, left = torch.randint(0, 4, (2,), generator=g).tolist()
         mask[i, top : top + 4, left : left + 3] = label[i] + 1
-    truth = torch.nn.functional.one_hot(mask, 3).permute(0, 3, 1, 2)
-    seg3 = (2.0 * truth + torch.randn(n, 3, size, size, generator=g)).softmax(1)
+    truth = torch.nn.functional.one_hot(mask, classes + 1).permute(0, 3, 1, 2)
+    seg3 = 2.0 * truth + torch.randn(n, classes + 1, size, size, generator=g)
+    seg3 = (seg3 + torch.randn(n, classes + 1, 1, 1, generator=g)).softmax(1)  # a wrong belief
     seg2 = 2.0 * torch.stack([mask == 0, mask > 0], 1) + torch.randn(n, 2, size, size, generator=g)
-    cls = (torch.nn.functional.one_hot(label, 2) + torch.randn(n, 2, generator=g)).softmax(1)
+    cls = torch.nn.functional.one_hot(label, classes) + torch.randn(n, classes, generator=g)
+    cls = cls.softmax(1)
     return {"mask": mask, "label": label, "cls": cls, "seg2": seg2.softmax(1), "seg3": seg3}
 
 
@@ -46,7 +57,7 @@ def pixels(plane, value):
     ]
 
 
-def reference(mask, label, cls=None, seg2=None, seg3=None):
+def reference(mask, label, cls, seg2, seg3, classes=("benign", "malignant")):
     """All pixel measures, image by image; classes known everywhere."""
     scores = {}
 
@@ -57,7 +68,7 @@ def reference(mask, label, cls=None, seg2=None, seg3=None):
         pred3 = seg3[i].argmax(0)
         pred2 = seg2[i].argmax(0)
         painted = seg2_as_seg3(seg2[i : i + 1], cls[i : i + 1])[0].argmax(0)
-        for index, name in ((1, "benign"), (2, "malignant")):
+        for index, name in enumerate(classes, start=1):
             dice, iou = overlaps(pixels(pred3, index), pixels(mask[i], index))
             add(f"dice_paper_{name}", dice)
             add(f"iou_paper_{name}", iou)
@@ -74,7 +85,7 @@ def reference(mask, label, cls=None, seg2=None, seg3=None):
         add("inconsis_cls", float(as_cls != cls[i].argmax().item()))
     summary = {name: np.mean(values) for name, values in scores.items()}
     for kind in ("dice_paper", "iou_paper", "dice_class", "iou_class"):
-        summary[f"{kind}_mean"] = (summary[f"{kind}_benign"] + summary[f"{kind}_malignant"]) / 2
+        summary[f"{kind}_mean"] = np.mean([summary[f"{kind}_{name}"] for name in classes])
     return summary
 
 
@@ -83,12 +94,16 @@ def test_all_measures_against_references(seed):
     data = network(seed=seed)
     summary = summarise(count_batch(**data))
     label, guess = data["label"].numpy(), data["cls"].argmax(1).numpy()
+    read = seg_as_cls(data["seg3"])  # every image has a nodule pixel
     expected = reference(**data) | {
         "ACC": sk.accuracy_score(label, guess),
         "PRE": sk.precision_score(label, guess, pos_label=1),
         "REC": sk.recall_score(label, guess, pos_label=1),
         "F1": sk.f1_score(label, guess, pos_label=1),
         "AUC": sk.roc_auc_score(label, data["cls"][:, 1].numpy()),
+        "ACC_seg": sk.accuracy_score(label, read.argmax(1)),
+        "F1_seg": sk.f1_score(label, read.argmax(1), pos_label=1),
+        "AUC_seg": sk.roc_auc_score(label, read[:, 1].numpy()),
     }
     assert summary == pytest.approx(expected, abs=1e-9)
     assert all(0 < value < 1 for value in summary.values())  # the example exercises each of them
@@ -142,6 +157,7 @@ def test_counts_by_hand():
         "dice_nodule": 1 / 3, "iou_nodule": 1 / 4,
         "inconsis_seg2": 3 / 4, "inconsis_seg3_benign": 0, "inconsis_seg3_malignant": 1,
         "inconsis_cls": 1 / 2,
+        "ACC_seg": 1 / 2, "F1_seg": 0, "AUC_seg": 1 / 2,
     }  # fmt: skip
     assert summarise(rows) == pytest.approx(expected)
 
@@ -150,6 +166,7 @@ def test_an_empty_prediction_scores_half_in_the_papers_convention():
     data = network()
     data["seg3"] = hand(*[[[0] * 8] * 8] * 40)
     summary = summarise(count_batch(**data))
+    assert summary["ACC_seg"] == summary["F1_seg"] == 0  # wrong, and not called malignant
     assert summary["dice_paper_mean"] == pytest.approx(0.5)
     assert summary["iou_paper_mean"] == pytest.approx(0.5)
     assert summary["dice_class_mean"] == 0
@@ -186,6 +203,131 @@ def test_tasks_that_a_network_lacks_are_absent():
     assert not {"inconsis_cls", "inconsis_seg3_benign"} & set(outlines)
     assert "inconsis_cls" in summarise(count_batch(**truth, cls=data["cls"], seg3=data["seg3"]))
     assert summarise(count_batch(**truth)) == {}
+
+
+# shape: mask (3, 1, 3); benign: 1 of 2 pixels found; malignant: all 3, called benign; unlabelled
+def outline_and_class():
+    nodule = torch.tensor([[[0.2, 0.1, 0.8]], [[0.9, 0.9, 0.9]], [[0.7, 0.1, 0.1]]])
+    return {
+        "mask": torch.tensor([[[0, 1, 1]], [[2, 2, 2]], [[3, 0, 0]]]),
+        "label": torch.tensor([0, 1, -1]),
+        "cls": torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]),
+        "seg2": torch.stack([1 - nodule, nodule], 1),
+    }
+
+
+def test_without_seg3_the_classes_are_painted():
+    rows = count_batch(**outline_and_class())
+    nan = float("nan")  # of an unknown class
+    expected = {
+        "label": [0, 1, -1], "p_malignant": [0.1, 0.4, 0.8],
+        "benign_inter": [1, 0, nan], "benign_pred": [1, 3, nan], "benign_true": [2, 0, nan],
+        "malignant_inter": [0, 0, nan], "malignant_pred": [0, 0, nan],
+        "malignant_true": [0, 3, nan],
+        "nodule_inter": [1, 3, 1], "nodule_pred": [1, 3, 1], "nodule_true": [2, 3, 1],
+    }  # fmt: skip
+    assert list(rows) == list(expected)
+    for name, values in expected.items():
+        assert rows[name].tolist() == pytest.approx(values, nan_ok=True), name
+    assert summarise(rows) == pytest.approx({
+        "ACC": 1 / 2, "REC": 0, "F1": 0, "AUC": 1,
+        "dice_paper_benign": 1 / 3, "dice_paper_malignant": 1 / 2, "dice_paper_mean": 5 / 12,
+        "iou_paper_benign": 1 / 4, "iou_paper_malignant": 1 / 2, "iou_paper_mean": 3 / 8,
+        "dice_class_benign": 2 / 3, "dice_class_malignant": 0, "dice_class_mean": 1 / 3,
+        "iou_class_benign": 1 / 2, "iou_class_malignant": 0, "iou_class_mean": 1 / 4,
+        "dice_nodule": (2 / 3 + 2) / 3, "iou_nodule": (1 / 2 + 2) / 3,
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_painting_is_algorithm_2(classes):
+    data = network(classes=classes)
+    data.pop("seg3")
+    painted = count_batch(**data)
+    told = count_batch(**data, seg3=seg2_as_seg3(data["seg2"], data["cls"]))
+    pd.testing.assert_frame_equal(painted, told[list(painted)])
+    assert not [
+        name for name in summarise(painted) if name.startswith("inconsis") or "_seg" in name
+    ]
+
+
+KINDS = ("round", "oval", "star", "ring", "line")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_five_classes_against_references(seed):
+    data = network(n=60, seed=seed, classes=5)
+    rows = count_batch(**data, classes=KINDS)
+    label, read = data["label"].numpy(), seg_as_cls(data["seg3"]).double()
+    expected = reference(**data, classes=KINDS)
+    for suffix, chances in (("", data["cls"].double()), ("_seg", read)):
+        guess = chances.argmax(1).numpy()
+        expected[f"ACC{suffix}"] = sk.accuracy_score(label, guess)
+        each = sk.f1_score(label, guess, average=None)
+        expected |= {f"F1{suffix}_{name}": f for name, f in zip(KINDS, each, strict=True)}
+        expected[f"F1{suffix}_macro"] = sk.f1_score(label, guess, average="macro")
+        chances = chances / chances.sum(1, keepdim=True)
+        expected[f"AUC{suffix}_macro"] = sk.roc_auc_score(label, chances, multi_class="ovr")
+    assert summarise(rows) == pytest.approx(expected, abs=1e-9)
+    assert classes_of(rows) == KINDS
+    assert all(0 < value < 1 for name, value in expected.items())
+    listed = pd.DataFrame({k: rows[k].tolist() for k in rows})  # as a results file keeps them
+    assert summarise(listed) == pytest.approx(expected, abs=1e-9)
+
+
+def test_classes_without_names_are_numbered():
+    data = network(classes=3)
+    rows = count_batch(**data)
+    assert classes_of(rows) == ("class1", "class2", "class3")
+    assert [c for c in rows if c.startswith("p_")] == ["p_class1", "p_class2", "p_class3"]
+    assert rows["p_class2"].tolist() == pytest.approx(data["cls"][:, 1].tolist())
+    for name in ("cls", "seg3"):  # one of the two is enough to tell
+        alone = count_batch(mask=data["mask"], label=data["label"], **{name: data[name]})
+        assert classes_of(alone) == ("class1", "class2", "class3")
+        assert {"cls": "F1_macro", "seg3": "F1_seg_macro"}[name] in summarise(alone)
+
+
+def test_unknown_class_of_five():
+    data = network(classes=5)
+    mask = data["mask"].clone()
+    mask[:10][mask[:10] > 0] = 6
+    rows = count_batch(**data | {"mask": mask})
+    assert rows["class3_inter"].isna().tolist() == [True] * 10 + [False] * 30
+    got, rest = summarise(rows), summarise(count_batch(**{k: v[10:] for k, v in data.items()}))
+    assert got["dice_paper_mean"] == pytest.approx(rest["dice_paper_mean"])
+    assert got["dice_nodule"] == summarise(count_batch(**data))["dice_nodule"]
+
+
+def test_a_class_that_is_not_there():
+    data = network(n=60, classes=3)
+    kept = data["label"] < 2
+    summary = summarise(count_batch(**{k: v[kept] for k, v in data.items()}))
+    assert not {"AUC_macro", "dice_class_class3", "dice_class_mean"} & set(summary)
+    assert {"ACC", "F1_macro", "dice_paper_mean", "dice_class_class1"} <= set(summary)
+
+
+def test_outlines_alone_tell_nothing_of_classes():
+    data = network(classes=5)
+    rows = count_batch(mask=data["mask"], label=data["label"], seg2=data["seg2"])
+    assert set(summarise(rows)) == {"dice_nodule", "iou_nodule"}
+
+
+def test_two_classes_have_the_names_of_the_paper():
+    data = network()
+    plain = count_batch(**data)
+    pd.testing.assert_frame_equal(count_batch(**data, classes=CLASSES), plain)
+    assert classes_of(plain) == CLASSES and means(CLASSES) == MEANS
+
+
+def test_seg3_alone_is_compared_by_the_class_read_off_it():
+    data = network()
+    rows = count_batch(**{k: v for k, v in data.items() if k not in ("cls", "seg2")})
+    summary, whole = summarise(rows), summarise(count_batch(**data))
+    for name in ("ACC_seg", "F1_seg", "AUC_seg", "dice_class_mean"):
+        assert summary[name] == pytest.approx(whole[name])
+    assert "ACC" not in summary
+    known, truth, score = classified(rows, "seg_as_cls_p")
+    assert sk.roc_auc_score(truth[known], score[known]) == pytest.approx(summary["AUC_seg"])
 
 
 def test_the_nodule_of_seg3_where_there_is_no_seg2():
@@ -294,7 +436,7 @@ def test_cuda():
         ({"mask": torch.full((40, 8, 8), 4)}, "mask holds the values 4 to 4; expected 0 to 3"),
         ({"mask": torch.zeros(40, 8, 8)}, "mask holds torch.float32; pass integers"),
         ({"mask": torch.zeros(40, 8, dtype=torch.long)}, r"mask has shape \(40, 8\)"),
-        ({"mask": torch.zeros(40, 8, 9, dtype=torch.long)}, r"seg3.*\(40, 3, 8, 8\).*\(40, 8, 9\)"),
+        ({"mask": torch.zeros(40, 8, 9, dtype=torch.long)}, r"seg2.*\(40, 2, 8, 8\).*\(40, 8, 9\)"),
         ({"label": torch.full((40,), 2)}, "label holds the values 2 to 2; expected -1 to 1"),
         ({"label": torch.zeros(39, dtype=torch.long)}, "mask has 40 images but label has 39"),
         ({"cls": torch.zeros(40, 3)}, r"cls has shape \(40, 3\)"),
@@ -307,6 +449,32 @@ def test_cuda():
 def test_ill_batches(change, message):
     with pytest.raises(ValueError, match=message):
         count_batch(**network() | change)
+
+
+@pytest.mark.parametrize(
+    ("classes", "given", "message"),
+    [
+        (3, ("a", "b"), "classes names 2 classes but the network has 3"),
+        (3, ("a", "b", "a"), "must differ"),
+        (3, ("a", "b", "nodule"), "none be 'nodule'"),
+        (3, "abc", "the text 'abc'"),
+        (2, ("cat", "dog"), "always called benign, malignant"),
+    ],
+)
+def test_ill_names(classes, given, message):
+    with pytest.raises(ValueError, match=message):
+        count_batch(**network(classes=classes), classes=given)
+
+
+def test_ill_labels_of_five():
+    data = network(classes=5)
+    for name, values in (("label", data["label"] + 5), ("mask", data["mask"] + 6)):
+        with pytest.raises(ValueError, match=f"{name} holds the values .*expected"):
+            count_batch(**data | {name: values})
+    with pytest.raises(ValueError, match=r"label is 5 in row 0; expected 0 class1, .*4 class5 or"):
+        summarise(count_batch(**data).assign(label=5))
+    with pytest.raises(ValueError, match=r"5 classes apart .*benign and malignant"):
+        classified(count_batch(**data))
 
 
 def test_ill_types():

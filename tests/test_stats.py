@@ -30,6 +30,19 @@ def made_up(n=60, seed=0, quality=1.0):
         rows[f"seg3seg2_{name}_inter"] = (share * np.minimum(true, pred)).astype(int)
     rows |= {"nodule_true": area, "nodule_pred": area, "nodule_inter": (share * area).astype(int)}
     rows |= {"seg2seg3_union": area, "seg2seg3_inter": (share * area).astype(int)}
+    rows["seg_as_cls_p"] = np.clip(score + g.normal(0, 0.1, n), 0, 1).round(2)
+    return pd.DataFrame(rows)
+
+
+def three_classes(n=40, seed=0):
+    """Rows as from count_batch, of a network of three classes; two images have no label."""
+    g = np.random.default_rng(seed)
+    label = np.r_[-1, -1, np.arange(n - 2) % 3]
+    rows = {"label": label, "seg_as_cls": np.where(g.random(n) < 0.4, (label + 1) % 3, label)}
+    for stem in ("p", "seg_as_cls_p"):
+        scores = g.gamma(np.where(label[:, None] == range(3), 2.0, 1.0)).round(1) + 0.1
+        for k, score in enumerate((scores / scores.sum(1, keepdims=True)).T, start=1):
+            rows[f"{stem}_class{k}"] = score
     return pd.DataFrame(rows)
 
 
@@ -39,7 +52,7 @@ MEASURES = sorted(summarise(ROWS))
 
 
 def test_the_example_gives_every_measure():
-    assert len(MEASURES) == 5 + 12 + 2 + 4
+    assert len(MEASURES) == 5 + 3 + 12 + 2 + 4
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -49,6 +62,16 @@ def test_replicates_are_what_summarise_gives_for_the_drawn_rows(measure):
         summarise(ROWS.loc[np.repeat(np.arange(60), w)]).get(measure, np.nan) for w in weights
     ]
     assert replicates(ROWS, measure, weights) == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("measure", ["ACC", "F1_macro", "F1_class2", "AUC_macro", "AUC_seg_macro"])
+def test_replicates_of_three_classes(measure):
+    rows = three_classes()
+    weights = draw(40, None, n=25, seed=3)
+    expected = [
+        summarise(rows.loc[np.repeat(np.arange(40), w)]).get(measure, np.nan) for w in weights
+    ]
+    assert replicates(rows, measure, weights) == pytest.approx(expected, abs=1e-12)
 
 
 def test_patients_are_drawn_whole():

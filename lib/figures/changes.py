@@ -1,0 +1,142 @@
+"""What changed from one run to another, and what that lets us say."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from .. import results, stats
+from ..metrics import summarise
+from ..stats import Interval
+from .measures import DERIVED, HEADLINE, NAMES
+from .runs import groups_of
+from .style import ABSENT, cell, number, table
+
+NEITHER = "could not be told apart"
+SIGNIFICANT = 0.05
+TESTS = {
+    "p": "p",
+    "p_holm": "p, Holm",
+    "p_mcnemar": "p, McNemar",
+    "p_delong": "p, DeLong",
+}
+
+
+def verdict(difference: Interval) -> str:
+    """What an interval of a difference lets us say: "rose", "fell" or "could not be told apart"."""
+    if difference.low > 0:
+        return "rose"
+    return "fell" if difference.high < 0 else NEITHER
+
+
+def differences(
+    record: Mapping[str, Any],
+    other: Mapping[str, Any],
+    measures: Sequence[str] | Mapping[str, str],
+) -> dict[str, Interval]:
+    """Each measure of `record` less that of `other`, with a paired 95 % bootstrap interval.
+
+    Patients are drawn, the same from both. Measures that either lacks are left out. Raises
+    ValueError if the two were not tested on the same images.
+    """
+    one, two = results.rows(record), results.rows(other)
+    has = summarise(one).keys() & summarise(two).keys()
+    return {
+        m: stats.paired_difference(one, two, m, groups=groups_of(one)) for m in measures if m in has
+    }
+
+
+def differences_table(
+    changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE
+) -> str:
+    """The differences that `differences` gives, in points, and what each lets us say."""
+    body = [
+        [
+            measures[m],
+            cell(change, signed=True),
+            "unclear" if verdict(change) == NEITHER else verdict(change),
+        ]
+        for m, change in changes.items()
+    ]
+    return table(["in points", "change", "verdict"], body)
+
+
+def summary(changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE) -> str:
+    """One or two sentences, in Markdown, on what `differences` gives: what fell, rose, neither."""
+    said = {
+        word: [
+            measures[m] + ("" if word == NEITHER else f" (by {number(abs(change.estimate))})")
+            for m, change in changes.items()
+            if verdict(change) == word
+        ]
+        for word in ("fell", "rose", NEITHER)
+    }
+    sentences = [
+        f"**With the three terms, these {word}**, in points: {'; '.join(names)}."
+        for word, names in said.items()
+        if names and word != NEITHER
+    ] or ["**No measure can be told apart with and without the three terms.**"]
+    if said[NEITHER] and len(said[NEITHER]) < len(changes):
+        sentences.append(f"Not to be told apart: {'; '.join(said[NEITHER])}.")
+    return " ".join(sentences)
+
+
+def tests_table(
+    compared: pd.DataFrame,
+    measures: Mapping[str, str] | None = None,
+    titles: tuple[str, str] = ("a", "b"),
+) -> str:
+    """What `lib.stats.compare` or `compare_seeds` returns: differences, intervals and tests.
+
+    compared: a row per measure, or per seed and measure, which then has a heading for each seed;
+    measures: measure -> name to show (default: all names of the book); titles: of the two systems.
+    Measures and differences in per cent and points, p-values as such. The verdict is that of the
+    p-value after Holm's correction, at .05. Columns of a test that no row has are left out.
+    Raises ValueError for a table without rows.
+
+    >>> row = {"a": 0.9, "b": 0.8, "difference": 0.1, "low": 0.05, "high": 0.15, "p": 0.004}
+    >>> shown = tests_table(pd.DataFrame({"ACC": row | {"p_holm": 0.012}}).T)
+    >>> "Accuracy" in shown and ".012" in shown and "higher" in shown
+    True
+    """
+    if not len(compared):
+        raise ValueError("the comparison has no row; name at least one measure")
+    names = NAMES | dict(measures or {})
+    tests = {
+        column: title
+        for column, title in TESTS.items()
+        if column in compared and compared[column].notna().any()
+    }
+    several = isinstance(compared.index, pd.MultiIndex)
+    body: list[list[str] | str] = []
+    blocks = compared.groupby(level=0, sort=False) if several else [("", compared)]
+    for seed, block in blocks:
+        if several:
+            body.append("over seeds" if seed == "all" else f"seed {seed}")
+        for index, row in block.iterrows():
+            measure = index[-1] if several else index
+            change = Interval(row["difference"], row["low"], row["high"])
+            clear = row["p_holm"] < SIGNIFICANT
+            body.append(
+                [
+                    names.get(measure, measure),
+                    number(row["a"]),
+                    number(row["b"]),
+                    cell(change, signed=True),
+                    *(_p_value(row[column]) for column in tests),
+                    ("higher" if change.estimate > 0 else "lower") if clear else "unclear",
+                ]
+            )
+    head = ["in % and points", *titles, f"{titles[0]} less<br>{titles[1]}", *tests.values()]
+    derived = any(str(name).endswith("_seg") for name in compared.index.get_level_values(-1))
+    note = (
+        "In brackets 95 % intervals. The verdict is that of p after Holm's correction, at .05; "
+        "McNemar's and DeLong's p treat images as independent and are not corrected."
+    )
+    return table([*head, "verdict"], body, f"{note} {DERIVED}" if derived else note)
+
+
+def _p_value(p: float) -> str:
+    if p != p:
+        return ABSENT
+    return "&lt; .001" if p < 0.0005 else f"{p:.3f}".removeprefix("0")

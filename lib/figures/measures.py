@@ -1,0 +1,293 @@
+"""The measures of runs side by side: what each is called, a figure and a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..stats import Interval
+from .runs import by_system, by_title, intervals, of_system
+from .style import ABSENT, COLOURS, cell, figure, number, series, table, words, wrapped
+
+# Every measure of `lib.metrics.summarise`, as a table shows them
+SECTIONS = {
+    "T1, the class": {
+        "ACC": "Accuracy",
+        "PRE": "Precision",
+        "REC": "Recall (sensitivity)",
+        "F1": "F1",
+        "AUC": "AUC",
+    },
+    "T1 read off T3 (derived: not in the paper)": {
+        "ACC_seg": "Accuracy†",
+        "F1_seg": "F1†",
+        "AUC_seg": "AUC†",
+    },
+    "T2, the outline": {"dice_nodule": "Dice", "iou_nodule": "IoU"},
+    "T3, images of the class": {
+        "dice_class_mean": "Dice, mean",
+        "dice_class_benign": "Dice, benign",
+        "dice_class_malignant": "Dice, malignant",
+        "iou_class_mean": "IoU, mean",
+        "iou_class_benign": "IoU, benign",
+        "iou_class_malignant": "IoU, malignant",
+    },
+    "T3, all images (the paper's convention)": {
+        "dice_paper_mean": "Dice, mean",
+        "dice_paper_benign": "Dice, benign",
+        "dice_paper_malignant": "Dice, malignant",
+        "iou_paper_mean": "IoU, mean",
+        "iou_paper_benign": "IoU, benign",
+        "iou_paper_malignant": "IoU, malignant",
+    },
+    "Contradictions (less is better)": {
+        "inconsis_cls": "T1 against T3: images",
+        "inconsis_seg2": "T2 against T3: 1 - IoU",
+        "inconsis_seg3_benign": "T1 and T2 against T3: 1 - IoU, benign",
+        "inconsis_seg3_malignant": "T1 and T2 against T3: 1 - IoU, malignant",
+    },
+}
+
+# The few that a comparison shows, by names that stand alone
+HEADLINE = {
+    "ACC": "Accuracy",
+    "F1": "F1",
+    "AUC": "AUC",
+    "dice_nodule": "Dice, nodule",
+    "dice_class_mean": "Dice, images of the class",
+    "dice_paper_mean": "Dice, all images",
+    "inconsis_cls": "Contradictions, T1 and T3",
+    "inconsis_seg2": "Contradictions, T2 and T3",
+    "inconsis_seg3_benign": "Contradictions, benign maps",
+    "inconsis_seg3_malignant": "Contradictions, malignant maps",
+}
+
+# The columns of a table of many systems: the paper's Tables 1 and 3, ours between and after them
+COLUMNS = {
+    "dice_paper_mean": "Dice,<br>all images",
+    "dice_class_mean": "Dice, images<br>of the class",
+    "dice_nodule": "Dice,<br>nodule",
+    "iou_paper_mean": "IoU,<br>all images",
+    "ACC": "Accuracy",
+    "F1": "F1",
+    "AUC": "AUC",
+    "inconsis_seg2": "T2 against<br>T3",
+    "inconsis_seg3_benign": "T1, T2 against<br>T3, benign",
+    "inconsis_seg3_malignant": "T1, T2 against<br>T3, malignant",
+    "inconsis_cls": "T1 against<br>T3",
+    "ACC_seg": "Accuracy†",
+    "F1_seg": "F1†",
+    "AUC_seg": "AUC†",
+}
+# Every measure by a name that stands alone: the headline's, else with its section's
+NAMES = {
+    measure: f"{name} ({section.partition(' (')[0]})"
+    for section, measures in SECTIONS.items()
+    for measure, name in measures.items()
+} | HEADLINE
+DERIVED = "† Derived, not in the paper: the class is read off T3's mask (Alg. 1)."
+PRIVATE = "* Kang et al. 2022, Tables 1 and 3: other images (private), so no yardstick for these."
+
+
+def comparison(
+    records: Sequence[Mapping[str, Any]],
+    measures: Mapping[str, str] | None = None,
+    titles: Mapping[str, str] | None = None,
+) -> go.Figure:
+    """The headline measures of several runs as dots with 95 % intervals, in per cent.
+
+    measures: measure -> name to show (default `HEADLINE`); those that no run has are left out;
+    titles as in `roc`. Raises ValueError if there is nothing to show, or for more than six runs:
+    `forest` and `systems_table` take any number.
+    """
+    named = by_title(records, titles)
+    series(max(len(named) - 1, 0))  # refuses too many before anything is computed
+    found = {name: intervals(record, measures or HEADLINE) for name, record in named.items()}
+    shown = [m for m in measures or HEADLINE if any(m in values for values in found.values())]
+    if not shown:
+        raise ValueError("no run has any of the measures asked for")
+    drawn = go.Figure()
+    told = []
+    for index, (name, values) in enumerate(found.items()):
+        colour, _, symbol = series(index)
+        there = [m for m in shown if m in values]
+        points = np.array([values[m] for m in there]) * 100
+        step = 0.36 / max(len(found) - 1, 1)
+        drawn.add_scatter(
+            x=points[:, 0].round(2),
+            y=[shown.index(m) + step * (index - (len(found) - 1) / 2) for m in there],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": (points[:, 2] - points[:, 0]).round(2),
+                "arrayminus": (points[:, 0] - points[:, 1]).round(2),
+                "thickness": 2,
+                "width": 4,
+            },
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 10},
+            name=name,
+            hovertemplate="%{x:.1f} %",
+        )
+        told += [f"{name}, {(measures or HEADLINE)[m]} {words(values[m])}" for m in there]
+    return figure(
+        f"Measures of each run in per cent, with 95 % intervals. {'; '.join(told)}.",
+        height=110 + 46 * len(shown),
+        base=drawn,
+        margin={"r": 30},
+        xaxis={"range": [0, 101], "ticksuffix": " %"},
+        yaxis={
+            "tickvals": list(range(len(shown))),
+            "ticktext": [wrapped((measures or HEADLINE)[m]) for m in shown],
+            "range": [len(shown) - 0.4, -0.6],
+            "showgrid": False,
+        },
+    )
+
+
+def measures_table(
+    records: Sequence[Mapping[str, Any]],
+    paper: Mapping[str, Mapping[str, float]] | None = None,
+    titles: Mapping[str, str] | None = None,
+) -> str:
+    """All measures of several runs in per cent, with 95 % intervals, one column for each run.
+
+    paper: experiment -> the paper's values as fractions, shown in a column of their own, marked;
+    titles as in `roc`. Raises ValueError if there is no run.
+    """
+    if not records:
+        raise ValueError("there is no run to show")
+    named = by_title(records, titles)
+    every = [measure for section in SECTIONS.values() for measure in section]
+    found = {name: intervals(record, every) for name, record in named.items()}
+    theirs = {
+        experiment: (titles or {}).get(experiment, experiment)
+        for experiment in dict.fromkeys(record["experiment"] for record in records)
+        if (paper or {}).get(experiment)
+    }
+    head = ["in %", *named, *(f"{title}<br><i>in the paper*</i>" for title in theirs.values())]
+    body: list[list[str] | str] = []
+    for section, measures in SECTIONS.items():
+        lines = [
+            [
+                name,
+                *(cell(values.get(measure)) for values in found.values()),
+                *(number(paper[experiment].get(measure)) for experiment in theirs),
+            ]
+            for measure, name in measures.items()
+            if any(measure in values for values in found.values())
+        ]
+        body += [section, *lines] if lines else []
+    derived = any("ACC_seg" in values for values in found.values())
+    return table(head, body, " ".join([PRIVATE] * bool(theirs) + [DERIVED] * derived))
+
+
+def systems_table(
+    records: Sequence[Mapping[str, Any]],
+    titles: Mapping[str, str] | None = None,
+    paper: Mapping[str, Mapping[str, float]] | None = None,
+    measures: Mapping[str, str] = COLUMNS,
+) -> str:
+    """Many systems by a few measures, in per cent: a row for each system, its seeds together.
+
+    records: runs of one source and profile; titles: experiment -> name to show, in the order of the
+    rows (that of the catalogue), others after them; paper: experiment -> the paper's values, shown
+    below ours and marked; measures: measure -> column title; those that no run has are left out.
+    Several seeds: mean and Student's 95 % interval over seeds; one: its 95 % bootstrap interval
+    over patients, which is another matter, so the seeds are counted beside the name. A system
+    without the task has a dash. Raises ValueError if there is no run, or none with these measures.
+    """
+    if not records:
+        raise ValueError("there is no run to show")
+    systems = by_system(records, titles)
+    found = {name: of_system(runs, measures) for name, runs in systems.items()}
+    shown = [m for m in measures if any(m in values for values in found.values())]
+    if not shown:
+        raise ValueError("no run has any of the measures asked for")
+    body, marked = [], False
+    for name, runs in systems.items():
+        theirs = (paper or {}).get(runs[0]["experiment"], {})
+        marked |= any(m in theirs for m in shown)
+        cells = [_stacked(found[name].get(m), theirs.get(m)) for m in shown]
+        body.append([name, str(len(runs)), *cells])
+    note = [
+        "In brackets 95 % intervals: over seeds where there are several, else over patients.",
+        *[PRIVATE] * marked,
+        *[DERIVED] * any(m.endswith("_seg") for m in shown),
+    ]
+    return table(["in %", "seeds", *(measures[m] for m in shown)], body, " ".join(note))
+
+
+def _stacked(ours: Interval | None, theirs: float | None) -> str:
+    """Estimate, interval and the paper's value below each other, so that like stands below like."""
+    lines = [ABSENT]
+    if ours is not None:
+        value, low, high = (number(v) for v in ours)
+        lines = [f"<b>{value}</b>", f"<small>[{low}, {high}]</small>"]
+    if theirs is not None:
+        lines.append(f"<small><i>{number(theirs)}*</i></small>")
+    return "<br>".join(lines)
+
+
+def forest(
+    records: Sequence[Mapping[str, Any]],
+    measure: str,
+    titles: Mapping[str, str] | None = None,
+    paper: Mapping[str, Mapping[str, float]] | None = None,
+    name: str = "",
+) -> go.Figure:
+    """One measure of many systems below each other, with 95 % intervals; the paper's hollow.
+
+    Arguments as in `systems_table`, with the same intervals; name: what to call the measure.
+    Systems without it are left out. Raises ValueError if none has it.
+    """
+    name = name or NAMES.get(measure, measure)
+    ours, theirs = {}, {}
+    for system, runs in by_system(records, titles).items():
+        if measure in (values := of_system(runs, [measure])):
+            ours[system] = values[measure]
+            printed = (paper or {}).get(runs[0]["experiment"], {})
+            if measure in printed:
+                theirs[system] = printed[measure]
+    if not ours:
+        raise ValueError(f"no run has the measure {measure!r}")
+    points = np.array(list(ours.values())) * 100
+    drawn = go.Figure()
+    drawn.add_scatter(
+        x=points[:, 0].round(2),
+        y=[wrapped(system) for system in ours],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": (points[:, 2] - points[:, 0]).round(2),
+            "arrayminus": (points[:, 0] - points[:, 1]).round(2),
+            "thickness": 2,
+            "width": 4,
+        },
+        mode="markers",
+        marker={"color": COLOURS[0], "symbol": "circle", "size": 10},
+        name="here",
+        hovertemplate="%{x:.1f} %",
+    )
+    if theirs:
+        drawn.add_scatter(
+            x=[round(100 * value, 2) for value in theirs.values()],
+            y=[wrapped(system) for system in theirs],
+            mode="markers",
+            marker={"color": COLOURS[5], "symbol": "diamond-open", "size": 10},
+            name="in the paper, on its own images",
+            hovertemplate="%{x:.1f} %",
+        )
+    told = [
+        f"{system} {words(value)}"
+        + (f", in the paper {number(theirs[system])}" if system in theirs else "")
+        for system, value in ours.items()
+    ]
+    return figure(
+        f"{name} of each system in per cent, with 95 % intervals. {'; '.join(told)}.",
+        height=110 + 40 * len(ours),
+        base=drawn,
+        xaxis={"title": f"{name}, %"},
+        yaxis={"autorange": "reversed"},
+    )

@@ -1,0 +1,86 @@
+"""Counts of contradictions, and where the numbers come from."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from .. import results
+from ..metrics import classified
+from .runs import by_title
+from .style import ABSENT, table
+
+
+def contradictions_table(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
+) -> str:
+    """How often T1 and T3 name different classes, and who is then right: counts of test images.
+
+    Each image with a class is counted once: T1 and T3 agree; they differ, and only T1 is right, or
+    only T3 is right; or T3 sees no nodule. Raises ValueError if no run has both tasks.
+    """
+    body = []
+    for name, record in by_title(records, titles).items():
+        rows = results.rows(record)
+        if not {"p_malignant", "seg_as_cls"} <= set(rows):
+            continue
+        known, truth, score = classified(rows)
+        guess, painted = score[known] > 0.5, rows["seg_as_cls"].to_numpy(float)[known]
+        right, none = guess == truth[known], painted < 0
+        differ = ~none & (painted != guess)
+        counts = [~none & ~differ, differ & right, differ & ~right, none]
+        body.append([name, str(known.sum()), *(str(int(c.sum())) for c in counts)])
+    if not body:
+        raise ValueError("no run has both a class (T1) and a 3-class mask (T3)")
+    head = [
+        "test images", "all", "T1 and T3 agree", "differ: only T1 right",
+        "differ: only T3 right", "T3 sees no nodule",
+    ]  # fmt: skip
+    return table(head, body)
+
+
+def provenance_table(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
+) -> str:
+    """Where the numbers come from: settings, data, cost and code of each run, one column each."""
+    wanted = {
+        "source, profile": lambda r: f"{r['source']}, {r['profile']}",
+        "seed": lambda r: r["seed"],
+        "epochs": lambda r: len(r["history"]),
+        "encoder": lambda r: _search(r, "encoder"),
+        "size, px": lambda r: _search(r, "size"),
+        "precision": lambda r: _search(r, "precision_used", "precision"),
+        "parameters, million": lambda r: f"{r['model']['parameters'] / 1e6:.1f}",
+        "data, fingerprint": lambda r: str(r["data"]["fingerprint"])[:12],
+        "test images": lambda r: len(results.rows(r)),
+        "test patients": lambda r: results.rows(r).get("group", pd.Series()).nunique() or ABSENT,
+        "minutes": lambda r: f"{_total_seconds(r['seconds']) / 60:.1f}",
+        "memory, MB": lambda r: f"{r['memory_mb']:.0f}",
+        "device": lambda r: r["machine"].get("gpu") or r["machine"].get("device", ABSENT),
+        "code, commit": lambda r: _short(str(r["commit"])),
+        **{
+            package: lambda r, package=package: r["versions"].get(package, ABSENT)
+            for package in ("python", "torch", "fastai", "segmentation-models-pytorch")
+        },
+    }
+    named = by_title(records, titles)
+    body = [
+        [name, *(escape(str(read(record))) for record in named.values())]
+        for name, read in wanted.items()
+    ]
+    return table(["run", *named], body)
+
+
+def _search(record: Mapping[str, Any], *names: str) -> Any:
+    """A setting by the first of its names that the record's parameters hold."""
+    return next((record["parameters"][n] for n in names if n in record["parameters"]), ABSENT)
+
+
+def _total_seconds(seconds: Mapping[str, float]) -> float:
+    return seconds["total"] if "total" in seconds else sum(seconds.values())
+
+
+def _short(commit: str) -> str:
+    name, _, changed = commit.partition("-")
+    return name[:10] + ("-changed" if changed else "")

@@ -1,0 +1,42 @@
+"""Can a network learn sixteen phantoms by heart? One batch, again and again."""
+
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from lib import metrics
+from lib.blocks import GREY
+from lib.cases import CLASSES
+from lib.learner import TaskLoss
+from lib.sources import phantom
+
+
+@cache
+def sixteen_phantoms(size: int = 64) -> tuple[Tensor, Tensor, Tensor]:
+    """Image (16, 1, size, size), mask (16, size, size) and label (16,), half of them malignant."""
+    label = torch.arange(16) % 2
+    drawn = [phantom.draw(CLASSES[kind], seed, size) for seed, kind in enumerate(label.tolist())]
+    image = torch.stack([torch.from_numpy(one.image) for one in drawn])[:, None] / 255
+    mask = torch.stack([torch.from_numpy(one.mask).long() for one in drawn]).clamp(max=1)
+    return (image - GREY[0]) / GREY[1], mask * (label + 1)[:, None, None], label
+
+
+def overfit(
+    network: nn.Module, steps: int = 60, lr: float = 5e-3, *, size: int = 64
+) -> dict[str, float]:
+    """`metrics.summarise` of the sixteen after `steps` of Adam on them, in evaluation mode.
+
+    The loss is what training takes: the network's own `losses`, or else the tasks'.
+    """
+    image, mask, label = sixteen_phantoms(size)
+    loss = TaskLoss(getattr(network, "losses", None))
+    optimiser = torch.optim.Adam(network.parameters(), lr)
+    network.train()
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss(network(image), mask, label).backward()
+        optimiser.step()
+    with torch.no_grad():
+        chances = network.eval()(image).probabilities
+    return metrics.summarise(metrics.count_batch(mask=mask, label=label, **dict(chances.items())))
