@@ -16,7 +16,7 @@ export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser ||
 LIB := $(shell find lib -name '*.py' -not -name plotly_page.py)
 PAGES := $(wildcard book/*.md book/*.ipynb book/*.bib)
 ASSETS := $(wildcard book/assets/*) _config.yml book/_toc.yml
-RESULTS := $(shell find results -name 'seed*.json' 2>/dev/null)
+RESULTS := $(shell find results -name 'seed*.json' -o -name 'seed*.npz' 2>/dev/null)
 
 # The pages that teach: stored with their outputs, which are checked again.
 TAUGHT := $(addprefix book/,losses.ipynb decoding.ipynb own_network.ipynb)

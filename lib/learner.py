@@ -205,7 +205,8 @@ def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Te
             logits = learn.model(inputs)
         given = dict(logits.probabilities.items())
         rows.append(metrics.count_batch(mask=mask, label=label, **given))
-        shown = {"image": (image[:, 0] * GREY[1] + GREY[0]).clamp(0, 1).mul(255), "mask": mask}
+        grey = (image[:, 0] * GREY[1] + GREY[0]).clamp(0, 1)
+        shown = {"image": grey.mul(255).round(), "mask": mask}
         shown |= {name: given[name].argmax(1) for name in ("seg2", "seg3") if name in given}
         for name, values in shown.items():
             kept.setdefault(name, []).append(values.to(torch.uint8).cpu())
