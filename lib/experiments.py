@@ -221,7 +221,10 @@ READINGS = tuple(
     )
 )
 
-EXPERIMENTS = {experiment.name: experiment for experiment in (*OWN, *ABLATIONS, *READINGS)}
+# The other systems of Table 1
+RIVALS: tuple[Experiment, ...] = ()
+
+EXPERIMENTS = {system.name: system for system in (*OWN, *ABLATIONS, *READINGS, *RIVALS)}
 
 
 def find(name: str) -> Experiment:
