@@ -96,8 +96,12 @@ def time_ways(size: int, rounds: int) -> dict[str, dict[str, list[float]]]:
     return times
 
 
-def peak_bytes(way: str, size: int) -> int:
-    """Most bytes that torch held at once beyond the inputs, results and gradients included."""
+def look_inside(way: str, size: int) -> dict:
+    """Most bytes that torch held at once beyond the inputs, and what torch's operations took.
+
+    The bytes are of results and gradients too; `calls` counts the operations, `operations` are
+    those that take longest, as shares of the time of all.
+    """
     run = steps(way, size)
     list(run())
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
@@ -107,7 +111,14 @@ def peak_bytes(way: str, size: int) -> int:
     for change in sorted(changes, key=lambda e: e.start_ns()):
         held += change.nbytes()
         most = max(most, held)
-    return most
+    calls = [call for call in seen.key_averages() if call.key.startswith("aten::")]
+    calls.sort(key=lambda call: -call.self_cpu_time_total)
+    total = sum(call.self_cpu_time_total for call in calls)
+    return {
+        "peak_bytes": most,
+        "calls": sum(call.count for call in calls),
+        "operations": {c.key: c.self_cpu_time_total / total for c in calls[:5]},
+    }
 
 
 def summary(values: list[float]) -> dict[str, float]:
@@ -123,7 +134,8 @@ def measure(size: int, rounds: int) -> dict:
     }
     for way, parts in times.items():
         pairs = zip(whole[way], whole["softmax"], strict=True)
-        peak = peak_bytes(way, size)
+        inside = look_inside(way, size)
+        peak = inside["peak_bytes"]
         record[way] = {
             **{f"{part}_seconds": summary(values) for part, values in parts.items()},
             "seconds": summary(whole[way]),
@@ -131,7 +143,7 @@ def measure(size: int, rounds: int) -> dict:
                 **summary([one / soft for one, soft in pairs]),
                 "of_lows": min(whole[way]) / min(whole["softmax"]),
             },
-            "peak_bytes": peak,
+            **inside,
             "peak_over_inputs": peak / inputs,
         }
         told = record[way]["over_softmax"]

@@ -42,6 +42,10 @@ class Decoded:
 
     `images` uint8 (N, S, S) and `masks` uint8 (N, S, S) with the values of `lib.cases.decode`;
     `cases` is the table they were made from, in the arrays' order.
+
+    >>> array = np.zeros((2, 32, 32), np.uint8)
+    >>> len(Decoded(pd.DataFrame({"case": ["a", "b"]}), images=array, masks=array))
+    2
     """
 
     cases: pd.DataFrame
@@ -60,6 +64,13 @@ def decode_once(cases: pd.DataFrame, size: int, cache: Path | None = None) -> De
     LIB_CACHE, else data/.cache), named by the data's fingerprint, so a changed file is never served
     from an old cache. Raises CaseError for a file that cannot be read, OSError if the disk is full;
     nothing half-written stays.
+
+    >>> from lib.sources import phantom
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cases = phantom.read(f"{folder}/phantom", cases=3, size=64)
+    ...     decoded = decode_once(cases, size=32, cache=Path(folder))
+    >>> decoded.images.shape, decoded.masks.dtype
+    ((3, 32, 32), dtype('uint8'))
     """
     folder = Path(cache or CACHE) / f"{fingerprint(cases)[:16]}-{size}"
     if not folder.exists():
@@ -95,9 +106,13 @@ def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
 
 
 def fit_square(layer: np.ndarray, size: int) -> np.ndarray:
-    """Pad (H, W) with 0 to a centred square and resize it to (size, size).
+    """Pad uint8 (H, W) with 0 to a centred square and resize it to (size, size).
 
     Masks (values up to 3) are resized by nearest neighbour, images with antialiasing.
+
+    >>> fit_square(np.array([[1, 2]], np.uint8), size=2)
+    array([[1, 2],
+           [0, 0]], dtype=uint8)
     """
     side = max(layer.shape)
     square = np.zeros((side, side), np.uint8)
@@ -185,7 +200,13 @@ class ToUnit(Transform):
 
 
 class GaussianNoise(RandTransform):
-    """Add white noise of a standard deviation drawn for each image from 0..`most` (grey 0..1)."""
+    """Add white noise of a standard deviation drawn for each image from 0..`most` (grey 0..1).
+
+    >>> grey = TensorImage(torch.full((2, 1, 8, 8), 0.5))
+    >>> noisy = GaussianNoise(most=0.05, p=1.0)(grey, split_idx=0)
+    >>> tuple(noisy.shape), bool((noisy != grey).any())
+    ((2, 1, 8, 8), True)
+    """
 
     order = 60  # after the geometry: noise belongs to the detector, so it is not resampled
 
@@ -204,6 +225,9 @@ def augmentations() -> list[Transform]:
     Flip, rotation by up to 15 degrees and zoom with shift by up to 10 % are composed into one
     resampling of image and mask; brightness and contrast by up to 20 %; Gaussian noise. Flips are
     left to right only: upside down, a shadow would lie above the nodule that casts it.
+
+    >>> [type(step).__name__ for step in augmentations()]
+    ['Flip', 'Brightness', 'GaussianNoise']
     """
     return [
         *aug_transforms(
@@ -222,7 +246,16 @@ def augmentations() -> list[Transform]:
 def datablock(decoded: Decoded, *, augment: bool = True) -> DataBlock:
     """The fastai DataBlock: number of a case to grey image, 3-class mask and class.
 
-    `decoded.cases` needs its column `split`; test cases are the third subset, `dls[2]`.
+    `decoded.cases` needs its column `split`; test cases are the third subset, `dls[2]`. The item
+    is an image, uint8 (1, S, S), a mask, uint8 (S, S), and a class, -1, 0 or 1.
+
+    >>> from lib.sources import phantom
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cases = phantom.read(f"{folder}/phantom", cases=3, size=32).assign(split=SPLITS)
+    ...     block = datablock(decode_once(cases, size=32, cache=Path(folder)))
+    ...     sets = block.datasets(None)
+    >>> [tuple(part.shape) for part in sets[0]], len(sets.subset(2))
+    ([(1, 32, 32), (32, 32), ()], 1)
     """
     split = decoded.cases["split"]
     return DataBlock(
@@ -241,7 +274,15 @@ def datablock(decoded: Decoded, *, augment: bool = True) -> DataBlock:
 
 
 class CaseDL(TfmdDL):
-    """fastai's DataLoader, which reads a batch at once and remembers which cases it holds."""
+    """fastai's DataLoader, which reads a batch at once and remembers which cases it holds.
+
+    >>> from lib.sources import phantom
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cases = phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     dls = dataloaders(cases, size=32, batch_size=3, cache=Path(folder))
+    >>> len(list(dls[2])), dls[2].batch_cases(1)
+    (2, [3])
+    """
 
     def create_item(self, at: int | None) -> int:
         return at or 0  # fastai tries one batch with None
@@ -275,6 +316,13 @@ def dataloaders(
     `dls[k].batch_cases` counts in. A table that was not split yet goes through `prepare_cases`
     (seed 0). Raises CaseError if a subset is empty or training does not fill one batch,
     ValueError if `size` is no multiple of 32.
+
+    >>> from lib.sources import phantom
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cases = phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     dls = dataloaders(cases, size=32, batch_size=4, cache=Path(folder))
+    >>> [tuple(part.shape) for part in dls.one_batch()], [len(table) for table in dls.cases]
+    ([(4, 1, 32, 32), (4, 32, 32), (4,)], [12, 4, 4])
     """
     if size < 32 or size % 32:
         raise ValueError(f"size={size}; the encoders halve it five times: use a multiple of 32")

@@ -43,7 +43,15 @@ class Consistency(Callback):
 
     The weight rises as exp(-5 (1 - t)^2) over the first `ramp` of the training (0: constant, as in
     the paper). `options` go to the term's function in `lib.consistency`. A weight of 0 costs
-    nothing. Raises MissingTaskError, naming both, if the network lacks a task.
+    nothing. Raises ValueError for a negative weight or a `ramp` outside 0..1 and, in training,
+    MissingTaskError, naming both, if the network lacks a task.
+
+    A term of one's own names itself, the tasks it needs, and a function of their probabilities:
+
+    >>> class Outlines(Consistency):
+    ...     term, needs, function = "L_T2T3", ("seg2", "seg3"), consistency.intra_task
+    >>> Outlines(weight=0.1, background=False).options
+    {'background': False}
     """
 
     order = 5  # before precision callbacks scale the loss, and before anything reads it
@@ -75,7 +83,11 @@ class Consistency(Callback):
         self.learn.loss_func.terms[self.term] = term.detach()
 
     def current_weight(self) -> float:
-        """The weight at this point of the training."""
+        """The weight at this point of the training.
+
+        >>> IntraTask(weight=0.3).current_weight()
+        0.3
+        """
         if self.ramp == 0:
             return self.weight
         done = min(getattr(self.learn, "pct_train", 1.0) / self.ramp, 1.0)
@@ -83,7 +95,11 @@ class Consistency(Callback):
 
 
 class IntraTask(Consistency):
-    """L_T2T3: nodule mask against folded 3-class mask (Eq. 4)."""
+    """L_T2T3: nodule mask against folded 3-class mask (Eq. 4).
+
+    >>> IntraTask(weight=0.3).needs
+    ('seg2', 'seg3')
+    """
 
     term, needs, function = "L_T2T3", ("seg2", "seg3"), consistency.intra_task
 
@@ -92,13 +108,20 @@ class InterTask(Consistency):
     """L_T1T3: class against the class read off the 3-class mask (Eq. 6, Alg. 1).
 
     Options: `locations`, `order`, `softmax`, `detach_target` (see `lib.consistency.inter_task`).
+
+    >>> InterTask(weight=0.3, locations="all", order="sc").options
+    {'locations': 'all', 'order': 'sc'}
     """
 
     term, needs, function = "L_T1T3", ("cls", "seg3"), consistency.inter_task
 
 
 class ThreeTask(Consistency):
-    """L_T1T2T3: nodule mask painted with the predicted class against 3-class mask (Eq. 7)."""
+    """L_T1T2T3: nodule mask painted with the predicted class against 3-class mask (Eq. 7).
+
+    >>> ThreeTask(weight=0.3, ramp=0.4).needs
+    ('cls', 'seg2', 'seg3')
+    """
 
     term, needs, function = "L_T1T2T3", ("cls", "seg2", "seg3"), consistency.three_task
 
@@ -107,7 +130,11 @@ class ThreeTask(Consistency):
 
 
 class PlainTensors(Callback):
-    """Hand the network plain tensors: fastai's subclasses cost time in every operation."""
+    """Hand the network plain tensors: fastai's subclasses cost time in every operation.
+
+    >>> PlainTensors(channels_last=True).layout
+    torch.channels_last
+    """
 
     order = -5
 
@@ -124,7 +151,16 @@ class PlainTensors(Callback):
 
 
 class Autocast(Callback):
-    """Run the network in bfloat16; the losses stay in float32."""
+    """Run the network in bfloat16; the losses stay in float32.
+
+    >>> from types import SimpleNamespace
+    >>> callback = Autocast()
+    >>> callback.learn = SimpleNamespace(xb=(torch.zeros(1),))  # what it reads of a Learner
+    >>> callback.before_batch()
+    >>> (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+    torch.bfloat16
+    >>> callback.after_pred()
+    """
 
     def before_batch(self) -> None:
         device = self.xb[0].device.type
@@ -136,7 +172,21 @@ class Autocast(Callback):
 
 
 class StopOnNonFinite(Callback):
-    """Stop with the batch's file names as soon as a loss is infinite or not a number."""
+    """Stop with the batch's file names as soon as a loss is infinite or not a number.
+
+    Raises NonFiniteLossError, which names the epoch, the batch, its terms and its images.
+
+    >>> from types import SimpleNamespace
+    >>> stop = StopOnNonFinite()
+    >>> terms = SimpleNamespace(terms={"T1 BCE": float("nan")})
+    >>> nan = torch.tensor(float("nan"))
+    >>> stop.learn = SimpleNamespace(loss=nan, loss_func=terms, epoch=0, iter=6, dl=None)
+    >>> try:
+    ...     stop.after_loss()
+    ... except NonFiniteLossError as error:
+    ...     print(str(error).split(".")[0])
+    the loss is nan in epoch 1, batch 7 (T1 BCE nan)
+    """
 
     order = Consistency.order + 1
 
@@ -165,6 +215,17 @@ class EpochLog(Callback):
     `learn.history` is a list of dicts: epoch (from 1), train and valid (mean of each term),
     metrics (on the validation cases), lr, seconds, and seconds_data, the part of the training
     during which the loop waited for its batches. `log` gets one line an epoch.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import lib
+    >>> from lib.networks import Adapted, TaskLogits
+    >>> network = Adapted(torch.nn.Conv2d(1, 2, 1), lambda scores: TaskLogits(seg2=scores))
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = lib.sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     dls = lib.dataloaders(cases, size=32, batch_size=4, cache=folder)
+    ...     learn = lib.fit(lib.task_learner(dls, network, log=lambda line: None), epochs=1)
+    >>> sorted(learn.history[0]["train"]), sorted(learn.history[0]["metrics"])
+    (['T2 Dice', 'total'], ['dice_nodule', 'iou_nodule'])
     """
 
     order = 55  # after fastai's Recorder
@@ -258,6 +319,20 @@ class Checkpoint(Callback):
     on the validation cases. A run killed at any moment and started again gives the same numbers as
     one left alone. Raises CheckpointError if what is found belongs to a run with other
     `parameters`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import lib
+    >>> from lib.networks import Adapted, TaskLogits
+    >>> network = Adapted(torch.nn.Conv2d(1, 2, 1), lambda scores: TaskLogits(seg2=scores))
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = lib.sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     dls = lib.dataloaders(cases, size=32, batch_size=4, cache=folder)
+    ...     checkpoint = Checkpoint(Path(folder) / "run", {"seed": 0}, lambda m: m["dice_nodule"])
+    ...     learn = lib.task_learner(dls, network, log=lambda line: None)
+    ...     learn = lib.fit(learn, epochs=1, checkpoint=checkpoint)
+    ...     found = sorted(path.name for path in checkpoint.folder.iterdir())
+    >>> found, checkpoint.best["epoch"]
+    (['best.safetensors', 'epoch-001'], 1)
     """
 
     order = 80  # the last thing that an epoch does

@@ -122,6 +122,10 @@ def layer_map(
         layer: as in `find_layer`, which says how coarse the map is.
 
     Raises ValueError as `find_layer`, and for a target that is no class.
+
+    >>> from lib.networks import ClsNet
+    >>> layer_map(ClsNet("resnet18"), torch.rand(2, 1, 64, 64), target="predicted").shape
+    torch.Size([2, 8, 8])
     """
     chosen = find_layer(network, images, layer)
     look = LayerGradCam(lambda x: _class_scores(network, x), network.get_submodule(chosen.name))
@@ -156,7 +160,7 @@ def grad_cam(
 
 
 def enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (N, h, w) at another size (N, *size), bilinear between the middles of the cells.
+    """Maps (N, h, w) at another `size`, (N, H, W), bilinear between the middles of the cells.
 
     >>> enlarge(torch.tensor([[[0.0, 1.0]]]), (1, 4))
     tensor([[[0.0000, 0.2500, 0.7500, 1.0000]]])

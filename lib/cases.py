@@ -48,6 +48,11 @@ class Region:
 
     `outline`: path of a mask file, or a polygon of (x, y) points in pixels of the uncropped image.
     `label`: the nodule's class; None means that of the whole case.
+
+    >>> Region("masks/a.png", "benign")
+    Region(outline='masks/a.png', label='benign')
+    >>> Region(((4, 4), (9, 4), (9, 9))).label is None
+    True
     """
 
     outline: str | tuple[tuple[float, float], ...]
@@ -59,6 +64,9 @@ class Problem:
     """Something a reader of the results should know about one case.
 
     `left_out`: True, the row was left out of the table; False, it was kept and this is a note.
+
+    >>> print(Problem("a", "images/a.png", "the file is empty (0 bytes)"))
+    images/a.png: the file is empty (0 bytes)
     """
 
     case: str
@@ -71,7 +79,11 @@ class Problem:
 
 
 def class_index(label: str | None) -> int:
-    """Image-level class: benign 0, malignant 1, "both" 1 (any malignant nodule), otherwise -1."""
+    """Image-level class: benign 0, malignant 1, "both" 1 (any malignant nodule), otherwise -1.
+
+    >>> [class_index(label) for label in (*LABELS, None)]
+    [0, 1, -1, 1, -1]
+    """
     return {"benign": 0, "malignant": 1, "both": 1}.get(label, -1)
 
 
@@ -91,6 +103,17 @@ def decode(row: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         CaseError: a file is missing, damaged, too large or of another size, or a polygon or crop
             does not fit the image; the message names every file at fault.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> nodule = Region(((1, 1), (3, 1), (3, 2), (1, 2)), "malignant")
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("L", (5, 4), 90).save(f"{folder}/a.png")
+    ...     image, mask = decode({"case": "a", "image": f"{folder}/a.png", "mask": (nodule,)})
+    >>> mask
+    array([[0, 0, 0, 0, 0],
+           [0, 2, 2, 2, 0],
+           [0, 2, 2, 2, 0],
+           [0, 0, 0, 0, 0]], dtype=uint8)
     """
     image, mask, problems = _decode(row)
     faults = [str(p) for p in problems if p.left_out]
@@ -278,6 +301,15 @@ def check_cases(
     Raises:
         CaseError: a column is missing; a problem, if `strict`; too few cases, or no case of one of
             the two classes, are left (unless no case at all is labelled).
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib.sources import phantom
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = phantom.read(folder, cases=12, size=32)
+    ...     cases.loc[0, "label"] = "maligant"
+    ...     checked, problems = check_cases(cases)
+    >>> len(checked), problems[0].what.split(";")[0]
+    (11, "unknown label 'maligant'")
     """
     _require_columns(cases)
     known = list(cases.attrs.get("left_out", []))
@@ -492,6 +524,15 @@ def group_near_duplicates(
 
     Raises:
         CaseError: a picture cannot be read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib.sources import phantom
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = phantom.read(folder, cases=4, size=64)
+    ...     cases.loc[3, ["image", "label"]] = cases.loc[0, ["image", "label"]]
+    ...     table, notes = group_near_duplicates(cases)
+    >>> table["group"].tolist()
+    ['phantom00000', 'phantom00001', 'phantom00002', 'phantom00000']
     """
     _require_columns(cases)
     table = _tidy(cases)
@@ -606,6 +647,14 @@ def split_cases(
 
     Raises:
         CaseError: too few groups, no such fold, or a class that training would not see.
+
+    >>> cases = pd.DataFrame({"case": list("abcdefghij"), "group": list("vvwwxxyyzz")})
+    >>> cases["label"] = ["benign", "malignant"] * 5
+    >>> split = split_cases(cases.assign(image="", mask="", crop=None))
+    >>> [int((split["split"] == name).sum()) for name in SPLITS]
+    [6, 2, 2]
+    >>> int(split.groupby("group")["split"].nunique().max())
+    1
     """
     _require_columns(cases)
     table = _tidy(cases)
@@ -733,6 +782,13 @@ def prepare_cases(
 
     Raises:
         CaseError: as `check_cases` and `split_cases`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib.sources import phantom
+    >>> with TemporaryDirectory() as folder:
+    ...     table, problems = prepare_cases(phantom.read(folder, cases=20, size=64))
+    >>> [int((table["split"] == name).sum()) for name in SPLITS], problems
+    ([12, 4, 4], [])
     """
     checked, problems = check_cases(cases, minimum=minimum)
     table, doubles = group_near_duplicates(checked)
@@ -762,6 +818,14 @@ def fingerprint(cases: pd.DataFrame) -> str:
 
     Raises:
         CaseError: a picture cannot be read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib.sources import phantom
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = phantom.read(folder, cases=2, size=32)
+    ...     prints = fingerprint(cases), fingerprint(cases[::-1]), fingerprint(cases[:1])
+    >>> len(prints[0]), prints[0] == prints[1], prints[0] == prints[2]
+    (64, True, False)
     """
     _require_columns(cases)
 

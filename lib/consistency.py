@@ -36,6 +36,9 @@ def seg3_as_seg2(seg3: Tensor) -> Tensor:
     """Merge the classes of Seg3 into one nodule: (N, K+1, H, W) to (N, 2, H, W).
 
     Background stays, the nodule is the sum over the classes. Section 3.3.1.
+
+    >>> seg3_as_seg2(torch.tensor([[[[0.5]], [[0.125]], [[0.375]]]])).flatten()
+    tensor([0.5000, 0.5000])
     """
     seg3 = _seg3(seg3)
     background, classes = seg3.split([1, seg3.shape[1] - 1], dim=1)
@@ -50,6 +53,10 @@ def seg_as_cls(seg3: Tensor, locations: str = "max") -> Tensor:
     makes the scores sum to 1. Scores lie in 0..1, so for K = 2 the answer lies in .269 to .731,
     and with no nodule pixel at all it is (.5, .5). Where the maxima lie is a constant to the
     gradient. Raises ValueError for another `locations`. Alg. 1, steps 1 to 4.
+
+    >>> seg3 = torch.tensor([[[[0.0, 0.9]], [[0.0, 0.1]], [[1.0, 0.0]]]])  # malignant, background
+    >>> seg_as_cls(seg3)
+    tensor([[0.2691, 0.7309]])
     """
     one_of("locations", locations, ("max", "all"))
     seg3 = _seg3(seg3)
@@ -66,6 +73,10 @@ def seg2_as_seg3(seg2: Tensor, cls: Tensor) -> Tensor:
 
     Background is Seg2's, the channel of the chosen class is Seg2's nodule, the others are 0. The
     choice is a constant to the gradient, so none reaches `cls`. Alg. 2, steps 1 to 9.
+
+    >>> seg2 = torch.tensor([[[[0.25]], [[0.75]]]])
+    >>> seg2_as_seg3(seg2, cls=torch.tensor([[0.1, 0.9]])).flatten()
+    tensor([0.2500, 0.0000, 0.7500])
     """
     seg2, cls = _seg2(seg2), _cls(cls)
     agree("seg2", seg2, "cls", cls)
@@ -83,6 +94,11 @@ def intra_task(
     """L_T2T3: Dice loss between Seg3-as-Seg2 and Seg2, a scalar; gradient to both. Eq. 4.
 
     `background` and `flatten` as in `lib.losses.dice_loss`.
+
+    >>> seg2 = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])  # background, nodule
+    >>> seg3 = torch.tensor([[[[1.0, 0.0]], [[0.0, 0.5]], [[0.0, 0.5]]]])
+    >>> intra_task(seg2, seg3)
+    tensor(0.)
     """
     merged, seg2 = seg3_as_seg2(seg3), _seg2(seg2)
     agree("seg2", seg2, "seg3", merged)
@@ -104,6 +120,10 @@ def inter_task(
     `seg3`. `locations` as in `seg_as_cls`, `softmax` as in `soft_cross_entropy`. In its
     default form the loss never reaches 0: for K = 2 it is 1.0708 at full agreement. Raises
     ValueError for another option.
+
+    >>> seg3 = torch.tensor([[[[1.0, 0.0]], [[0.0, 0.0]], [[0.0, 1.0]]]])  # background, malignant
+    >>> [round(inter_task(cls, seg3).item(), 2) for cls in torch.eye(2)[:, None]]
+    [1.99, 1.07]
     """
     one_of("order", order, ("both", "sc", "cs"))
     cls, seg = _cls(cls), seg_as_cls(seg3, locations)
@@ -131,6 +151,11 @@ def three_task(
 
     Gradient to `seg2` and `seg3`, none to `cls`. `background` and `flatten` as in
     `lib.losses.dice_loss`.
+
+    >>> seg2 = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])  # background, nodule
+    >>> seg3 = torch.tensor([[[[1.0, 0.0]], [[0.0, 0.0]], [[0.0, 1.0]]]])  # background, malignant
+    >>> [round(three_task(cls, seg2, seg3).item(), 3) for cls in torch.eye(2)[:, None]]
+    [0.333, 0.0]
     """
     painted, seg3 = seg2_as_seg3(seg2, cls), _seg3(seg3)
     agree("cls", cls, "seg3", seg3)
@@ -145,6 +170,10 @@ def soft_cross_entropy(target: Tensor, prediction: Tensor, softmax: str = "doubl
     that it stays finite (and flat below). `"double"` takes the log of a softmax of the
     probabilities: only this gives the losses printed in the paper's Fig. 3. The plain form is least
     at the target itself, the double form at a surer prediction: certainty for a target of .731.
+
+    >>> target, prediction = torch.tensor([[0.0, 1.0]]), torch.tensor([[0.25, 0.75]])
+    >>> [soft_cross_entropy(target, prediction, form) for form in ("double", "single")]
+    [tensor(0.4741), tensor(0.2877)]
     """
     one_of("softmax", softmax, ("double", "single"))
     target = as_probabilities("target", target, maps=False, channels=2, or_more=True)

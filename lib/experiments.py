@@ -11,7 +11,26 @@ from torch import nn
 from . import paper
 from .callbacks import Consistency, InterTask, IntraTask, ThreeTask
 from .names import look_up
-from .networks import MSMTL, ClsNet, Combined, UNet
+from .networks import (
+    MSMTL,
+    Bi2017,
+    Chen2018,
+    ClsNet,
+    Combined,
+    DeepLabV3Plus,
+    Kang2019,
+    MaskRCNN,
+    NNUNet,
+    NNUNetNative,
+    PSPNet,
+    SegNet,
+    SegNetNative,
+    Singh2019,
+    UNet,
+    Wang2018,
+    Zhou2021,
+    Zhou2021Native,
+)
 from .profiles import Profile
 
 WEIGHT = 0.3  # lambda in Eq. 9
@@ -60,7 +79,7 @@ class Experiment:
         return replace(profile, **self.recipe)
 
     def build(self, profile: Profile) -> nn.Module:
-        """The untrained network; seed before."""
+        """The untrained network; seed before. Raises `WeightsError` if weights cannot be had."""
         if self.parts:
             return Combined(*(find(part).build(profile) for part in self.parts))
         return self.network(**profile.network_options() | dict(self.options))
@@ -222,11 +241,71 @@ READINGS = tuple(
 )
 
 # The other systems of Table 1
-RIVALS: tuple[Experiment, ...] = ()
+RIVALS = (
+    Experiment(
+        "unet++", "U-Net++", UNet, {"architecture": "UnetPlusPlus"}, rows=_one("U-Net++", 1)
+    ),
+    Experiment("deeplabv3+", "DeepLabv3+", DeepLabV3Plus, rows=_one("DeepLabv3+", 1)),
+    Experiment("nnunet", "nnU-Net", NNUNet, rows=_one("nnU-Net", 1)),
+    Experiment(
+        "nnunet-native", "nnU-Net, native", NNUNetNative, about="its own plain network, all scales"
+    ),
+    Experiment(
+        "nnunet-native-recipe",
+        "nnU-Net, native, own recipe",
+        NNUNetNative,
+        recipe={"optimiser": "sgd", "schedule": "poly", "lr": 1e-2},
+        about="its own plain network, stochastic gradient descent and learning rate",
+    ),
+    Experiment("pspnet", "PSPNet", PSPNet, rows=_one("PSPNet", 1)),
+    Experiment("segnet", "SegNet", SegNet, rows=_one("SegNet", 1)),
+    Experiment(
+        "segnet-native",
+        "SegNet, native",
+        SegNetNative,
+        {"width": 0.25},
+        recipe={"weights": None},
+        about="VGG16 with a quarter of its channels, from random weights",
+    ),
+    Experiment("maskrcnn", "Mask R-CNN", MaskRCNN, rows=_one("Mask R-CNN", 1)),
+    Experiment("bi2017", "Bi et al. 2017", Bi2017, rows=_one("Bi et al. 2017", 1)),
+    Experiment("kang2019", "Kang et al. 2019", Kang2019, rows=_one("Kang et al. 2019", 1)),
+    Experiment("wang2018", "Wang et al. 2018", Wang2018, rows=_one("Wang et al. 2018", 1)),
+    Experiment("zhou2021", "Zhou et al. 2021", Zhou2021, rows=_one("Zhou et al. 2021", 1)),
+    Experiment(
+        "zhou2021-native",
+        "Zhou et al. 2021, native",
+        Zhou2021Native,
+        {"channels": (8, 16, 32, 64, 128)},
+        recipe={"weights": None},
+        about="V-Net with half its channels, from random weights",
+    ),
+    Experiment("chen2018", "Chen et al. 2018b", Chen2018, rows=_one("Chen et al. 2018b", 1)),
+    Experiment(
+        "singh2019",
+        "Singh et al. 2019",
+        Singh2019,
+        recipe={"optimiser": "adam-gan", "lr": 2e-4},
+        rows=_one("Singh et al. 2019", 1),
+        about="its own learning rate and Adam; the class from a random forest",
+    ),
+    Experiment(
+        "singh2019-fc",
+        "Singh et al. 2019, fully connected",
+        Singh2019,
+        {"classification": "fc"},
+        recipe={"optimiser": "adam-gan", "lr": 2e-4},
+        about="its own learning rate and Adam; the class from a layer trained with the rest",
+    ),
+)
 
 EXPERIMENTS = {system.name: system for system in (*OWN, *ABLATIONS, *READINGS, *RIVALS)}
 
 
 def find(name: str) -> Experiment:
-    """The experiment of that name; ValueError with the nearest names otherwise."""
+    """The experiment of that name; ValueError with the nearest names otherwise.
+
+    >>> find("mtl+inter").rows
+    ((1, 'MTL + Inter'), (3, 'MTL + Inter'))
+    """
     return look_up("experiment", name, EXPERIMENTS)

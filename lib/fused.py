@@ -41,6 +41,10 @@ class Sums(NamedTuple):
     count: (N, K) the number of these pixels.
     nodule: (N,) Seg2's nodule, summed; None without Seg2.
     overlap: (N, K+1) Seg2's nodule times each channel of Seg3, summed; None without Seg2.
+
+    >>> given = sums(torch.zeros(1, 2), None, torch.zeros(1, 3, 4, 4))
+    >>> given.cls.tolist(), given.pixels, given.nodule is None
+    ([[0.5, 0.5]], 16, True)
     """
 
     cls: Tensor | None
@@ -86,7 +90,7 @@ def intra_task(given: Sums, *, background: bool = True, flatten: bool = False) -
 
     >>> given = sums(None, torch.zeros(1, 2, 4, 4), torch.zeros(1, 3, 4, 4))
     >>> round(intra_task(given).item(), 4)
-    0.4802
+    0.4825
     """
     _needs(given, "seg2")
     outside = given.pixels - given.nodule, given.seg3[:, 0], given.seg3[:, 0] - given.overlap[:, 0]
@@ -107,6 +111,10 @@ def inter_task(
     """L_T1T3, a scalar: `lib.consistency.inter_task`, with its options. Eq. 6, Alg. 1.
 
     Raises ValueError for another option, or if `sums` had no Cls.
+
+    >>> given = sums(torch.zeros(1, 2), None, torch.zeros(1, 3, 4, 4))
+    >>> round(inter_task(given).item(), 4)
+    1.3863
     """
     _needs(given, "cls")
     one_of("locations", locations, ("max", "all"))
@@ -121,6 +129,10 @@ def three_task(given: Sums, *, background: bool = True, flatten: bool = False) -
     """L_T1T2T3, a scalar: `lib.consistency.three_task`, with its options. Eq. 7, Alg. 2.
 
     Raises ValueError if `sums` had no Cls or no Seg2.
+
+    >>> given = sums(torch.zeros(1, 2), torch.zeros(1, 2, 4, 4), torch.zeros(1, 3, 4, 4))
+    >>> round(three_task(given).item(), 4)
+    0.6528
     """
     _needs(given, "cls")
     _needs(given, "seg2")

@@ -34,6 +34,10 @@ class Gallery:
     uint8 (n, S, S), and where the network has the task seg2, seg3, uint8 (n, S, S), cls (n,), the
     probability of malignant, and cam, float32 (n, h, w), 0..1. picked: title -> row number of what
     this run did well or badly. Rows and maps are what `lib.figures.overlays` takes.
+
+    >>> rows = pd.DataFrame({"case": ["a", "b"], "label": [0, 1], "fixed": [True, False]})
+    >>> Gallery(rows, {"image": np.zeros((2, 8, 8), np.uint8)}, {"Only T1 right": 1}).fixed
+    [0]
     """
 
     rows: pd.DataFrame
@@ -94,6 +98,10 @@ def contradictions(rows: pd.DataFrame) -> dict[str, int]:
     "Only T1 right": T3 paints the wrong class; "Only T3 right": T1 names the wrong one. Surest:
     both tasks far from 0.5; ties go to the first row. rows: from `lib.metrics.count_batch`. Empty
     where a kind does not occur or a task is missing.
+
+    >>> rows = pd.DataFrame({"label": [0, 1], "p_malignant": [0.9, 0.8]})
+    >>> contradictions(rows.assign(seg_as_cls=[0, 0], seg_as_cls_p=[0.3, 0.4]))
+    {'Only T1 right': 1, 'Only T3 right': 0}
     """
     if not {"p_malignant", "seg_as_cls", "seg_as_cls_p"} <= set(rows):
         return {}
@@ -124,6 +132,13 @@ def save(
     the map "cam" (N, h, w), 0..1, best as coarse as `lib.cam.layer_map` gives it. picked: title ->
     row number, as from `lib.figures.pick_cases`. At 96 px some 100 KB. Raises GalleryError if
     something does not fit, and OSError, leaving nothing behind, if the disk is full.
+
+    >>> rows = pd.DataFrame({"case": ["a", "b"], "label": [0, 1]})
+    >>> maps = dict.fromkeys(("image", "mask"), np.ones((2, 8, 8), np.uint8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     kept = load(save(f"{folder}/seed0.gallery.npz", rows, maps))
+    >>> kept.rows["case"].tolist()
+    ['a', 'b']
     """
     arrays = {name: np.asarray(maps[name]) for name in MAPS if name in maps}
     _check(arrays, len(rows), ("image", "mask"))
@@ -151,7 +166,13 @@ def save(
 
 
 def load(file: str | Path) -> Gallery:
-    """Read a gallery, checked; GalleryError names the file if it is missing or not whole."""
+    """Read a gallery, checked; GalleryError names the file if it is missing or not whole.
+
+    >>> load("seed0.npz")
+    Traceback (most recent call last):
+        ...
+    lib.gallery.GalleryError: seed0.npz: no such gallery; run book/experiment.ipynb first
+    """
     file = Path(file)
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
@@ -179,7 +200,18 @@ def load(file: str | Path) -> Gallery:
 
 
 def load_all(root: str | Path, seed: int = 0) -> dict[str, Gallery]:
-    """Every gallery of one seed under results/SOURCE/PROFILE, by the experiment's name, sorted."""
+    """Every gallery of one seed under results/SOURCE/PROFILE, by the experiment's name, sorted.
+
+    Raises GalleryError as `load`.
+
+    >>> rows = pd.DataFrame({"case": ["a"], "label": [0]})
+    >>> maps = dict.fromkeys(("image", "mask"), np.ones((1, 8, 8), np.uint8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save(f"{folder}/mtl/seed0.gallery.npz", rows, maps)
+    ...     galleries = load_all(folder)
+    >>> list(galleries)
+    ['mtl']
+    """
     files = sorted(Path(root).glob(f"*/seed{seed}.gallery.npz"))
     return {file.parent.name: load(file) for file in files}
 

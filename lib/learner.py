@@ -48,6 +48,12 @@ class TaskLoss:
     Consistency callbacks add their own terms to `terms`. `losses` is a network's own, called with
     its logits, mask and label and returning scalars by name; by default `lib.losses.task_losses`,
     which takes the `options`. Raises ValueError for options beside a network's own losses.
+
+    >>> loss = TaskLoss(weights={"T2 Dice": 0.5})
+    >>> logits = TaskLogits(cls=torch.zeros(2, 2), seg2=torch.zeros(2, 2, 4, 4))
+    >>> total = loss(logits, torch.ones(2, 4, 4, dtype=torch.int64), torch.tensor([0, 1]))
+    >>> {name: round(float(value), 3) for name, value in loss.terms.items()}
+    {'T1 BCE': 0.693, 'T2 Dice': 0.317}
     """
 
     def __init__(self, losses: Callable[..., dict[str, Tensor]] | None = None, **options: Any):
@@ -93,6 +99,16 @@ def task_learner(
         options: for `Learner`.
 
     Raises ValueError for an unknown precision or optimiser.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib import callbacks, dataloaders, sources
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     dls = dataloaders(cases, size=32, batch_size=4, cache=folder)
+    >>> terms = [callbacks.IntraTask(), callbacks.InterTask()]
+    >>> learn = task_learner(dls, nn.Conv2d(1, 5, 1), consistency=terms, weight=0.1)
+    >>> learn.intra_task.weight, learn.lr
+    (0.1, 0.0003)
     """
     if weight is not None:
         for term in consistency:
@@ -122,7 +138,13 @@ def task_learner(
 
 
 def choose_precision(precision: str, device: torch.device | str) -> str:
-    """Resolve "auto": bfloat16 only where the hardware has it, for emulating it is far slower."""
+    """Resolve "auto": bfloat16 only where the hardware has it, for emulating it is far slower.
+
+    Returns "float32" or "bfloat16". Raises ValueError for another name.
+
+    >>> choose_precision("float32", "cpu")
+    'float32'
+    """
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r}; use one of {', '.join(PRECISIONS)}")
     if precision != "auto":
@@ -138,6 +160,10 @@ def schedule(name: str, lr: float) -> ParamScheduler:
 
     "one_cycle" is fastai's, for the rate only; "cosine" falls to 0; "poly" falls to 0 as
     (1 - t)^0.9, nnU-Net's. ValueError with the near names for another.
+
+    >>> rate = schedule("cosine", lr=1e-3).scheds["lr"]
+    >>> [round(rate(done), 6) for done in (0.0, 0.5, 1.0)]
+    [0.001, 0.0005, 0.0]
     """
     return ParamScheduler({"lr": look_up("schedule", name, SCHEDULES)(lr)})
 
@@ -153,6 +179,19 @@ def fit(
     """Train for `epochs`, from the last checkpoint if there is one and `resume` is true.
 
     At the end the weights of the best validation epoch are loaded, if there is a `checkpoint`.
+    `schedule_name` as in `schedule`. Raises ValueError for fewer than one epoch or an unknown
+    schedule, CheckpointError if the checkpoint belongs to another run.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib import dataloaders, sources
+    >>> from lib.networks import Adapted
+    >>> network = Adapted(nn.Conv2d(1, 2, 1), lambda scores: TaskLogits(seg2=scores))
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     dls = dataloaders(cases, size=32, batch_size=4, cache=folder)
+    ...     learn = fit(task_learner(dls, network, log=lambda line: None), epochs=2)
+    >>> [epoch["epoch"] for epoch in learn.history]
+    [1, 2]
     """
     if epochs < 1:
         raise ValueError(f"epochs={epochs}; at least one is needed")
@@ -176,7 +215,13 @@ def _best(checkpoint: Checkpoint, model: nn.Module) -> dict[str, Tensor]:
 
 
 def validation_score(measures: Mapping[str, float]) -> float:
-    """What chooses the best epoch: the mean of Dice (images of the class) and AUC, if there are."""
+    """What chooses the best epoch: the mean of Dice (images of the class) and AUC, if there are.
+
+    `measures` as from `lib.metrics.summarise`. Without both, the nodule's Dice; without that, 0.
+
+    >>> validation_score({"dice_class_mean": 0.5, "AUC": 0.75, "ACC": 0.9})
+    0.625
+    """
     wanted = [measures[key] for key in ("dice_class_mean", "AUC") if key in measures]
     wanted = wanted or [measures[key] for key in ("dice_nodule",) if key in measures]
     return sum(wanted) / len(wanted) if wanted else 0.0
@@ -189,6 +234,18 @@ def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Te
     Returns one row per case: the columns case, group and those of
     `metrics.count_batch`; and the tensors image (N, S, S) uint8, mask, seg2 and seg3 (N, S, S)
     uint8, the most probable class of each pixel, and cls (N,), the probability of malignant.
+    Raises ValueError for another `subset`: the training images come shuffled.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib import dataloaders, sources
+    >>> from lib.networks import Adapted
+    >>> network = Adapted(nn.Conv2d(1, 2, 1), lambda scores: TaskLogits(seg2=scores))
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     learn = task_learner(dataloaders(cases, size=32, cache=folder, batch_size=4), network)
+    ...     rows, maps = predict(learn)
+    >>> len(rows), {name: tuple(values.shape) for name, values in maps.items()}
+    (4, {'image': (4, 32, 32), 'mask': (4, 32, 32), 'seg2': (4, 32, 32)})
     """
     if subset not in (1, 2):
         raise ValueError(f"subset={subset}; use 1 (validation) or 2 (test): training is shuffled")
@@ -218,12 +275,23 @@ def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Te
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch, before the loaders and the network are made."""
+    """Seed Python, NumPy and torch, before the loaders and the network are made.
+
+    >>> seed_everything(7)
+    >>> first = torch.rand(3)
+    >>> seed_everything(7)
+    >>> bool((torch.rand(3) == first).all())
+    True
+    """
     set_seed(seed)
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; "auto" is a GPU if there is one. ValueError if it is not there."""
+    """The device of that name; "auto" is a GPU if there is one. ValueError if it is not there.
+
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -23,6 +23,12 @@ def check_scores(
     Shape (N, channels, H, W) if `maps`, else (N, channels); with `or_more`, `channels` is the
     smallest number allowed. Raises TypeError for anything but a tensor, and ValueError for a wrong
     shape, no element, or whole numbers; `name` says whose fault it is.
+
+    >>> check_scores("cls", torch.zeros(4, 2), maps=False, channels=2)
+    >>> check_scores("cls", torch.zeros(4), maps=False, channels=2)
+    Traceback (most recent call last):
+        ...
+    ValueError: cls has shape (4,); expected (N, 2)
     """
     layout = f"(N, {channels}{' or more' * or_more}{', H, W' * maps})"
     if not isinstance(values, Tensor):
@@ -46,6 +52,10 @@ def as_probabilities(
 
     Shapes as in `check_scores`, which raises TypeError and ValueError; ValueError also for a value
     outside [0, 1] by more than 0.001, or a NaN.
+
+    >>> given = torch.tensor([[0.25, 0.75]], dtype=torch.bfloat16)
+    >>> as_probabilities("cls", given, maps=False, channels=2)
+    tensor([[0.2500, 0.7500]])
     """
     check_scores(name, values, maps=maps, channels=channels, or_more=or_more)
     values = full_precision(values).contiguous()  # channels_last maps make each later pass slower
@@ -72,6 +82,10 @@ def dice_loss(
     is the 1 above and below in the paper. Between soft maps the loss is not 0 at equality (a large
     channel of q everywhere against itself gives 1 - q), so it also sharpens.
     Raises ValueError for unequal shapes, no channels left, or `smooth` not above 0. Eq. 2.
+
+    >>> mask = one_hot(torch.tensor([[0, 0, 1, 1]]), classes=2)
+    >>> [round(dice_loss(mask, other).item(), 3) for other in (mask, mask.flip(1))]
+    [0.0, 0.8]
     """
     if target.shape != prediction.shape:
         raise ValueError(
@@ -108,6 +122,11 @@ def one_hot(mask: Tensor, classes: int) -> Tensor:
     """One channel per class: mask (N, ...) of integers 0..classes-1 to float32 (N, classes, ...).
 
     Raises ValueError if the mask is not of integers or holds a value outside 0..classes-1.
+
+    >>> one_hot(torch.tensor([[0, 2]]), classes=3)
+    tensor([[[1., 0.],
+             [0., 0.],
+             [0., 1.]]])
     """
     mask = _integers("mask", mask, 0, classes - 1)
     values = torch.arange(classes, device=mask.device).view(1, -1, *[1] * (mask.ndim - 1))
@@ -133,6 +152,12 @@ def task_losses(
     `background=False` leaves the background out of the Dice losses.
     Cross-entropy over two softmax outputs is the paper's BCE. Computed in float32, or float64 if
     the logits are. Raises ValueError for wrong shapes, values, or weight names.
+
+    >>> from lib.networks import TaskLogits
+    >>> logits = TaskLogits(cls=torch.zeros(2, 2), seg2=torch.zeros(2, 2, 4, 4))
+    >>> losses = task_losses(logits, torch.ones(2, 4, 4, dtype=torch.int64), torch.tensor([0, 1]))
+    >>> {name: round(loss.item(), 3) for name, loss in losses.items()}
+    {'T1 BCE': 0.693, 'T2 Dice': 0.634}
     """
     weights = dict(weights or {})
     if unknown := sorted(set(weights) - set(TERMS)):
@@ -199,7 +224,11 @@ def _logits(name: str, values: Tensor | None, mask: Tensor) -> Tensor | None:
 
 
 def full_precision(values: Tensor) -> Tensor:
-    """A plain tensor in float32, or float64 if it was: no copy unless the type changes."""
+    """A plain tensor in float32, or float64 if it was: no copy unless the type changes.
+
+    >>> full_precision(torch.ones(1, dtype=torch.bfloat16))
+    tensor([1.])
+    """
     values = values.as_subclass(Tensor)  # fastai's subclasses refuse to be mixed
     return values if values.dtype in (torch.float32, torch.float64) else values.float()
 

@@ -122,7 +122,13 @@ def count_batch(
 
 
 def classes_of(rows: pd.DataFrame) -> tuple[str, ...]:
-    """The names of the classes that the rows of `count_batch` tell apart, in their order."""
+    """The names of the classes that the rows of `count_batch` tell apart, in their order.
+
+    >>> classes_of(pd.DataFrame({"label": [2], "p_a": [0.1], "p_b": [0.2], "p_c": [0.7]}))
+    ('a', 'b', 'c')
+    >>> classes_of(pd.DataFrame({"label": [1], "p_malignant": [0.7]}))
+    ('benign', 'malignant')
+    """
     return _named_in(rows) or CLASSES
 
 
@@ -131,6 +137,10 @@ def as_ratios(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
     A measure is the ratio of the two sums. Most are plain means: the denominator is 1 for images
     that enter and 0 for the others. The bootstrap in `lib.stats` re-weights the same numbers.
+
+    >>> rows = pd.DataFrame({"label": [0, 1, -1], "p_malignant": [0.2, 0.4, 0.9]})
+    >>> as_ratios(rows)["ACC"]  # right, wrong, no label
+    (array([1., 0., 0.]), array([1., 1., 0.]))
     """
     _check(rows)
     classes = classes_of(rows)
@@ -232,6 +242,10 @@ def classified(
 
     `score` is the column to take it from: "p_malignant", or "seg_as_cls_p" for the class read off
     seg3. Raises ValueError for unusable rows, and for rows of more than two classes.
+
+    >>> rows = pd.DataFrame({"label": [0, 1, -1], "p_malignant": [0.2, 0.4, 0.9]})
+    >>> [values.tolist() for values in classified(rows)]
+    [[True, True, False], [False, True, False], [0.2, 0.4, 0.9]]
     """
     _check(rows)
     if len(classes := classes_of(rows)) > 2:

@@ -8,7 +8,15 @@ Entry = TypeVar("Entry")
 
 
 def look_up(kind: str, name: str, catalogue: Mapping[str, Entry]) -> Entry:
-    """The entry of that name; ValueError with the nearest names and all of them otherwise."""
+    """The entry of that name; ValueError with the nearest names and all of them otherwise.
+
+    >>> look_up("profile", "laptop", {"quick": 8, "laptop": 7})
+    7
+    >>> look_up("profile", "labtop", {"quick": 8, "laptop": 7})
+    Traceback (most recent call last):
+        ...
+    ValueError: no profile is called 'labtop'; did you mean laptop? There are quick, laptop
+    """
     if name in catalogue:
         return catalogue[name]
     near = difflib.get_close_matches(name, catalogue, cutoff=0.3)

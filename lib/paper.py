@@ -19,7 +19,11 @@ BENIGN = TEST_IMAGES - MALIGNANT
 
 
 class Figure3(NamedTuple):
-    """One row of Fig. 3: probabilities to three decimals, and the loss L_T1T3 to four."""
+    """One row of Fig. 3: probabilities to three decimals, and the loss L_T1T3 to four.
+
+    >>> FIGURE_3[0].truth, FIGURE_3[0].loss
+    ('benign', 1.0711)
+    """
 
     truth: str
     all_benign: float  # Seg-as-Cls, mean over all locations

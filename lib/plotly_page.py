@@ -25,6 +25,9 @@ def figure_text(figure: Mapping[str, Any]) -> str:
     """Say in words what a figure shows: its `layout.meta["alt"]`, or else its title.
 
     Raises ValueError when it has neither: a figure that cannot be read aloud is unfinished.
+
+    >>> figure_text({"layout": {"title": {"text": "ROC"}, "meta": {"alt": "A curve"}}})
+    'A curve'
     """
     layout = figure.get("layout", {})
     meta, title = layout.get("meta"), layout.get("title")
@@ -39,7 +42,14 @@ def figure_text(figure: Mapping[str, Any]) -> str:
 
 
 def figure_html(figure: Mapping[str, Any]) -> str:
-    """Return the HTML of one figure; its id follows from its content, so builds repeat exactly."""
+    """Return the HTML of one figure; its id follows from its content, so builds repeat exactly.
+
+    Raises ValueError as `figure_text`.
+
+    >>> page = figure_html({"data": [], "layout": {"title": {"text": "ROC"}}})
+    >>> page[:34], page == figure_html({"layout": {"title": {"text": "ROC"}}, "data": []})
+    ('<div class="plotly-figure" id="plo', True)
+    """
     # A `</script>` inside the figure's own text would end the element early.
     content = json.dumps(figure, sort_keys=True, separators=(",", ":")).replace("</", r"<\/")
     name = "plotly-" + hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -56,7 +66,13 @@ def figure_html(figure: Mapping[str, Any]) -> str:
 
 
 class PlotlyPage:
-    """The MyST-NB plug-in: a Plotly output becomes raw HTML, anything else is left to others."""
+    """The MyST-NB plug-in: a Plotly output becomes raw HTML, anything else is left to others.
+
+    >>> from types import SimpleNamespace
+    >>> output = SimpleNamespace(mime_type=MIME_TYPE, content={"layout": {"title": "ROC"}})
+    >>> [type(node).__name__ for node in PlotlyPage.handle_mime(None, output, inline=False)]
+    ['raw']
+    """
 
     mime_priority_overrides = (("*", MIME_TYPE, 1),)
 

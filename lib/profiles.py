@@ -14,6 +14,10 @@ class Profile:
     optimiser: names from `lib.learner`; encoder, weights and decoder_channels: of every network;
     precision: "float32", "bfloat16" or "auto"; phantoms: number of cases drawn if the source is
     the phantom.
+
+    >>> tiny = Profile("tiny", "one epoch", size=64, epochs=1, lr=1e-3, encoder="resnet18")
+    >>> tiny.network_options()
+    {'encoder': 'resnet18', 'weights': 'imagenet', 'decoder_channels': (128, 64, 32, 16, 16)}
     """
 
     name: str
@@ -88,5 +92,9 @@ PROFILES = {
 
 
 def find(name: str) -> Profile:
-    """The profile of that name; ValueError with the nearest names otherwise."""
+    """The profile of that name; ValueError with the nearest names otherwise.
+
+    >>> find("paper").size
+    512
+    """
     return look_up("profile", name, PROFILES)

@@ -52,7 +52,11 @@ class ResultError(ValueError):
 
 
 def path(source: str, profile: str, experiment: str, seed: int, root: Path | None = None) -> Path:
-    """Where a run's results lie: results/SOURCE/PROFILE/EXPERIMENT/seedK.json."""
+    """Where a run's results lie: results/SOURCE/PROFILE/EXPERIMENT/seedK.json.
+
+    >>> path("phantom", "quick", "mtl", seed=0, root=Path("results")).as_posix()
+    'results/phantom/quick/mtl/seed0.json'
+    """
     return Path(root or RESULTS) / source / profile / experiment / f"seed{seed}.json"
 
 
@@ -61,6 +65,12 @@ def save(record: Mapping[str, Any], root: Path | None = None) -> Path:
 
     Raises ResultError if a part is missing or a number is NaN or infinite, and OSError, leaving
     nothing behind, if the disk is full.
+
+    >>> names = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     record = load(save(dict.fromkeys(KEYS, {}) | names | {"schema": SCHEMA}, Path(folder)))
+    >>> record["experiment"]
+    'mtl'
     """
     record = {"schema": SCHEMA, **record}
     if missing := [key for key in KEYS if key not in record]:
@@ -86,7 +96,13 @@ def save(record: Mapping[str, Any], root: Path | None = None) -> Path:
 
 
 def load(file: str | Path) -> dict[str, Any]:
-    """Read one run's record, checked; ResultError names the file if it is not whole."""
+    """Read one run's record, checked; ResultError names the file if it is not whole.
+
+    >>> load("seed0.json")
+    Traceback (most recent call last):
+        ...
+    lib.results.ResultError: seed0.json: no such run; run book/experiment.ipynb first
+    """
     file = Path(file)
     try:
         record = json.loads(file.read_text())
@@ -103,27 +119,53 @@ def load(file: str | Path) -> dict[str, Any]:
 
 
 def load_all(root: Path | None = None) -> list[dict[str, Any]]:
-    """Every run under `root` (default: the book's results), in the order of their paths."""
+    """Every run under `root` (default: the book's results), in the order of their paths.
+
+    Raises ResultError as `load`.
+
+    >>> names = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save(dict.fromkeys(KEYS, {}) | names | {"schema": SCHEMA}, Path(folder))
+    ...     records = load_all(Path(folder))
+    >>> len(records)
+    1
+    """
     return [load(file) for file in sorted(Path(root or RESULTS).glob("*/*/*/seed*.json"))]
 
 
 def rows(record: Mapping[str, Any]) -> pd.DataFrame:
-    """The run's test images, one row each, as `lib.metrics.summarise` takes them."""
+    """The run's test images, one row each, as `lib.metrics.summarise` takes them.
+
+    >>> rows({"per_image": {"label": [0, 1], "p_malignant": [0.25, None]}}).to_dict("list")
+    {'label': [0, 1], 'p_malignant': [0.25, nan]}
+    """
     return pd.DataFrame({k: pd.Series(v) for k, v in record["per_image"].items()})
 
 
 def columns(table: pd.DataFrame) -> dict[str, list]:
-    """A table as JSON columns: whole numbers as such, others exactly, NaN as null."""
+    """A table as JSON columns: whole numbers as such, others exactly, NaN as null.
+
+    >>> columns(pd.DataFrame({"label": [0, 1], "p_malignant": [0.25, float("nan")]}))
+    {'label': [0, 1], 'p_malignant': [0.25, None]}
+    """
     return {name: [_plain(value) for value in table[name]] for name in table}
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that the numbers depend on."""
+    """Versions of Python and of the packages that the numbers depend on.
+
+    >>> sorted(versions())[:3]
+    ['fastai', 'numpy', 'pandas']
+    """
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def machine(device: torch.device | str) -> dict[str, Any]:
-    """What computed: kind of processor or GPU and cores; no name of a host or user."""
+    """What computed: kind of processor or GPU and cores; no name of a host or user.
+
+    >>> machine("cpu")["device"]
+    'cpu'
+    """
     device = torch.device(device)
     return {
         "device": device.type,
@@ -135,7 +177,12 @@ def machine(device: torch.device | str) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit of the code, with "-changed" if lib/ or the template differs from it."""
+    """The commit of the code, with "-changed" if lib/ or the template differs from it.
+
+    >>> name = commit().removesuffix("-changed")
+    >>> name == "unknown" or len(name) == 40
+    True
+    """
     try:
         name = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--", "lib", "book/experiment.ipynb")

@@ -31,7 +31,22 @@ def train(
     `folder` keeps the checkpoints, and belongs to a run with these `settings`. A system made of
     parts trains them one after the other, each with a checkpoint and a best epoch of its own; its
     history is theirs side by side. The learner has `history`, as `EpochLog` keeps it, and
-    `best_epoch`, a number or one for each part.
+    `best_epoch`, a number or one for each part. Raises CheckpointError if `folder` holds another
+    run, MissingTaskError if the network lacks a task that a term needs.
+
+    >>> from dataclasses import replace
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib import dataloaders, profiles, sources
+    >>> from lib.networks import Adapted, TaskLogits
+    >>> network = Adapted(nn.Conv2d(1, 3, 1), lambda scores: TaskLogits(seg3=scores))
+    >>> budget = replace(profiles.find("smoke"), epochs=1)
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     dls = dataloaders(cases, size=32, batch_size=4, cache=folder)
+    ...     run = {"folder": Path(folder, "run"), "settings": {"seed": 0}, "log": lambda line: None}
+    ...     learn = train(find("unet-seg3"), network, dls, budget, **run)
+    >>> learn.best_epoch, sorted(learn.history[0]["train"])
+    (1, ['T3 Dice', 'total'])
     """
     if system.parts:
         return _train_parts(system, network, dls, profile, folder, settings, resume, log)
@@ -39,12 +54,21 @@ def train(
     learn = _learner(system, network, dls, budget, log)
     checkpoint = Checkpoint(folder, {**settings, "system": system.name}, validation_score)
     fit(learn, budget.epochs, checkpoint=checkpoint, resume=resume, schedule_name=budget.schedule)
+    if hasattr(network, "after_training"):
+        network.after_training(dls[0])  # what cannot learn by gradients, on the training images
     learn.best_epoch = checkpoint.best["epoch"]
     return learn
 
 
 def forget(folder: Path) -> None:
-    """Delete the checkpoints of a run whose results stand."""
+    """Delete the checkpoints of a run whose results stand.
+
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> forget(folder)
+    >>> folder.exists()
+    False
+    """
     shutil.rmtree(folder, ignore_errors=True)
 
 

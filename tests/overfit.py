@@ -32,11 +32,22 @@ def overfit(
     image, mask, label = sixteen_phantoms(size)
     loss = TaskLoss(getattr(network, "losses", None))
     optimiser = torch.optim.Adam(network.parameters(), lr)
-    network.train()
+    network.train().to(memory_format=torch.channels_last)
+    image = image.contiguous(memory_format=torch.channels_last)
     for _ in range(steps):
         optimiser.zero_grad()
         loss(network(image), mask, label).backward()
         optimiser.step()
     with torch.no_grad():
+        _settle(network, image)
         chances = network.eval()(image).probabilities
     return metrics.summarise(metrics.count_batch(mask=mask, label=label, **dict(chances.items())))
+
+
+def _settle(network: nn.Module, image: Tensor) -> None:
+    """Let batch normalisation know the only batch there is: running means lag by many steps."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.reset_running_stats()
+            module.momentum = None  # the plain mean over the batches seen from here on
+    network(image)

@@ -36,6 +36,7 @@ def test_every_figure_has_words_a_clear_background_and_no_colour_for_text():
         figures.comparison(runs),
         figures.reliability(runs),
         figures.forest(runs, "ACC"),
+        figures.forests(runs),
         figures.gain({"with the terms": runs}, {"MTL": ("MTL", "MTL + Inter")}),
         figures.dice_plane(runs, printed=["MTL"]),
     ]

@@ -187,3 +187,12 @@ def test_the_plane_shows_each_system_and_lines_of_equal_contours():
     assert left <= 0.5 < 0.8796 <= right <= 1
     with pytest.raises(ValueError, match="no run and no row"):
         figures.dice_plane([])
+
+
+def test_a_system_and_its_row_of_the_paper_have_one_colour():
+    runs = [record("mtl"), record("ms-mtl")]
+    drawn = figures.dice_plane(runs, {"ms-mtl": "MS-MTL"}, ["MTL", "MS-MTL"])
+    looks = {t.name: (t.marker.color, t.marker.symbol) for t in drawn.data if t.marker.symbol}
+    own, theirs = looks["MS-MTL"], looks["MS-MTL (the paper's)"]
+    assert theirs == (own[0], f"{own[1]}-open")
+    assert len({colour for colour, _ in looks.values()}) == 3

@@ -100,6 +100,46 @@ def test_a_forest_has_a_dot_for_each_system_that_has_the_measure():
         figures.forest(some_runs(), "none")
 
 
+def test_a_menu_shows_the_forest_of_one_measure_at_a_time():
+    theirs, names = (
+        {"ms-mtl": {"ACC": 0.8785}},
+        {"none": "None", "ACC": "Acc", "AUC_seg": "AUC, T3"},
+    )
+    drawn = figures.forests(some_runs(), names, TITLES, theirs)
+    (menu,) = drawn.layout.updatemenus
+    assert [button.label for button in menu.buttons] == ["Acc", "AUC, T3"]
+    for index, (button, measure) in enumerate(zip(menu.buttons, ("ACC", "AUC_seg"), strict=True)):
+        changed, layout = button.args
+        shown = [trace for trace, on in zip(drawn.data, changed["visible"], strict=True) if on]
+        alone = figures.forest(some_runs(), measure, TITLES, theirs).data
+        assert [(list(t.x), list(t.y)) for t in shown] == [(list(t.x), list(t.y)) for t in alone]
+        assert [trace.visible for trace in shown] == [index == 0] * len(shown)
+        assert layout["xaxis.title.text"] == f"{button.label}, %"
+    assert "AUC, T3: MSL" in drawn.layout.meta["alt"]
+    with pytest.raises(ValueError, match="any of the measures"):
+        figures.forests(some_runs(), {"none": "None"})
+
+
+def test_costs_are_means_over_seeds_and_say_where_they_were_paid():
+    runs = [
+        record(seed=0, machine={"device": "cpu", "threads": 1}),
+        record(
+            seed=1,
+            seconds={"total": 210.0},
+            memory_mb=600.0,
+            machine={"device": "cuda", "gpu": "A <fast> one"},
+        ),
+        record("msl", model={"parameters": 2_000_000, "forward_flops": 3_450_000_000}),
+    ]
+    lines = [line[1:] for line in cells(figures.costs_table(runs, TITLES))]
+    assert lines[1:] == [
+        ["2.0", "3.45", "1.5", "512", "cpu"],
+        ["1.5", figures.ABSENT, "2.5", "556", "cpu, 1 thread, A &lt;fast&gt; one"],
+    ]
+    with pytest.raises(ValueError, match="no run to show"):
+        figures.costs_table([])
+
+
 # ------------------------------------------------------------------------------------------- tests
 
 
@@ -204,3 +244,51 @@ def test_fig_3_as_a_table():
     assert body[3][1:4] == ["0.499 0.501", "0.270 0.730", "0.986 0.014"]
     assert body[3][head.index("double softmax")] == "1.9734"
     assert body[3][-1].startswith("4.4")
+
+
+# ---------------------------------------------------------------------------------------- headline
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"difference": -0.1, "low": -0.18, "high": -0.02}, "**fewer**, by"),
+        ({}, "**more**, by"),
+        ({"p_holm": 0.05}, "**could not be told apart from none**"),
+    ],
+)
+def test_the_headline_begins_with_contradictions_and_heeds_the_corrected_p(columns, words):
+    said = figures.headline(compared(**columns).rename({"ACC": "inconsis_cls"}))
+    assert said.startswith("T1 and T3 contradict each other in **90.0 %**")
+    assert "**80.0 %** without" in said
+    assert words in said
+    low, high = (columns.get(end, default) for end, default in (("low", 0.02), ("high", 0.18)))
+    assert as_numbers(said)[3:] == pytest.approx([100 * low, 100 * high])
+
+
+def test_the_headline_tells_what_else_changed_and_what_did_not():
+    fell = {"difference": -0.1, "low": -0.18, "high": -0.02}
+    found = pd.concat(
+        [
+            compared(),
+            compared(**fell).rename({"ACC": "dice_nodule"}),
+            compared(p_holm=0.9).rename({"ACC": "AUC"}),
+            compared().rename({"ACC": "F1"}),
+        ]
+    )
+    said = figures.headline(found).replace(figures.MINUS, "-")
+    assert said == (
+        "Accuracy rose (+10.0 [+2.0, +18.0]); Dice, nodule fell (-10.0 [-18.0, -2.0]). "
+        "Not told apart from no change: AUC."
+    )
+    seeds = pd.concat({0: compared(p_holm=0.9), "all": compared()}, names=["seed", "measure"])
+    assert figures.headline(seeds).startswith("Accuracy rose")
+
+
+def test_settings_of_a_system_are_no_difference_of_its_run():
+    one, two = (
+        {"parameters": {"network": n, "losses": n, "lr": lr, "size": 96, **more}}
+        for n, lr, more in (("A", 1, {}), ("B", 2, {"new": 1}))
+    )
+    assert figures.unlike(one, two) == ["lr"]
+    assert figures.unlike(one, one) == []

@@ -6,7 +6,7 @@ from overfit import overfit
 from torchvision.models.vgg import cfgs, make_layers
 
 from lib.cost import parameter_count
-from lib.networks import NativeSegNet, SegNet
+from lib.networks import SegNet, SegNetNative
 
 LITE = {"encoder": "tu-tf_efficientnet_lite0", "decoder_channels": (128, 64, 32, 16, 16)}
 SMALL = {"decoder_channels": (32, 24, 16, 16, 8)}
@@ -21,7 +21,7 @@ def watch(module, store, name, *, given=False):
 
 
 @pytest.mark.parametrize(
-    ("make", "millions"), [(lambda: SegNet("resnet101"), 48.4), (NativeSegNet, 29.4)]
+    ("make", "millions"), [(lambda: SegNet("resnet101"), 48.4), (SegNetNative, 29.4)]
 )
 def test_at_the_papers_size(make, millions):
     with torch.device("meta"):
@@ -32,7 +32,7 @@ def test_at_the_papers_size(make, millions):
 
 
 def test_native_width():
-    assert round(parameter_count(NativeSegNet(width=0.25)) / 1e6, 1) == 1.8
+    assert round(parameter_count(SegNetNative(width=0.25)) / 1e6, 1) == 1.8
 
 
 def test_native_has_the_encoder_of_torchvisions_vgg16():
@@ -40,7 +40,7 @@ def test_native_has_the_encoder_of_torchvisions_vgg16():
     torch.manual_seed(0)
     theirs = make_layers(cfgs["D"], batch_norm=True)
     theirs[0] = torch.nn.Conv2d(1, 64, 3, padding=1)
-    ours = NativeSegNet()
+    ours = SegNetNative()
     ours.load_vgg(theirs)
     assert [i for i, m in enumerate(theirs) if isinstance(m, torch.nn.MaxPool2d)] == [
         6, 13, 23, 33, 43,
@@ -55,7 +55,7 @@ def test_native_has_the_encoder_of_torchvisions_vgg16():
 
 
 def test_native_decoder_mirrors_the_encoder():
-    network = NativeSegNet()
+    network = SegNetNative()
     sizes = [
         [(m.in_channels, m.out_channels) for m in part.modules() if isinstance(m, torch.nn.Conv2d)]
         for part in (network.encoder, network.decoder)
@@ -69,7 +69,7 @@ def test_native_decoder_mirrors_the_encoder():
 
 
 def test_native_values_return_to_where_each_window_had_its_maximum():
-    network, kept = NativeSegNet(width=0.125).eval(), {}
+    network, kept = SegNetNative(width=0.125).eval(), {}
     for level in range(5):
         watch(network.encoder[level], kept, f"encoded {level}")
         watch(network.decoder[4 - level], kept, f"unpooled {level}", given=True)
@@ -92,16 +92,16 @@ def test_stem_values_return_to_local_maxima_of_the_stem(encoder):
     network, kept = SegNet(encoder, **SMALL).eval(), {}
     watch(network.decoder[2], kept, "values")
     watch(network.decoder[3], kept, "unpooled", given=True)
-    image = torch.randn(1, 1, 64, 64)
+    image = torch.randn(1, 1, 32, 32)
     with torch.no_grad():
         network(image)
         stem = network.encoder(image)[1]
     values, unpooled = kept["values"][0], kept["unpooled"][0]
-    assert values.shape[-2:] == (16, 16) and unpooled.shape[-2:] == (32, 32)
+    assert values.shape[-2:] == (8, 8) and unpooled.shape[-2:] == (16, 16)
     expected = torch.zeros_like(unpooled)
     for channel in range(len(stem[0])):
-        for row in range(16):
-            for column in range(16):
+        for row in range(8):
+            for column in range(8):
                 top, left = max(2 * row - 1, 0), max(2 * column - 1, 0)
                 window = stem[0, channel, top : 2 * row + 2, left : 2 * column + 2]
                 down, right = divmod(int(window.argmax()), window.shape[1])
@@ -129,7 +129,7 @@ def test_no_skips():
 
 @pytest.mark.parametrize("size", [64, 96])
 @pytest.mark.parametrize(
-    "make", [lambda: SegNet(weights="imagenet", **LITE), lambda: NativeSegNet(width=0.125)]
+    "make", [lambda: SegNet(weights="imagenet", **LITE), lambda: SegNetNative(width=0.125)]
 )
 def test_laptop_and_memory_layouts(make, size):
     network = make().eval()
@@ -145,8 +145,8 @@ def test_laptop_and_memory_layouts(make, size):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: NativeSegNet(width=0), "width=0"),
-        (lambda: NativeSegNet(width=0.5, weights="imagenet"), r"width=1 only, not 0\.5"),
+        (lambda: SegNetNative(width=0), "width=0"),
+        (lambda: SegNetNative(width=0.5, weights="imagenet"), r"width=1 only, not 0\.5"),
         (lambda: SegNet("resnet18", decoder_channels=(8, 8)), "five numbers"),
         (lambda: SegNet("mit_b0"), "no features of stride 2"),
     ],
@@ -158,7 +158,7 @@ def test_bad_options(make, words):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "make", [lambda: SegNet("resnet18", **SMALL), lambda: NativeSegNet(width=0.125)]
+    "make", [lambda: SegNet("resnet18", **SMALL), lambda: SegNetNative(width=0.125)]
 )
 def test_overfits(make):
     assert overfit(make(), lr=5e-3)["dice_class_mean"] > 0.9

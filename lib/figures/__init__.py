@@ -5,7 +5,16 @@ import below and its names in `__all__`. Give no file the name of a function: `l
 is the function.
 """
 
-from .changes import NEITHER, differences, differences_table, summary, tests_table, verdict
+from .changes import (
+    NEITHER,
+    differences,
+    differences_table,
+    headline,
+    summary,
+    tests_table,
+    unlike,
+    verdict,
+)
 from .fig3 import fig3_losses, fig3_table
 from .gains import (
     MeanDice,
@@ -26,6 +35,7 @@ from .measures import (
     SECTIONS,
     comparison,
     forest,
+    forests,
     measures_table,
     systems_table,
 )
@@ -44,7 +54,7 @@ from .style import (
     figure,
     table,
 )
-from .tables import contradictions_table, provenance_table
+from .tables import contradictions_table, costs_table, provenance_table
 from .training import TERMS, learning_curves
 
 __all__ = [
@@ -74,6 +84,7 @@ __all__ = [
     "comparison",
     "contradiction",
     "contradictions_table",
+    "costs_table",
     "dice_plane",
     "differences",
     "differences_table",
@@ -81,10 +92,12 @@ __all__ = [
     "fig3_table",
     "figure",
     "forest",
+    "forests",
     "gain",
     "gain_table",
     "gained",
     "grid",
+    "headline",
     "inside_difference",
     "intervals",
     "learning_curves",
@@ -103,5 +116,6 @@ __all__ = [
     "systems_table",
     "table",
     "tests_table",
+    "unlike",
     "verdict",
 ]

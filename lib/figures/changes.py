@@ -10,9 +10,13 @@ from ..metrics import summarise
 from ..stats import Interval
 from .measures import DERIVED, HEADLINE, NAMES
 from .runs import groups_of
-from .style import ABSENT, cell, number, table
+from .style import ABSENT, cell, number, table, words
 
 NEITHER = "could not be told apart"
+# What the headline tells beside contradictions of T1 and T3
+BESIDE = ("inconsis_seg2", "ACC", "AUC", "dice_nodule", "dice_class_mean")
+# What a system decides itself, beside what a profile and a data set decide
+OWN = ("experiment", "network", "options", "losses", "parts", "consistency")
 SIGNIFICANT = 0.05
 TESTS = {
     "p": "p",
@@ -23,7 +27,11 @@ TESTS = {
 
 
 def verdict(difference: Interval) -> str:
-    """What an interval of a difference lets us say: "rose", "fell" or "could not be told apart"."""
+    """What an interval of a difference lets us say: "rose", "fell" or "could not be told apart".
+
+    >>> verdict(Interval(0.1, low=0.05, high=0.15)), verdict(Interval(0.1, low=-0.05, high=0.25))
+    ('rose', 'could not be told apart')
+    """
     if difference.low > 0:
         return "rose"
     return "fell" if difference.high < 0 else NEITHER
@@ -38,6 +46,10 @@ def differences(
 
     Patients are drawn, the same from both. Measures that either lacks are left out. Raises
     ValueError if the two were not tested on the same images.
+
+    >>> run = {"per_image": {"label": [0, 1], "p_malignant": [0.2, 0.8]}}
+    >>> differences(run, {"per_image": {"label": [0, 1], "p_malignant": [0.8, 0.8]}}, ["ACC"])
+    {'ACC': Interval(estimate=0.5, low=0.0, high=1.0)}
     """
     one, two = results.rows(record), results.rows(other)
     has = summarise(one).keys() & summarise(two).keys()
@@ -49,7 +61,11 @@ def differences(
 def differences_table(
     changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE
 ) -> str:
-    """The differences that `differences` gives, in points, and what each lets us say."""
+    """The differences that `differences` gives, in points, and what each lets us say.
+
+    >>> "rose" in differences_table({"ACC": Interval(0.1, low=0.05, high=0.15)})
+    True
+    """
     body = [
         [
             measures[m],
@@ -62,7 +78,11 @@ def differences_table(
 
 
 def summary(changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE) -> str:
-    """One or two sentences, in Markdown, on what `differences` gives: what fell, rose, neither."""
+    """One or two sentences, in Markdown, on what `differences` gives: what fell, rose, neither.
+
+    >>> summary({"ACC": Interval(0.1, low=0.05, high=0.15)})
+    '**With the three terms, these rose**, in points: Accuracy (by 10.0).'
+    """
     said = {
         word: [
             measures[m] + ("" if word == NEITHER else f" (by {number(abs(change.estimate))})")
@@ -115,8 +135,7 @@ def tests_table(
             body.append("over seeds" if seed == "all" else f"seed {seed}")
         for index, row in block.iterrows():
             measure = index[-1] if several else index
-            change = Interval(row["difference"], row["low"], row["high"])
-            clear = row["p_holm"] < SIGNIFICANT
+            change, clear = _change(row), _clear(row)
             body.append(
                 [
                     names.get(measure, measure),
@@ -134,6 +153,66 @@ def tests_table(
         "McNemar's and DeLong's p treat images as independent and are not corrected."
     )
     return table([*head, "verdict"], body, f"{note} {DERIVED}" if derived else note)
+
+
+def headline(compared: pd.DataFrame, measures: Sequence[str] = BESIDE) -> str:
+    """What the three terms changed, in Markdown: contradictions of T1 and T3 first, then the rest.
+
+    compared: as in `tests_table`, `a` with and `b` without the terms; of several seeds, the rows
+    over seeds count. measures: what to tell beside inconsis_cls; those without a row are left out.
+    Each difference in points with its 95 % interval; it counts as a change if its p-value after
+    Holm's correction is below .05, the rule of `tests_table`.
+
+    >>> row = {"a": 0.2, "b": 0.1, "difference": 0.1, "low": 0.05, "high": 0.15, "p_holm": 0.01}
+    >>> print(headline(pd.DataFrame({"inconsis_cls": row}).T)[-60:])
+    **10.0 %** without: **more**, by +10.0 points [+5.0, +15.0].
+    """
+    rows = compared.loc["all"] if isinstance(compared.index, pd.MultiIndex) else compared
+    said = []
+    if "inconsis_cls" in rows.index:
+        row = rows.loc["inconsis_cls"]
+        by = words(_change(row), signed=True).replace(" [", " points [")
+        said.append(
+            f"T1 and T3 contradict each other in **{number(row['a'])} %** of the test images with "
+            f"the three terms and in **{number(row['b'])} %** without: "
+            + (
+                f"**{'more' if row['difference'] > 0 else 'fewer'}**, by {by}."
+                if _clear(row)
+                else f"a difference of {by} that **{NEITHER} from none**."
+            )
+        )
+    beside = rows.loc[[m for m in measures if m in rows.index]]
+    changed = [
+        f"{NAMES.get(m, m)} {'rose' if row['difference'] > 0 else 'fell'} "
+        f"({words(_change(row), signed=True)})"
+        for m, row in beside.iterrows()
+        if _clear(row)
+    ]
+    unclear = [NAMES.get(m, m) for m, row in beside.iterrows() if not _clear(row)]
+    if changed:
+        said.append(f"{'; '.join(changed)}.")
+    if unclear:
+        said.append(f"Not told apart from no change: {'; '.join(unclear)}.")
+    return " ".join(said)
+
+
+def unlike(record: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The settings in which two runs differ, beside those that tell their systems apart.
+
+    >>> unlike({"parameters": {"network": "A", "lr": 0.1}}, {"parameters": {"lr": 0.2}})
+    ['lr']
+    """
+    one, two = record["parameters"], other["parameters"]
+    both = sorted(one.keys() & two.keys() - set(OWN))
+    return [key for key in both if one[key] != two[key]]
+
+
+def _change(row: pd.Series) -> Interval:
+    return Interval(row["difference"], row["low"], row["high"])
+
+
+def _clear(row: pd.Series) -> bool:
+    return bool(row["p_holm"] < SIGNIFICANT)
 
 
 def _p_value(p: float) -> str:

@@ -38,6 +38,13 @@ def contradiction(gallery: Gallery) -> go.Figure:
     A row each, as in `overlays`: on the left the truth, on the right T3's mask in the colour and
     dash of the class that it paints, with both tasks' classes in words above. Raises ValueError if
     the gallery holds no contradiction.
+
+    >>> rows = pd.DataFrame({"case": ["a", "b"], "label": [0, 1], "fixed": [True, True]})
+    >>> maps = dict.fromkeys(("image", "mask", "seg3"), np.ones((2, 8, 8), np.uint8))
+    >>> maps |= {"cls": np.array([0.2, 0.8]), "cam": np.ones((2, 2, 2))}
+    >>> drawn = contradiction(Gallery(rows, maps, {"Only T3 right": 1}))
+    >>> drawn.layout.meta["alt"][:35]
+    'One network, one image, two classes'
     """
     found = {title: gallery.picked[title] for title in CONTRADICTIONS if title in gallery.picked}
     if not found:
@@ -56,6 +63,12 @@ def grid(galleries: Mapping[str, Gallery | None]) -> str:
     outlines that T3 paints; without T3 that of T2, in the class that T1 names, if it names one.
     Below, each task's class with a tick or a cross, and how well the outline fits, whatever its
     class (Dice). Raises ValueError if there is no gallery, or two differ in their fixed cases.
+
+    >>> rows = pd.DataFrame({"case": ["a", "b"], "label": [0, 1], "fixed": [True, True]})
+    >>> maps = dict.fromkeys(("image", "mask", "seg3"), np.ones((2, 8, 8), np.uint8))
+    >>> maps |= {"cls": np.array([0.2, 0.8]), "cam": np.ones((2, 2, 2))}
+    >>> grid({"MTL": Gallery(rows, maps, {})}).count("<svg")  # two cases: truth and answer
+    4
     """
     there = {title: one for title, one in galleries.items() if one is not None}
     if not there:
@@ -104,6 +117,13 @@ def cams(without: Gallery, with_: Gallery, count: int = 4) -> go.Figure:
     T1's class with a tick or a cross, and the share of the map's mass inside the true nodule, if
     the rows have it (`cam_inside`). The `count` cases are evenly taken from the fixed ones. Raises
     ValueError if a run has no CAM or the two differ in their fixed cases.
+
+    >>> rows = pd.DataFrame({"case": ["a", "b"], "label": [0, 1], "fixed": [True, True]})
+    >>> maps = dict.fromkeys(("image", "mask", "seg3"), np.ones((2, 8, 8), np.uint8))
+    >>> maps |= {"cls": np.array([0.2, 0.8]), "cam": np.ones((2, 2, 2))}
+    >>> gallery = Gallery(rows, maps, {})
+    >>> cams(gallery, gallery, count=1).layout.annotations[1].text
+    '<b>With</b><br>T1: malignant (0.80) ✓'
     """
     for name, one in (("without", without), ("with", with_)):
         if "cam" not in one.maps:
@@ -197,6 +217,13 @@ def cam_table(records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | 
     beside it what a map would score that is spread evenly, the nodule's mean share of the image.
     Runs without the columns cam_inside and nodule_share are left out. Raises ValueError if none has
     them.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> run["per_image"] |= {"cam_inside": [0.25, 0.5, 0.5, 0.75], "nodule_share": [0.125] * 4}
+    >>> shown = cam_table([run], {"mtl": "MTL"})
+    >>> "<b>50.0</b>" in shown and "12.5" in shown
+    True
     """
     body = []
     for name, record in by_title(records, titles).items():
@@ -232,6 +259,11 @@ def inside_difference(record: Mapping[str, Any], other: Mapping[str, Any]) -> In
 
     Images count in which both have a value. Raises ValueError if one has not kept it, or the two
     were not tested on the same images.
+
+    >>> run = {"per_image": {"case": ["a", "b"], "cam_inside": [0.5, 0.75]}}
+    >>> other = {"per_image": {"case": ["a", "b"], "cam_inside": [0.25, 0.5]}}
+    >>> inside_difference(run, other)
+    Interval(estimate=0.25, low=0.25, high=0.25)
     """
     one, two = results.rows(record), results.rows(other)
     if "cam_inside" not in one or "cam_inside" not in two:

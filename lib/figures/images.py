@@ -25,6 +25,10 @@ def pick_cases(rows: pd.DataFrame) -> dict[str, int]:
     mask it is the probability of the true class that is highest and lowest. Ties go to the first
     row; a kind that does not occur is left out, and no row is picked twice. `rows` as
     `lib.metrics.count_batch` gives them. Raises ValueError for an empty table.
+
+    >>> rows = {"nodule_inter": [8, 2], "nodule_pred": [10, 10], "nodule_true": [10, 10]}
+    >>> pick_cases(pd.DataFrame({"label": [0, 1]} | rows))
+    {'Good': 0, 'Bad': 1}
     """
     if not len(rows):
         raise ValueError("rows is empty; there is no case to pick")
@@ -89,6 +93,10 @@ def overlays(rows: pd.DataFrame, maps: Mapping[str, Any], picked: Mapping[str, i
     malignant, in the mask also 3 nodule of unknown class; of seg2: 1 nodule; cls: probability of
     malignant. picked: title -> row number, as from `pick_cases`. T3 is filled, T2 a thin line.
     Raises ValueError if nothing is picked or a picture and its masks differ in shape.
+
+    >>> maps = dict.fromkeys(("image", "mask", "seg2"), np.eye(8, dtype=np.uint8)[None])
+    >>> overlays(pd.DataFrame({"label": [0]}), maps, {"Good": 0}).layout.meta["alt"][-34:]
+    'Good: truth: benign, T2: a nodule.'
     """
     if not picked:
         raise ValueError("no case is picked; give at least one title and row number")
@@ -165,6 +173,10 @@ def outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The border of a Boolean mask (H, W) as x and y in pixels, closed loops with NaN between.
 
     The points are the middles of the pixels' outer edges, so a corner is cut, not square.
+
+    >>> x, y = outline(np.array([[True]]))
+    >>> x.tolist(), y.tolist()
+    ([0.0, 0.5, 0.0, -0.5, 0.0], [-0.5, 0.0, 0.5, 0.0, -0.5])
     """
     inside = np.pad(np.asarray(mask, bool), 1)
     # Each outer edge of a pixel, clockwise, by its ends (row, column) at the pixel's corners

@@ -100,6 +100,11 @@ def comparison(
     measures: measure -> name to show (default `HEADLINE`); those that no run has are left out;
     titles as in `roc`. Raises ValueError if there is nothing to show, or for more than six runs:
     `forest` and `systems_table` take any number.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> comparison([run], {"ACC": "Accuracy", "AUC": "AUC"}).data[0].x.tolist()
+    [50.0, 75.0]
     """
     named = by_title(records, titles)
     series(max(len(named) - 1, 0))  # refuses too many before anything is computed
@@ -155,6 +160,11 @@ def measures_table(
 
     paper: experiment -> the paper's values as fractions, shown in a column of their own, marked;
     titles as in `roc`. Raises ValueError if there is no run.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> "<b>75.0</b>" in measures_table([run], titles={"mtl": "MTL"})  # the AUC
+    True
     """
     if not records:
         raise ValueError("there is no run to show")
@@ -197,6 +207,11 @@ def systems_table(
     Several seeds: mean and Student's 95 % interval over seeds; one: its 95 % bootstrap interval
     over patients, which is another matter, so the seeds are counted beside the name. A system
     without the task has a dash. Raises ValueError if there is no run, or none with these measures.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> "<b>50.0</b>" in systems_table([run], {"mtl": "MTL"}, measures={"ACC": "Accuracy"})
+    True
     """
     if not records:
         raise ValueError("there is no run to show")
@@ -241,20 +256,114 @@ def forest(
 
     Arguments as in `systems_table`, with the same intervals; name: what to call the measure.
     Systems without it are left out. Raises ValueError if none has it.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> drawn = forest([run], "ACC", {"mtl": "MTL"}, paper={"mtl": {"ACC": 0.8796}})
+    >>> [float(trace.x[0]) for trace in drawn.data]
+    [50.0, 87.96]
     """
     name = name or NAMES.get(measure, measure)
-    ours, theirs = {}, {}
-    for system, runs in by_system(records, titles).items():
-        if measure in (values := of_system(runs, [measure])):
-            ours[system] = values[measure]
-            printed = (paper or {}).get(runs[0]["experiment"], {})
-            if measure in printed:
-                theirs[system] = printed[measure]
+    ours, theirs = _estimates(records, [measure], titles, paper)[measure]
     if not ours:
         raise ValueError(f"no run has the measure {measure!r}")
+    return figure(
+        f"{name} of each system in per cent, with 95 % intervals. {_told(ours, theirs)}.",
+        height=110 + 40 * len(ours),
+        base=go.Figure(_dots(ours, theirs)),
+        xaxis={"title": f"{name}, %"},
+        yaxis={"autorange": "reversed"},
+    )
+
+
+def forests(
+    records: Sequence[Mapping[str, Any]],
+    measures: Mapping[str, str] = HEADLINE,
+    titles: Mapping[str, str] | None = None,
+    paper: Mapping[str, Mapping[str, float]] | None = None,
+) -> go.Figure:
+    """The `forest` of each measure, with a menu to choose one; the first is shown.
+
+    measures: measure -> name to show; those that no run has are left out. Other arguments as in
+    `systems_table`. Raises ValueError if no run has any of them.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> drawn = forests([run, run | {"experiment": "msl"}], {"ACC": "Accuracy", "AUC": "AUC"})
+    >>> [trace.visible for trace in drawn.data]
+    [True, False]
+    """
+    found = {
+        measure: both
+        for measure, both in _estimates(records, measures, titles, paper).items()
+        if both[0]
+    }
+    if not found:
+        raise ValueError("no run has any of the measures asked for")
+    drawn, shows = go.Figure(), []
+    for measure, (ours, theirs) in found.items():
+        traces = _dots(ours, theirs)
+        drawn.add_traces(traces)
+        shows += [measure] * len(traces)
+    first = next(iter(found))
+    for trace, measure in zip(drawn.data, shows, strict=True):
+        trace.visible = measure == first
+    most = max(len(ours) for ours, _ in found.values())
+    plot = 40 * most
+    told = "; ".join(f"{measures[m]}: {_told(*both)}" for m, both in found.items())
+    return figure(
+        "One measure of each system in per cent, with 95 % intervals; a menu chooses which. "
+        f"{told}.",
+        height=200 + plot,
+        base=drawn,
+        margin={"t": 140, "b": 60},  # above the menu, room for Plotly's own buttons
+        legend={"y": 1 + 6 / plot},
+        xaxis={"title": f"{measures[first]}, %"},
+        yaxis={"autorange": "reversed"},
+        updatemenus=[
+            {
+                "buttons": [
+                    {
+                        "label": measures[m],
+                        "method": "update",
+                        "args": [
+                            {"visible": [m == shown for shown in shows]},
+                            {"xaxis.title.text": f"{measures[m]}, %"},
+                        ],
+                    }
+                    for m in found
+                ],
+                "x": 1,  # from the right it has the whole width of a phone
+                "xanchor": "right",
+                "y": 1 + 104 / plot,
+                "yanchor": "top",
+            }
+        ],
+    )
+
+
+def _estimates(
+    records: Sequence[Mapping[str, Any]],
+    measures: Sequence[str] | Mapping[str, str],
+    titles: Mapping[str, str] | None,
+    paper: Mapping[str, Mapping[str, float]] | None,
+) -> dict[str, tuple[dict[str, Interval], dict[str, float]]]:
+    """For each measure the systems' own intervals, and what the paper prints for these systems."""
+    found = {measure: ({}, {}) for measure in measures}
+    for system, runs in by_system(records, titles).items():
+        printed = (paper or {}).get(runs[0]["experiment"], {})
+        for measure, value in of_system(runs, measures).items():
+            ours, theirs = found[measure]
+            ours[system] = value
+            if measure in printed:
+                theirs[system] = printed[measure]
+    return found
+
+
+def _dots(ours: Mapping[str, Interval], theirs: Mapping[str, float]) -> list[go.Scatter]:
+    """The systems' estimates with their intervals, and the paper's values hollow if there are."""
     points = np.array(list(ours.values())) * 100
-    drawn = go.Figure()
-    drawn.add_scatter(
+    here = go.Scatter(
         x=points[:, 0].round(2),
         y=[wrapped(system) for system in ours],
         error_x={
@@ -270,24 +379,22 @@ def forest(
         name="here",
         hovertemplate="%{x:.1f} %",
     )
-    if theirs:
-        drawn.add_scatter(
-            x=[round(100 * value, 2) for value in theirs.values()],
-            y=[wrapped(system) for system in theirs],
-            mode="markers",
-            marker={"color": COLOURS[5], "symbol": "diamond-open", "size": 10},
-            name="in the paper, on its own images",
-            hovertemplate="%{x:.1f} %",
-        )
-    told = [
+    if not theirs:
+        return [here]
+    printed = go.Scatter(
+        x=[round(100 * value, 2) for value in theirs.values()],
+        y=[wrapped(system) for system in theirs],
+        mode="markers",
+        marker={"color": COLOURS[5], "symbol": "diamond-open", "size": 10},
+        name="in the paper, on its own images",
+        hovertemplate="%{x:.1f} %",
+    )
+    return [here, printed]
+
+
+def _told(ours: Mapping[str, Interval], theirs: Mapping[str, float]) -> str:
+    return "; ".join(
         f"{system} {words(value)}"
         + (f", in the paper {number(theirs[system])}" if system in theirs else "")
         for system, value in ours.items()
-    ]
-    return figure(
-        f"{name} of each system in per cent, with 95 % intervals. {'; '.join(told)}.",
-        height=110 + 40 * len(ours),
-        base=drawn,
-        xaxis={"title": f"{name}, %"},
-        yaxis={"autorange": "reversed"},
     )

@@ -27,6 +27,11 @@ def roc(records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None =
     the sensitivities of the bootstrap draws over patients (vertical averaging: Fawcett 2006). The
     AUC and its interval are in the legend. Raises ValueError if no run has classes to compare, or
     if there are too many to be told apart.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> roc([run], {"mtl": "MTL"}).data[1].name.startswith("MTL<br>AUC 75.0")
+    True
     """
     drawn = go.Figure()
     told = []
@@ -86,6 +91,11 @@ def roc_band(rows: pd.DataFrame, level: float = 0.95) -> tuple[np.ndarray, np.nd
 
     rows as `lib.metrics.count_batch` gives them; patients are drawn as in
     `lib.stats.bootstrap_interval`. Draws that lack a class are left out.
+
+    >>> rows = pd.DataFrame({"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.9]})
+    >>> low, high = roc_band(rows)
+    >>> low.shape, bool((low <= high).all())
+    ((101,), True)
     """
     known, truth, score = classified(rows)
     weights = stats.draw(len(rows), groups_of(rows), n=DRAWS, seed=0)[:, known]
@@ -128,6 +138,11 @@ def reliability(
     Below, the share of images at each probability. The expected calibration error, the mean
     distance of the dots from the diagonal, is in the legend (Guo et al. 2017, there with bins of
     equal width). Arguments and errors as in `roc`.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> reliability([run], {"mtl": "MTL"}, bins=2).data[0].x.tolist()
+    [0.35, 0.7]
     """
     drawn = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.04)
     told = []
@@ -225,9 +240,13 @@ def calibration(truth: np.ndarray, score: np.ndarray, bins: int = 10) -> pd.Data
 
 
 def calibration_error(groups: pd.DataFrame) -> float:
-    """The expected calibration error: mean over the images of |share - p| of their group, 0 to 1.
+    """The expected calibration error: mean over the images of `|share - p|` of their group, 0 to 1.
 
     groups as `calibration` gives them. Guo et al. 2017, Eq. 3.
+
+    >>> groups = pd.DataFrame({"images": [3, 1], "p": [0.25, 0.75], "share": [0.0, 0.75]})
+    >>> calibration_error(groups)
+    0.1875
     """
     return float(np.average((groups["share"] - groups["p"]).abs(), weights=groups["images"]))
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from .. import results
 from ..metrics import classified
-from .runs import by_title
+from .runs import by_system, by_title
 from .style import ABSENT, table
 
 
@@ -19,6 +19,12 @@ def contradictions_table(
 
     Each image with a class is counted once: T1 and T3 agree; they differ, and only T1 is right, or
     only T3 is right; or T3 sees no nodule. Raises ValueError if no run has both tasks.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> run["per_image"] |= {"seg_as_cls": [0, 0, 0, -1]}
+    >>> contradictions_table([run], {"mtl": "MTL"}).count("<td")  # cells
+    5
     """
     body = []
     for name, record in by_title(records, titles).items():
@@ -40,10 +46,59 @@ def contradictions_table(
     return table(head, body)
 
 
+def costs_table(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
+) -> str:
+    """What each system cost: parameters, operations, minutes and memory, means over its seeds.
+
+    titles as in `systems_table`. Raises ValueError if there is no run.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run |= {"model": {"parameters": 51_500_000}, "seconds": {"total": 90.0}}
+    >>> run |= {"memory_mb": 512.0, "machine": {"device": "cpu"}}
+    >>> shown = costs_table([run], {"mtl": "MTL"})
+    >>> all(f">{cell}</td>" in shown for cell in ("51.5", "1.5", "512", "cpu"))
+    True
+    """
+    if not records:
+        raise ValueError("there is no run to show")
+    columns = {
+        "parameters,<br>million": lambda r: r["model"]["parameters"] / 1e6,
+        "forward,<br>GFLOP an image": lambda r: r["model"].get("forward_flops", float("nan")) / 1e9,
+        "minutes": lambda r: _total_seconds(r["seconds"]) / 60,
+        "memory,<br>MB": lambda r: r["memory_mb"],
+    }
+    body = []
+    for name, runs in by_system(records, titles).items():
+        means = [sum(map(read, runs)) / len(runs) for read in columns.values()]
+        digits = (1, 2, 1, 0)
+        cells = [
+            f"{value:.{n}f}" if value == value else ABSENT
+            for value, n in zip(means, digits, strict=True)
+        ]
+        where = dict.fromkeys(_device(run) for run in runs)
+        body.append([name, *cells, ", ".join(map(escape, where))])
+    note = (
+        "A multiplication with its addition is two operations. Minutes are those of a whole run, "
+        "and what else the machine had to do is in them; memory is the highest that was used, of "
+        "the GPU where there is one."
+    )
+    return table(["a run", *columns, "on"], body, note)
+
+
 def provenance_table(
     records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
 ) -> str:
-    """Where the numbers come from: settings, data, cost and code of each run, one column each."""
+    """Where the numbers come from: settings, data, cost and code of each run, one column each.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> run |= {"parameters": {"size": 96}, "model": {"parameters": 51_500_000}, "history": []}
+    >>> run |= {"data": {"fingerprint": "0f"}, "seconds": {"total": 90.0}, "memory_mb": 512.0}
+    >>> run |= {"machine": {"device": "cpu"}, "commit": "c" * 40, "versions": {"torch": "2.14.1"}}
+    >>> ">2.14.1</td>" in provenance_table([run])
+    True
+    """
     wanted = {
         "source, profile": lambda r: f"{r['source']}, {r['profile']}",
         "seed": lambda r: r["seed"],
@@ -79,6 +134,13 @@ def _search(record: Mapping[str, Any], *names: str) -> Any:
 
 def _total_seconds(seconds: Mapping[str, float]) -> float:
     return seconds["total"] if "total" in seconds else sum(seconds.values())
+
+
+def _device(record: Mapping[str, Any]) -> str:
+    machine = record["machine"]
+    threads = machine.get("threads")
+    threads = f", {threads} thread{'s' * (threads != 1)}" if threads else ""
+    return machine.get("gpu") or f"{machine.get('device', ABSENT)}{threads}"
 
 
 def _short(commit: str) -> str:

@@ -19,6 +19,11 @@ def learning_curves(
     `history` is that of one run (`learn.history`, or a record's "history"), or several by name;
     then a run is a colour. Training is solid, validation dashed. Raises ValueError if there is no
     epoch.
+
+    >>> first = {"epoch": 1, "train": {"total": 2.0}, "valid": {"total": 3.0}}
+    >>> second = {"epoch": 2, "train": {"total": 1.0}, "valid": {"total": 1.5}}
+    >>> {line.name: line.y for line in learning_curves([first, second]).data}
+    {'training': (2.0, 1.0), 'validation': (3.0, 1.5)}
     """
     runs = dict(history) if isinstance(history, Mapping) else {"": history}
     if not any(runs.values()):

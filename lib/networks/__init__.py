@@ -9,9 +9,12 @@ from .deeplab import DeepLabV3Plus
 from .encoders import WeightsError, smp_encoder, smp_model
 from .kang2019 import Kang2019
 from .logits import TaskLogits
+from .maskrcnn import MaskRCNN
 from .msmtl import MSMTL
+from .nnunet import NNUNet, NNUNetNative
 from .pspnet import PSPNet
-from .segnet import NativeSegNet, SegNet
+from .segnet import SegNet, SegNetNative
+from .singh2019 import Singh2019
 from .unet import UNet
 from .wang2018 import Wang2018
 from .zhou2021 import Zhou2021, Zhou2021Native
@@ -25,9 +28,13 @@ __all__ = [
     "Combined",
     "DeepLabV3Plus",
     "Kang2019",
-    "NativeSegNet",
+    "MaskRCNN",
+    "NNUNet",
+    "NNUNetNative",
     "PSPNet",
     "SegNet",
+    "SegNetNative",
+    "Singh2019",
     "TaskLogits",
     "UNet",
     "Wang2018",

@@ -35,6 +35,9 @@ def smp_model(
     weights are summed over red, green and blue, which is what a grey picture given three times
     would see. Raises ValueError for an unknown architecture or `weights`, and `WeightsError` where
     the weights cannot be had.
+
+    >>> smp_model("FPN", "resnet18", classes=2)(torch.zeros(2, 1, 64, 64)).shape
+    torch.Size([2, 2, 64, 64])
     """
     if architecture not in smp.__all__ or not hasattr(getattr(smp, architecture), "forward"):
         names = sorted(n for n in smp.__all__ if hasattr(getattr(smp, n), "forward"))
@@ -57,6 +60,9 @@ def smp_encoder(
     It takes (N, in_channels, H, W) and gives a list of feature maps, the input first, each of half
     the size; `out_channels` names their channels. `options` are smp's `depth` (5) and
     `output_stride` (32). Weights and errors as in `smp_model`.
+
+    >>> [tuple(level.shape[1:]) for level in smp_encoder("resnet18")(torch.zeros(2, 1, 64, 64))]
+    [(1, 64, 64), (64, 32, 32), (64, 16, 16), (128, 8, 8), (256, 4, 4), (512, 2, 2)]
     """
     if weights not in (None, "imagenet"):
         raise ValueError(f"weights={weights!r}; use None or 'imagenet'")

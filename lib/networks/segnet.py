@@ -11,7 +11,7 @@ from .logits import TaskLogits
 VGG16 = (64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)
 
 
-class NativeSegNet(nn.Module):
+class SegNetNative(nn.Module):
     """The convolutions of VGG16 with batch normalisation, and their mirror image as a decoder.
 
     Each of the five max-pools keeps the places of its maxima. The decoder enlarges its maps by
@@ -30,7 +30,7 @@ class NativeSegNet(nn.Module):
     if the weights cannot be had.
 
     >>> import torch
-    >>> NativeSegNet(width=0.125)(torch.zeros(2, 1, 64, 64)).seg3.shape
+    >>> SegNetNative(width=0.125)(torch.zeros(2, 1, 64, 64)).seg3.shape
     torch.Size([2, 3, 64, 64])
     """
 

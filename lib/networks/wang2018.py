@@ -11,7 +11,7 @@ class Wang2018(UNet):
     """A U-Net with a branch of convolution, max-pooling and a fully connected layer (T1).
 
     Wang, Patel and Hacihaliloglu 2018 for bone surfaces. Their network that enhances the image
-    first is left out, as Kang et al. 2022 do (section 4.4). Ours: 256 channels of 3 x 3, and a
+    first is left out, as Kang et al. 2022 do (section 5.1). Ours: 256 channels of 3 x 3, and a
     maximum over the whole map, so that any size of image fits.
 
     Args:

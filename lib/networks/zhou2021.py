@@ -30,7 +30,7 @@ class Zhou2021(_MultiScale):
     """An encoder of five levels, four steps down and up between them, and a class from three.
 
     Zhou et al. 2021 classify and outline tumours in 3D breast ultrasound; as in Kang et al. 2022
-    (section 4.4) the operations are 2D and the iterative refinement is off. An encoder such as
+    (section 5.1) the operations are 2D and the iterative refinement is off. An encoder such as
     resnet101 takes the place of V-Net's: its levels lie at /2 to /32, and a last step leads up to
     the image's size. The classifier is global average pooling of the maps at /8, /16 and /32 and
     one fully connected layer (512 + 1024 + 2048 numbers with resnet101). `Zhou2021Native` is V-Net.

@@ -3,6 +3,7 @@
 import difflib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ SOURCES: dict[str, ModuleType] = {
 }
 
 
-def read(name: str, root: str | Path | None = None, **options) -> pd.DataFrame:
+def read(name: str, root: str | Path | None = None, **options: Any) -> pd.DataFrame:
     """Read a data set by name.
 
     Args:
@@ -33,6 +34,12 @@ def read(name: str, root: str | Path | None = None, **options) -> pd.DataFrame:
 
     Raises:
         CaseError: no such source or option, or whatever the source finds wrong.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = read("phantom", folder, cases=3, size=32)
+    >>> cases["case"].tolist()
+    ['phantom00000', 'phantom00001', 'phantom00002']
     """
     if name not in SOURCES:
         near = difflib.get_close_matches(

@@ -28,6 +28,19 @@ def read(root: str | Path | None = None, *, folds: int = 5) -> pd.DataFrame:
 
     Raises:
         CaseError: a file or column is missing, or a fold is not a number.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> images = pd.DataFrame({"ID": ["bus_0001-l"], "Case": ["1"], "Pathology": ["malignant"]})
+    >>> fold = images[["ID"]].assign(kFold=2, valid_1=0, valid_2="NaN")
+    >>> fold = fold.assign(valid_3=1, valid_4=1, valid_5=1)
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("Images", "Masks"):
+    ...         Path(folder, name).mkdir()
+    ...     images.to_csv(f"{folder}/bus_data.csv")
+    ...     fold.to_csv(f"{folder}/5-fold-cv.csv")
+    ...     cases = read(folder)
+    >>> cases[["case", "label", "group"]].iloc[0].tolist(), cases["fold"].tolist()
+    (['bus_0001-l', 'malignant', '1'], [2.0])
     """
     if folds not in (5, 10):
         raise CaseError(f"busbra: folds={folds!r}; the publisher gives 5 or 10")

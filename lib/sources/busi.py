@@ -29,6 +29,16 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
 
     Raises:
         CaseError: a folder is missing, or no image is found.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in FOLDERS:
+    ...         Path(folder, name).mkdir()
+    ...         Path(folder, name, f"{name} (1).png").touch()
+    ...     Path(folder, "benign", "benign (1)_mask.png").touch()
+    ...     cases = read(folder)
+    >>> cases["label"].tolist(), [len(regions) for regions in cases["mask"]]
+    (['benign', 'malignant', 'normal'], [1, 0, 0])
     """
     root = layout.find_root(
         "busi", root, [f"{label}/" for label in FOLDERS], inner=("Dataset_BUSI_with_GT",)

@@ -52,6 +52,16 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
 
     Raises:
         CaseError: no such folder, or an XML file with entities or a DTD (an attack, not a defect).
+
+    >>> from tempfile import TemporaryDirectory
+    >>> corners = [{"x": x, "y": y} for x, y in ((20, 20), (40, 20), (40, 40))]
+    >>> mark = f"<mark><image>1</image><svg>{json.dumps([{'points': corners}])}</svg></mark>"
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("L", (64, 64), 99).save(f"{folder}/7_1.jpg")
+    ...     size = Path(folder, "7.xml").write_text(f"<case><tirads>3</tirads>{mark}</case>")
+    ...     cases = read(folder)
+    >>> cases[["case", "label", "group", "crop"]].iloc[0].tolist()
+    ['7_1', 'benign', '7', (2, 2, 62, 62)]
     """
     root = layout.find_root("ddti", root, ())
     images = {path.stem: path for path in layout.pictures(root) if path.suffix.lower() == ".jpg"}
@@ -187,6 +197,12 @@ def field_of_view(grey: np.ndarray) -> tuple[int, int, int, int] | None:
 
     Returns:
         (x0, y0, x1, y1) in pixels, end exclusive; None if no component covers a tenth of the image.
+
+    >>> grey = np.zeros((60, 80), np.uint8)
+    >>> grey[10:50, 20:70] = 99
+    >>> grey[55, :30] = 255  # a ruler
+    >>> field_of_view(grey)
+    (22, 12, 68, 48)
     """
     lit = (grey[::2, ::2] > LIT).astype(np.float32)
     dense = np.pad(ndimage.uniform_filter(lit, 5, mode="constant") > 0.6, 8)

@@ -30,6 +30,17 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
     Raises:
         CaseError: a folder, file or column is missing or unknown, a label is unknown, a split is
             given for some images only.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> labels = pd.DataFrame({"image": ["a.png"], "label": ["benign"], "patient": ["p7"]})
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("images", "masks"):
+    ...         Path(folder, name).mkdir()
+    ...         Path(folder, name, "a.png").touch()
+    ...     labels.to_csv(f"{folder}/labels.csv", index=False)
+    ...     cases = read(folder)
+    >>> cases[["case", "label", "group"]].iloc[0].tolist()
+    ['a', 'benign', 'p7']
     """
     root = layout.find_root("folder", root, ("images/", "masks/", "labels.csv"))
     path = root / "labels.csv"

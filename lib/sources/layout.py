@@ -30,6 +30,13 @@ def find_root(
 
     Raises:
         CaseError: no such folder, or something in it is missing.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Path(folder, "inside", "images").mkdir(parents=True)
+    ...     found = find_root("folder", folder, ["images/"], inner=["inside"])
+    >>> found.name
+    'inside'
     """
     root = DATA / name if root is None else Path(root)
     if not root.is_dir():
@@ -67,6 +74,13 @@ def read_csv(path: Path, columns: Sequence[str], header: bool = True) -> pd.Data
 
     Raises:
         CaseError: not readable, a column is missing, or a row has too many or too few cells.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     pd.DataFrame({"image": ["0001.png"], "label": [None]}).to_csv(f"{folder}/a.csv")
+    ...     table = read_csv(Path(folder, "a.csv"), ["image", "label"])
+    >>> table[["image", "label"]].iloc[0].tolist()
+    ['0001.png', '']
     """
     try:
         if path.stat().st_size > LARGEST_TEXT:
@@ -95,7 +109,11 @@ def read_csv(path: Path, columns: Sequence[str], header: bool = True) -> pd.Data
 
 
 def is_plain(name: str) -> bool:
-    """Whether a file name from a table stays in its folder: no path, no drive, no `..`."""
+    """Whether a file name from a table stays in its folder: no path, no drive, no `..`.
+
+    >>> is_plain("a.png"), is_plain("../a.png"), is_plain("C:a.png")
+    (True, False, False)
+    """
     return (
         bool(name)
         and "\0" not in name
@@ -106,7 +124,16 @@ def is_plain(name: str) -> bool:
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The picture files of a folder, `image2` before `image10`; hidden files are passed over."""
+    """The picture files of a folder, `image2` before `image10`; hidden files are passed over.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("a10.png", "a2.jpg", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     found = [path.name for path in pictures(Path(folder))]
+    >>> found
+    ['a2.jpg', 'a10.png']
+    """
     return sorted(
         (
             path
@@ -118,7 +145,11 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def natural(path: Path) -> tuple:
-    """Sort key that reads runs of digits as numbers."""
+    """Sort key that reads runs of digits as numbers.
+
+    >>> [path.name for path in sorted(map(Path, ("a10.png", "b1.png", "a2.png")), key=natural)]
+    ['a2.png', 'a10.png', 'b1.png']
+    """
     parts = re.split(r"(\d+)", path.stem)
     return (*((int(p), "") if p.isdecimal() else (-1, p) for p in parts), path.suffix)
 
@@ -130,6 +161,10 @@ def case_table(
 
     Raises:
         CaseError: there is no row; the problems found so far are listed.
+
+    >>> row = dict.fromkeys(COLUMNS) | {"case": "a", "image": "a.png", "mask": (), "group": "p1"}
+    >>> case_table("folder", Path("data/folder"), [row | {"side": "left"}]).columns.tolist()
+    ['case', 'image', 'mask', 'label', 'group', 'crop', 'side']
     """
     rows = list(rows)
     if not rows:

@@ -79,6 +79,10 @@ class Features:
 
     Raises CaseError for a value that `POINTS` does not list, and for a nodule that is cystic but
     not anechoic or anechoic but not cystic.
+
+    >>> nodule = Features(shape="taller", margin="lobulated/irregular")
+    >>> nodule.points, nodule.level
+    (9, 5)
     """
 
     composition: str = "solid"
@@ -117,6 +121,10 @@ class Drawing:
 
     image: uint8 (size, size), grey. mask: uint8 (size, size), 0 background, n the n-th nodule.
     features: one per nodule.
+
+    >>> drawing = draw("both", rng=0, size=32)
+    >>> drawing.image.dtype, np.unique(drawing.mask).tolist(), len(drawing.features)
+    (dtype('uint8'), [0, 1, 2], 2)
     """
 
     image: np.ndarray
@@ -131,6 +139,10 @@ def probability(features: Features, label: str) -> float:
     """P(features | class), exactly: the features are independent given the class.
 
     Raises CaseError for a label other than benign or malignant.
+
+    >>> nodule = Features("cystic", "anechoic")  # wider, smooth, no foci
+    >>> [round(probability(nodule, label), 4) for label in CLASSES]
+    [0.0447, 0.0004]
     """
     column = _column(label)
     return math.prod(
@@ -141,7 +153,13 @@ def probability(features: Features, label: str) -> float:
 
 
 def draw_features(label: str, rng: np.random.Generator) -> Features:
-    """The features of one nodule of the class `label`, drawn from `FEATURES`."""
+    """The features of one nodule of the class `label`, drawn from `FEATURES`.
+
+    Raises CaseError for a label other than benign or malignant.
+
+    >>> draw_features("malignant", np.random.default_rng(0)).composition
+    'solid'
+    """
     column = _column(label)
     drawn = {}
     for name, table in FEATURES.items():
@@ -159,6 +177,9 @@ def bayes_auc(cases: pd.DataFrame | None = None) -> float:
     one half. With a case table of this phantom: the same reader's AUC on just those cases, those of
     one nodule (a network's AUC on these images is to be compared with this). Raises CaseError if
     `cases` has no feature columns, or only one class.
+
+    >>> round(bayes_auc(), 3)
+    0.955
     """
     if cases is None:
         every = all_features()
@@ -181,7 +202,11 @@ def bayes_auc(cases: pd.DataFrame | None = None) -> float:
 
 
 def all_features() -> list[Features]:
-    """Every combination of features that a nodule can have."""
+    """Every combination of features that a nodule can have.
+
+    >>> len(all_features()), all_features()[0].composition
+    (400, 'cystic')
+    """
     return [
         Features(composition, echogenicity, *rest)
         for composition, echogenicity, *rest in itertools.product(*POINTS.values())
@@ -220,6 +245,10 @@ def speckle(
     al. 1983), so mean / standard deviation is sqrt(pi / (4 - pi)) = 1.91. The point spread function
     is Gaussian and of unit energy; its width grows with depth, across the beam with the distance to
     the focus (Gaussian beam).
+
+    >>> envelope = speckle(np.ones((128, 128), np.float32), np.random.default_rng(0))
+    >>> envelope.shape, bool(1.7 < envelope.mean() / envelope.std() < 2.1)
+    ((128, 128), True)
     """
     height, width = scatterers.shape
     scale = height / 128  # widths below are in pixels of a picture of 128
@@ -576,6 +605,10 @@ def draw(
     nodule), or the features of one nodule, or a tuple of the features of none to two. size: 32 to
     1024 pixels a side; a seed gives the same neck at every size, only the speckle differs. Raises
     CaseError for anything else.
+
+    >>> drawing = draw(Features(margin="ill-defined"), rng=0, size=64)
+    >>> drawing.image.shape, int(drawing.mask.max()), drawing.features[0].margin
+    ((64, 64), 1, 'ill-defined')
     """
     rng = np.random.default_rng(rng)
     if not 32 <= size <= 1024:
@@ -663,6 +696,11 @@ def read(
     The folder appears whole or not at all; one that lacks a file, or holds one of another length,
     is drawn again. Raises CaseError for a parameter out of range, and for a `root` that holds
     something else: it is left as it is.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cases = read(folder, cases=3, size=32, seed=0)
+    >>> cases["label"].tolist(), cases["level"].tolist()
+    (['benign', 'malignant', 'benign'], [4, 5, 1])
     """
     wanted = {
         "phantom": VERSION, "cases": cases, "size": size, "seed": seed,
@@ -691,6 +729,9 @@ def label_of(
 
     The golden ratio's multiples fill 0..1 evenly, so that the first n images have the shares asked
     for to within two or three images, whatever n is.
+
+    >>> [label_of(k, seed=0) for k in range(3)]
+    ['benign', 'malignant', 'benign']
     """
     place = (np.random.default_rng([seed]).random() + k * (math.sqrt(5) - 1) / 2) % 1
     if place < normal:

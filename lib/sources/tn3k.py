@@ -36,6 +36,18 @@ def read(root: str | Path | None = None, *, fold: int | None = 0) -> pd.DataFram
 
     Raises:
         CaseError: a folder is missing; a fold file does not fit the images.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for part in PARTS:
+    ...         for kind in ("image", "mask"):
+    ...             Path(folder, f"{part}-{kind}").mkdir()
+    ...             Path(folder, f"{part}-{kind}", "0000.jpg").touch()
+    ...     labels = pd.DataFrame([["0000.jpg", 1]])
+    ...     labels.to_csv(f"{folder}/label4test.csv", index=False, header=False)
+    ...     cases = read(folder)
+    >>> cases[["case", "label", "split"]].values.tolist()
+    [['trainval-0000', None, 'valid'], ['test-0000', 'malignant', 'test']]
     """
     if fold is not None and fold not in range(FOLDS):
         raise CaseError(f"tn3k: fold={fold!r}; there are 0 to {FOLDS - 1}, or None")

@@ -26,6 +26,16 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
 
     Raises:
         CaseError: a file, folder or column is missing.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("image", "mask"):
+    ...         Path(folder, name).mkdir()
+    ...         Path(folder, name, "1.PNG").touch()
+    ...     pd.DataFrame({"ID": ["1.PNG"], "CATE": [1]}).to_csv(f"{folder}/train.csv", index=False)
+    ...     cases = read(folder)
+    >>> cases[["case", "label"]].iloc[0].tolist()
+    ['1', 'malignant']
     """
     root = layout.find_root(
         "tnscui", root, ("train.csv", "image/", "mask/"), inner=("TNSCUI2020_train",)

@@ -12,7 +12,11 @@ from .pairing import check_paired
 
 
 class DeLong(NamedTuple):
-    """AUC of a less AUC of b, its standard error, its interval and the two-sided p-value."""
+    """AUC of a less AUC of b, its standard error, its interval and the two-sided p-value.
+
+    >>> DeLong(difference=0.02, error=0.01, low=0.0, high=0.04, p=0.046).difference
+    0.02
+    """
 
     difference: float
     error: float

@@ -71,6 +71,9 @@ def paired_difference(
 def draw(rows: int, groups: Sequence | None, *, n: int, seed: int) -> np.ndarray:
     """How often each image is in each bootstrap draw: integers (n, rows), equal within a group.
 
+    `groups` as in `bootstrap_interval`. Raises ValueError for fewer than one draw, or if `groups`
+    has another length than `rows`.
+
     >>> draw(4, ["p7", "p7", "p2", "p2"], n=2, seed=0).sum(axis=1).tolist()
     [4, 4]
     """
@@ -83,7 +86,14 @@ def draw(rows: int, groups: Sequence | None, *, n: int, seed: int) -> np.ndarray
 
 
 def replicates(rows: pd.DataFrame, measure: str, weights: np.ndarray) -> np.ndarray:
-    """The measure under each row of image weights (draws, rows); NaN where it is undefined."""
+    """The measure under each row of image weights (draws, rows); NaN where it is undefined.
+
+    Returns floats (draws,). Raises KeyError if the rows do not give the measure.
+
+    >>> rows = pd.DataFrame({"label": [0, 1], "p_malignant": [0.2, 0.4]})
+    >>> replicates(rows, "ACC", np.array([[1, 1], [2, 0]]))
+    array([0.5, 1. ])
+    """
     if measure in STEMS:
         return np.mean([_auc(curve, weights) for curve in curves(rows, measure)], axis=0)
     parts = means(classes_of(rows)).get(measure)
@@ -95,7 +105,11 @@ def replicates(rows: pd.DataFrame, measure: str, weights: np.ndarray) -> np.ndar
 
 
 def measured(rows: pd.DataFrame, measure: str) -> float:
-    """One measure of `lib.metrics.summarise`; ValueError names those that the rows do give."""
+    """One measure of `lib.metrics.summarise`; ValueError names those that the rows do give.
+
+    >>> measured(pd.DataFrame({"label": [0, 1], "p_malignant": [0.2, 0.4]}), "AUC")
+    1.0
+    """
     summary = summarise(rows)
     if measure not in summary:
         raise ValueError(

@@ -59,6 +59,13 @@ def compare(
 
     Raises ValueError, naming both runs, if their data or test images differ, or if one of them
     does not give a measure.
+
+    >>> run = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
+    >>> run |= {"data": {"fingerprint": "0"}}
+    >>> a = run | {"per_image": {"label": [0, 1] * 3, "p_malignant": [0.2, 0.8] * 3}}
+    >>> b = run | {"per_image": {"label": [0, 1] * 3, "p_malignant": [0.7, 0.8] * 3}}
+    >>> compare(a, b, ["ACC"]).loc["ACC", ["a", "b", "difference", "p", "p_holm"]].tolist()
+    [1.0, 0.5, 0.5, 0.25, 0.25]
     """
     if not measures:
         raise ValueError("no measure to compare; name at least one, such as 'ACC'")
@@ -105,6 +112,16 @@ def compare_seeds(
 
     Raises ValueError for fewer than two seeds, a seed twice, seeds that only one system has, or
     runs on different test sets.
+
+    >>> runs = {"a": [], "b": []}
+    >>> for seed, wrong in ((0, 0.7), (1, 0.6)):
+    ...     for system, benign in (("a", 0.2), ("b", wrong)):
+    ...         names = {"source": "phantom", "profile": "quick", "experiment": "", "seed": seed}
+    ...         rows = {"label": [0, 1] * 3, "p_malignant": [benign, 0.8] * 3}
+    ...         runs[system].append(names | {"data": {"fingerprint": "0"}, "per_image": rows})
+    >>> table = compare_seeds(runs["a"], runs["b"], ["ACC"], n=100)
+    >>> table["difference"].to_dict()
+    {(0, 'ACC'): 0.5, (1, 'ACC'): 0.5, ('all', 'ACC'): 0.5}
     """
     by_seed_a, by_seed_b = _by_seed(records_a, "a"), _by_seed(records_b, "b")
     if set(by_seed_a) != set(by_seed_b) or len(by_seed_a) < 2:

@@ -14,7 +14,11 @@ MEASURE_OF: dict[What, str] = {"correct": "ACC", "contradictions": "inconsis_cls
 
 
 class McNemar(NamedTuple):
-    """How many images have the property for one model alone, and the two-sided exact p-value."""
+    """How many images have the property for one model alone, and the two-sided exact p-value.
+
+    >>> McNemar(only_a=6, only_b=0, p=0.03125).p
+    0.03125
+    """
 
     only_a: int
     only_b: int

@@ -4,7 +4,12 @@ from typing import NamedTuple
 
 
 class Interval(NamedTuple):
-    """A measure, or a difference of two, and the two ends of its interval."""
+    """A measure, or a difference of two, and the two ends of its interval.
+
+    >>> estimate, low, high = Interval(0.81, low=0.78, high=0.84)
+    >>> low
+    0.78
+    """
 
     estimate: float
     low: float

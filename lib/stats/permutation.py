@@ -19,6 +19,9 @@ class Permutation(NamedTuple):
     """A difference, its two-sided p-value, and the number of permutations behind it.
 
     `exact` says that these are all the permutations there are, not a random sample of them.
+
+    >>> Permutation(difference=0.5, p=0.25, n=8, exact=True).exact
+    True
     """
 
     difference: float
