@@ -14,7 +14,7 @@ export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser ||
 # What a run is made from: the library but for the page renderer. Runs and pages are real files,
 # so make repeats only what changed.
 LIB := $(shell find lib -name '*.py' -not -name plotly_page.py)
-PAGES := $(wildcard book/*.md book/*.ipynb book/*.bib)
+PAGES := $(wildcard book/*.md book/*/*.md book/*.ipynb book/*.bib)
 ASSETS := $(wildcard book/assets/*) _config.yml book/_toc.yml
 RESULTS := $(shell find results -name 'seed*.json' -o -name 'seed*.npz' 2>/dev/null)
 

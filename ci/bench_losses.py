@@ -170,14 +170,14 @@ def main() -> None:
         "classes": CLASSES,
         "dtype": "float32",
         "ways": WAYS,
-        "sizes": [
-            measure(size, max(5, min(10 * asked.rounds, asked.rounds * 512**2 // size**2)))
-            for size in SIZES
-        ],
+        "sizes": [],
     }
     TARGET.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(f"{TARGET}.draft")
-    draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    draft = TARGET.with_suffix(".draft")
+    for size in SIZES:
+        rounds = max(5, min(10 * asked.rounds, asked.rounds * 512**2 // size**2))
+        record["sizes"].append(measure(size, rounds))
+        draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
     os.replace(draft, TARGET)
     print(f"wrote {TARGET.name}; the page on speed reads it")
 

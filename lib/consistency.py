@@ -1,6 +1,6 @@
 """Task consistency: turn one task's answer into another's, and measure how far the two disagree.
 
-The three losses of Kang et al. 2022, section 3.3, on probabilities. Shapes throughout:
+The three losses of Kang et al. 2022, section 3.3, on probabilities. Shapes throughout::
 
     cls   (N, K)           benign, malignant                 the class of the nodule      (T1)
     seg2  (N, 2, H, W)     background, nodule                its outline                  (T2)

@@ -4,7 +4,7 @@ All that the losses of `lib.consistency`, which defines them, need of the maps i
 for each image, and the gradient at a pixel is affine in that pixel's own probabilities. So the maps
 are taken in pieces that fit a processor's cache: forward keeps only the sums, backward computes the
 probabilities again and writes the gradient. No map is stored in between, and the losses share the
-one pass:
+one pass::
 
     given = fused.sums(cls, seg2, seg3)
     loss = fused.intra_task(given) + fused.inter_task(given) + fused.three_task(given)

@@ -309,7 +309,7 @@ def forests(
     for trace, measure in zip(drawn.data, shows, strict=True):
         trace.visible = measure == first
     most = max(len(ours) for ours, _ in found.values())
-    plot = 40 * most
+    plot = max(40 * most, 80)  # Plotly takes no menu at more than three heights
     told = "; ".join(f"{measures[m]}: {_told(*both)}" for m, both in found.items())
     return figure(
         "One measure of each system in per cent, with 95 % intervals; a menu chooses which. "
