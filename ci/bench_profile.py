@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import torch
 from bench import LAPTOP, TERMS, laptop, loaders, network, summary
@@ -93,7 +94,9 @@ class TaskLossesDone(Callback):
         self.learn.stopwatch.lap(LOSSES)
 
 
-def train(compiled: bool = False, cases: int = CASES) -> list[dict[str, float]]:
+def train(
+    compiled: bool = False, cases: int = CASES, inside=nullcontext()
+) -> list[dict[str, float]]:
     """The parts of each step of one epoch, the first ones too."""
     seed_everything(0)
     learn = laptop(loaders(LAPTOP.size, cases), network(), terms=TERMS)
@@ -103,7 +106,8 @@ def train(compiled: bool = False, cases: int = CASES) -> list[dict[str, float]]:
         learn.model.compile()
     else:
         watch.watch(learn.model)
-    fit(learn, 1)
+    with inside:
+        fit(learn, 1)
     return watch.steps
 
 
@@ -112,8 +116,8 @@ def parts() -> dict:
     steps = train()[WARM:]
     names = [DATA, *STAGES, REST, LOSSES, CONSISTENCY, BACKWARD, OPTIMISER]
     whole = [sum(step.values()) for step in steps]
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
-        train(cases=CASES // 4)
+    seen = profile(activities=[ProfilerActivity.CPU])
+    train(cases=CASES // 4, inside=seen)
     calls = sorted(seen.key_averages(), key=lambda e: -e.self_cpu_time_total)
     called = sum(call.self_cpu_time_total for call in calls)
     return {

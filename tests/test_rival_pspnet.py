@@ -77,4 +77,4 @@ def test_a_negative_weight():
 
 @pytest.mark.slow
 def test_overfits():
-    assert overfit(PSPNet("resnet18", auxiliary=0.4), lr=2e-3)["dice_class_mean"] > 0.9
+    assert overfit(PSPNet("resnet18"), steps=40, lr=1e-3)["dice_class_mean"] > 0.9
