@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from bench import LAPTOP, TERMS, laptop, loaders, network, summary
@@ -29,6 +29,7 @@ from lib.learner import fit, seed_everything
 
 TARGET = lib.results.RESULTS / "bench" / "profile.json"
 CASES, WARM = 480, 3  # images of the training, and steps that are left out at its start
+FREE = nullcontext()
 OPERATIONS = 8  # of torch, those that take longest
 STAGES = {
     f"stage {stage}, {part}": f"stage{stage}.{part}"
@@ -95,9 +96,9 @@ class TaskLossesDone(Callback):
 
 
 def train(
-    compiled: bool = False, cases: int = CASES, inside=nullcontext()
+    compiled: bool = False, cases: int = CASES, inside: AbstractContextManager = FREE
 ) -> list[dict[str, float]]:
-    """The parts of each step of one epoch, the first ones too."""
+    """The parts of each step of one epoch, the first ones too; the epoch runs `inside` this."""
     seed_everything(0)
     learn = laptop(loaders(LAPTOP.size, cases), network(), terms=TERMS)
     watch = Stopwatch()

@@ -21,6 +21,7 @@ MODULES = (
     "cost",
     "experiments",
     "figures",
+    "fused",
     "gallery",
     "learner",
     "losses",

@@ -16,6 +16,10 @@ FEWEST = 6  # cells a side: with fewer, a map cannot say where
 BATCH = 16
 
 
+class NoFeatureMapError(ValueError):
+    """The class does not come from a feature map, so no map can say where it comes from."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """A layer that Grad-CAM can look at: its name in the network, and its map's rows and columns.
@@ -61,6 +65,8 @@ def find_layer(network: nn.Module, images: Tensor, layer: str | int | None = Non
     try:
         with _at_rest(network):
             scores = _class_scores(network, images)
+            if not scores.requires_grad:
+                raise NoFeatureMapError(f"{_name(network)} computes the class from no feature map")
             grads = torch.autograd.grad(scores.sum(), [m for _, m in maps], allow_unused=True)
     finally:
         for handle in handles:
@@ -71,7 +77,9 @@ def find_layer(network: nn.Module, images: Tensor, layer: str | int | None = Non
         if grad is not None and made.shape[-2] * made.shape[-1] > 1
     ]
     if not found:
-        raise ValueError(f"{_name(network)} computes the class from no feature map of 2 cells up")
+        raise NoFeatureMapError(
+            f"{_name(network)} computes the class from no feature map of 2 cells up"
+        )
     return _choose(found, layer, tuple(images.shape[-2:]))
 
 

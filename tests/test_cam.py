@@ -188,3 +188,15 @@ def test_an_even_map_has_the_nodules_share_of_the_image_however_coarse_it_is():
 def test_mass_inside_wants_as_many_maps_as_masks():
     with pytest.raises(ValueError, match="same N"):
         cam.mass_inside(torch.ones(2, 4, 4), torch.ones(3, 4, 4))
+
+
+def test_a_class_from_no_feature_map_says_so():
+    class Counts(nn.Module):
+        """The class from how much of the image is bright, without a gradient, as a forest's is."""
+
+        def forward(self, image):
+            bright = (image > 0).float().mean((1, 2, 3))
+            return TaskLogits(cls=torch.stack([bright, 1 - bright], 1))
+
+    with pytest.raises(cam.NoFeatureMapError, match="Counts computes the class from no feature"):
+        cam.find_layer(Counts(), torch.rand(1, 1, 16, 16))

@@ -8,6 +8,7 @@ import torch
 from tiny import TinyNet, tiny_loaders
 
 from lib import paper, profiles
+from lib.cost import parameter_count
 from lib.experiments import EXPERIMENTS, FULL, WEIGHT, Experiment, find
 from lib.learner import TaskLoss, seed_everything
 from lib.networks import NNUNetNative, TaskLogits
@@ -34,6 +35,12 @@ def test_values_of_several_tables_stand_together():
     assert full["dice_paper_mean"] == 0.8084 and full["inconsis_cls"] == 0.0368
     assert find("ms-mtl+t1t3").paper == {"dice_paper_mean": 0.7944, "F1": 0.8747}
     assert find(f"{FULL}-single").paper == {}
+
+
+def test_a_network_may_plan_its_depth_from_the_input_size():
+    with torch.device("meta"):
+        paper_size = find("nnunet-native").build(profiles.find("paper"))
+    assert round(parameter_count(paper_size) / 1e6, 1) == 46.3
 
 
 def test_an_unknown_name_lists_the_near_ones():

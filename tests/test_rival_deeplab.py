@@ -63,4 +63,4 @@ def test_an_encoder_that_cannot_dilate():
 @pytest.mark.slow
 def test_overfits():
     network = DeepLabV3Plus(weights="imagenet", channels=64, **LITE)
-    assert overfit(network, steps=35)["dice_class_mean"] > 0.9
+    assert overfit(network, steps=30)["dice_class_mean"] > 0.9

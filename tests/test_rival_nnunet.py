@@ -124,7 +124,7 @@ def test_an_image_that_does_not_fit_the_stages():
 @pytest.mark.parametrize(
     ("make", "steps", "lr"),
     [
-        (lambda: NNUNet("resnet18", **SMALL), 40, 2e-3),
+        (lambda: NNUNet("resnet18", **SMALL), 60, 2e-3),
         (lambda: NNUNetNative(decoder_channels=(32, 24, 16, 8, 8)), 80, 5e-3),
     ],
 )

@@ -28,7 +28,8 @@ def learning_curves(
     runs = dict(history) if isinstance(history, Mapping) else {"": history}
     if not any(runs.values()):
         raise ValueError("the history holds no epoch; train at least one")
-    seen = {term for run in runs.values() for epoch in run for term in epoch["train"]}
+    epochs = [epoch for run in runs.values() for epoch in run]
+    seen = {term for epoch in epochs for part in ("train", "valid") for term in epoch[part]}
     terms = [*(t for t in TERMS if t in seen), *sorted(seen - set(TERMS))]
     rows = -(-len(terms) // 2)
     height = 90 + 190 * rows
