@@ -1,5 +1,6 @@
 """Can a network learn sixteen phantoms by heart? One batch, again and again."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from lib import metrics
 from lib.blocks import GREY
+from lib.callbacks import Consistency
 from lib.cases import CLASSES
 from lib.learner import TaskLoss
 from lib.sources import phantom
@@ -23,11 +25,16 @@ def sixteen_phantoms(size: int = 64) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def overfit(
-    network: nn.Module, steps: int = 60, lr: float = 5e-3, *, size: int = 64
+    network: nn.Module,
+    steps: int = 60,
+    lr: float = 5e-3,
+    *,
+    size: int = 64,
+    terms: Sequence[Consistency] = (),
 ) -> dict[str, float]:
     """`metrics.summarise` of the sixteen after `steps` of Adam on them, in evaluation mode.
 
-    The loss is what training takes: the network's own `losses`, or else the tasks'.
+    The loss is what training takes: the network's own `losses`, or else the tasks', and `terms`.
     """
     image, mask, label = sixteen_phantoms(size)
     loss = TaskLoss(getattr(network, "losses", None))
@@ -36,7 +43,12 @@ def overfit(
     image = image.contiguous(memory_format=torch.channels_last)
     for _ in range(steps):
         optimiser.zero_grad()
-        loss(network(image), mask, label).backward()
+        logits = network(image)
+        total = loss(logits, mask, label)
+        for term in terms:
+            given = (getattr(logits.probabilities, name) for name in term.needs)
+            total = total + term.weight * type(term).function(*given, **term.options)
+        total.backward()
         optimiser.step()
     with torch.no_grad():
         _settle(network, image)
