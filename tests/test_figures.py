@@ -336,3 +336,9 @@ def test_provenance_shows_settings_data_and_code_and_escapes_them():
     assert shown["precision"] == "float32"
     assert shown["torch"] == figures.ABSENT
     assert "&lt;GPU&gt;" in table
+
+
+def test_a_table_of_words_is_read_from_the_left():
+    head, body = ["name", "what"], [["a", "b"]]
+    assert "text-align:right" not in figures.table(head, body, words=True)
+    assert figures.table(head, body).count("text-align:right") == 2

@@ -125,11 +125,18 @@ def wrapped(name: str) -> str:
     return re.sub(r" (?=[+\N{CIRCLED PLUS}(])(?!.* [+\N{CIRCLED PLUS}(])", "<br>", name)
 
 
-def table(head: Sequence[str], body: Sequence[Sequence[str] | str], note: str = "") -> str:
+def table(
+    head: Sequence[str],
+    body: Sequence[Sequence[str] | str],
+    note: str = "",
+    *,
+    words: bool = False,
+) -> str:
     """HTML of a table in the book's style, which scrolls inside itself on a narrow screen.
 
     head: the column titles; body: rows of cells, the first one the row's title, all HTML; a bare
-    string is a heading across the table. note: a line below it.
+    string is a heading across the table. note: a line below it. Cells are numbers, one line each
+    and aligned to the right, unless they are `words`.
 
     >>> shown = table(["in %", "MTL"], ["T1", ["Accuracy", "75.0"]], note="One run.")
     >>> shown.count("<tr>"), shown.endswith("<p><small>One run.</small></p></div>")
@@ -141,13 +148,15 @@ def table(head: Sequence[str], body: Sequence[Sequence[str] | str], note: str = 
     )
     wide = "min-width:6.5rem"  # else a long name takes a line for each of its words on a phone
     title = f"{room};{stays};{wide};text-align:left;font-weight:normal"
-    right = f' style="{room};text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"'
+    number = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
+    side = "text-align:left;min-width:6.5rem" if words else "text-align:right"
+    cells = f' style="{room};{side if words else number}"'
     left = f' style="{room};text-align:left"'
     lines = [
         f'<tr><th colspan="{len(head)}" scope="rowgroup"{left}>{row}</th></tr>'
         if isinstance(row, str)
         else f'<tr><th scope="row" style="{title}">{row[0]}</th>'
-        + "".join(f"<td{right}>{cell}</td>" for cell in row[1:])
+        + "".join(f"<td{cells}>{cell}</td>" for cell in row[1:])
         + "</tr>"
         for row in body
     ]
@@ -156,7 +165,7 @@ def table(head: Sequence[str], body: Sequence[Sequence[str] | str], note: str = 
         '<div class="table-scroll" style="overflow-x:auto;margin-bottom:1rem" tabindex="0">'
         '<table class="dataframe">'
         f'<thead><tr><th scope="col"{left}>{first}</th>'
-        + "".join(f'<th scope="col" style="{room};text-align:right">{name}</th>' for name in others)
+        + "".join(f'<th scope="col" style="{room};{side}">{name}</th>' for name in others)
         + "</tr></thead><tbody>"
         + "\n".join(lines)
         + "</tbody></table>"
