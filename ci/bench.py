@@ -9,18 +9,17 @@ turns, so that whatever else the machine does falls on both.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import torch
 from fastai.optimizer import Adam
 
 import lib
+from lib.atomic import replacing
 from lib.callbacks import InterTask, IntraTask, PlainTensors, ThreeTask
 from lib.learner import fit, predict, seed_everything, task_learner
 
@@ -201,10 +200,8 @@ def main() -> None:
 
 def write(record: dict) -> None:
     """The file, whole or not at all."""
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(f"{TARGET}.draft")
-    draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-    os.replace(draft, TARGET)
+    with replacing(TARGET) as draft:
+        draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
     print(f"a step: plain over laptop {record['plain_over_laptop']['median']:.2f}")
     print(f"three terms: {record['terms_share']:.1%} of a step")
     print("next: make book (the page on speed reads this file)")

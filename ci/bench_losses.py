@@ -11,7 +11,6 @@ processor time of this process, more than one by the clock on the wall.
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
@@ -24,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import lib
 from lib import consistency, fused
+from lib.atomic import replacing
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import literal
@@ -172,13 +172,11 @@ def main() -> None:
         "ways": WAYS,
         "sizes": [],
     }
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    draft = TARGET.with_suffix(".draft")
     for size in SIZES:
         rounds = max(5, min(10 * asked.rounds, asked.rounds * 512**2 // size**2))
         record["sizes"].append(measure(size, rounds))
+    with replacing(TARGET) as draft:
         draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-    os.replace(draft, TARGET)
     print(f"wrote {TARGET.name}; the page on speed reads it")
 
 

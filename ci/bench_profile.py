@@ -24,6 +24,7 @@ from fastai.callback.core import Callback
 from torch.profiler import ProfilerActivity, profile
 
 import lib
+from lib.atomic import replacing
 from lib.callbacks import Consistency
 from lib.learner import fit, seed_everything
 
@@ -206,10 +207,8 @@ def main() -> None:
     stamp = {"commit": lib.results.commit(), "versions": lib.results.versions()}
     setting = {"images": LAPTOP.batch_size, "size": LAPTOP.size}
     record[name] = {**stamp, **setting, **measured()}
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    draft = TARGET.with_suffix(".draft")
-    draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-    os.replace(draft, TARGET)
+    with replacing(TARGET) as draft:
+        draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
     print(json.dumps(record[name], indent=1))
 
 

@@ -13,6 +13,7 @@ import importlib
 from typing import Any
 
 MODULES = (
+    "atomic",
     "blocks",
     "callbacks",
     "cam",

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from . import consistency, metrics
+from .atomic import replacing
 
 TASKS = {"cls": "T1 (classification)", "seg2": "T2 (nodule mask)", "seg3": "T3 (3-class mask)"}
 
@@ -423,10 +424,8 @@ class CheckpointError(RuntimeError):
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".draft-{path.name}")
-    save_file({name: t.detach().contiguous().cpu() for name, t in tensors.items()}, draft)
-    os.replace(draft, path)
+    with replacing(path) as draft:
+        save_file({name: t.detach().contiguous().cpu() for name, t in tensors.items()}, draft)
 
 
 def _write_text(path: Path, text: str) -> None:

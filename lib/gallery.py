@@ -1,7 +1,5 @@
 """What a run keeps to be looked at without its weights: a few test images with all its answers."""
 
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -11,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from .atomic import replacing
 
 ALLOWED = ("phantom",)  # its pictures are our own; no patient's image goes into the book
 SCHEMA = 1
@@ -238,16 +238,6 @@ def _check(arrays: Mapping[str, np.ndarray], rows: int, needed: tuple[str, ...])
 
 
 def _write(file: Path, **arrays: np.ndarray) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=".draft-", suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as target:
-            np.savez_compressed(target, **arrays)
-            target.flush()
-            os.fsync(target.fileno())
-        os.chmod(draft, 0o644)
-        os.replace(draft, file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    with replacing(file) as draft, open(draft, "wb") as target:  # given a name, NumPy may change it
+        np.savez_compressed(target, **arrays)
     return file

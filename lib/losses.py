@@ -133,6 +133,17 @@ def one_hot(mask: Tensor, classes: int) -> Tensor:
     return (mask.unsqueeze(1) == values).float()
 
 
+def class_known(mask: Tensor, channels: int) -> Tensor:
+    """Which images can teach T3: mask (N, H, W) to (N,) Boolean, False with a nodule of no class.
+
+    `channels` of T3, background and classes; it is also the mask's value for such a nodule.
+
+    >>> class_known(torch.tensor([[[0, 1]], [[0, 3]]]), channels=3)
+    tensor([ True, False])
+    """
+    return (mask != channels).flatten(1).all(1)
+
+
 def task_losses(
     logits: object,
     mask: Tensor,
@@ -196,11 +207,11 @@ def _outline_loss(seg2: Tensor, mask: Tensor, label: Tensor, *, background: bool
 
 
 def _class_outline_loss(seg3: Tensor, mask: Tensor, label: Tensor, *, background: bool) -> Tensor:
-    unknown = channels = seg3.shape[1]
+    channels = seg3.shape[1]
     if channels < 3:
         raise ValueError(f"seg3 has shape {tuple(seg3.shape)}; expected (N, classes + 1, H, W)")
-    mask = _integers("mask", mask, 0, unknown)
-    known = (mask != unknown).flatten(1).all(1)
+    mask = _integers("mask", mask, 0, channels)
+    known = class_known(mask, channels)
     if not known.all():  # indexing copies, so only when needed; no image left makes the loss 0
         seg3, mask = seg3[known], mask[known]
     return dice_loss(one_hot(mask, channels), seg3.softmax(1), background=background)

@@ -5,7 +5,6 @@ import math
 import os
 import platform
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 import torch
+
+from .atomic import replacing
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(os.environ.get("LIB_RESULTS", ROOT / "results"))
@@ -66,6 +67,7 @@ def save(record: Mapping[str, Any], root: Path | None = None) -> Path:
     Raises ResultError if a part is missing or a number is NaN or infinite, and OSError, leaving
     nothing behind, if the disk is full.
 
+    >>> import tempfile
     >>> names = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     record = load(save(dict.fromkeys(KEYS, {}) | names | {"schema": SCHEMA}, Path(folder)))
@@ -78,20 +80,10 @@ def save(record: Mapping[str, Any], root: Path | None = None) -> Path:
     if bad := list(_non_finite(record)):
         raise ResultError(f"{', '.join(bad[:5])}: not a finite number; nothing was written")
     target = path(record["source"], record["profile"], record["experiment"], record["seed"], root)
-    target.parent.mkdir(parents=True, exist_ok=True)
     # One line for each top-level key and each column: small, and a diff that a person can read.
     text = "{\n" + ",\n".join(f'"{k}": {_compact(v)}' for k, v in record.items()) + "\n}\n"
-    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=".draft-", suffix=".json")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(draft, 0o644)
-        os.replace(draft, target)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    with replacing(target) as draft:
+        draft.write_text(text)
     return target
 
 
@@ -123,6 +115,7 @@ def load_all(root: Path | None = None) -> list[dict[str, Any]]:
 
     Raises ResultError as `load`.
 
+    >>> import tempfile
     >>> names = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = save(dict.fromkeys(KEYS, {}) | names | {"schema": SCHEMA}, Path(folder))

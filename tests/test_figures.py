@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import re
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from lib import figures
 from lib.figures.style import number
 from lib.metrics import summarise
 from lib.plotly_page import figure_html
-from lib.stats import Interval, bootstrap_interval, paired_difference
+from lib.stats import bootstrap_interval
 
 PICTURE = np.full((8, 8), 90, np.uint8)
 MASK = np.zeros((8, 8), np.uint8)
@@ -273,69 +272,6 @@ def test_every_measure_has_a_place_in_the_table():
     placed = {measure for section in figures.SECTIONS.values() for measure in section}
     assert placed == set(summarise(rows))
     assert set(figures.HEADLINE) <= placed
-
-
-def test_differences_are_paired_and_keep_their_sign():
-    one, two = some_rows(), some_rows(wrong_maps=0)
-    found = figures.differences(record(rows=two), record(rows=one), ["inconsis_cls", "none"])
-    expected = paired_difference(two, one, "inconsis_cls", groups=one["group"])
-    assert found == {"inconsis_cls": expected}
-    assert expected.high < 0
-    other = two.assign(case=two["case"] + "!")
-    with pytest.raises(ValueError, match="same images"):
-        figures.differences(record(rows=other), record(rows=one), ["ACC"])
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "word"),
-    [
-        (0.01, 0.03, "rose"),
-        (-0.03, -0.01, "fell"),
-        (-0.01, 0.03, "could not be told apart"),
-        (0.0, 0.03, "could not be told apart"),
-    ],
-)
-def test_the_verdict_follows_from_the_interval(low, high, word):
-    assert figures.verdict(Interval((low + high) / 2, low, high)) == word
-
-
-def test_the_summary_says_what_the_intervals_say():
-    down, up, flat = Interval(-0.1, -0.2, -0.05), Interval(0.02, 0.01, 0.03), Interval(0, -0.1, 0.1)
-    text = figures.summary({"inconsis_cls": down, "ACC": up, "AUC": flat})
-    assert re.search(r"these fell\*\*.*Contradictions, T1 and T3 \(by 10\.0\)\.", text)
-    assert re.search(r"these rose\*\*.*Accuracy \(by 2\.0\)\.", text)
-    assert text.endswith("Not to be told apart: AUC.")
-    assert "No measure" in figures.summary({"AUC": flat})
-    table = cells(figures.differences_table({"inconsis_cls": down, "AUC": flat}))
-    assert [row[-1] for row in table[1:]] == ["fell", "unclear"]
-    assert as_numbers(table[1][1]) == [-10.0, -20.0, -5.0]
-
-
-def test_contradictions_are_counted_once_each():
-    rows = pd.DataFrame(
-        {
-            "label": [0, 0, 1, 1, 0, -1],
-            "p_malignant": [0.1, 0.9, 0.9, 0.2, 0.1, 0.9],
-            "seg_as_cls": [0, 0, 0, 0, -1, 0],
-        }
-    )  # agree; only T3 right; only T1 right; agree (both wrong); no nodule; no class: not counted
-    (_, line) = cells(figures.contradictions_table([record(rows=rows)]))
-    assert line[1:] == ["5", "2", "1", "1", "1"]
-    with pytest.raises(ValueError, match=r"T1.*T3"):
-        figures.contradictions_table([record(rows=rows[["label"]])])
-
-
-def test_provenance_shows_settings_data_and_code_and_escapes_them():
-    table = figures.provenance_table([record(machine={"gpu": "<GPU>"})])
-    shown = dict(cells(table)[1:])
-    assert shown["test images"] == "40"
-    assert shown["test patients"] == "20"
-    assert shown["minutes"] == "1.5"
-    assert shown["code, commit"] == "ffffffffff-changed"
-    assert shown["data, fingerprint"] == "0123456789ab"
-    assert shown["precision"] == "float32"
-    assert shown["torch"] == figures.ABSENT
-    assert "&lt;GPU&gt;" in table
 
 
 def test_a_table_of_words_is_read_from_the_left():

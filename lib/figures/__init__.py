@@ -7,13 +7,9 @@ is the function.
 
 from .changes import (
     NEITHER,
-    differences,
-    differences_table,
     headline,
-    summary,
     tests_table,
     unlike,
-    verdict,
 )
 from .fig3 import fig3_losses, fig3_table
 from .gains import (
@@ -86,8 +82,6 @@ __all__ = [
     "contradictions_table",
     "costs_table",
     "dice_plane",
-    "differences",
-    "differences_table",
     "fig3_losses",
     "fig3_table",
     "figure",
@@ -112,10 +106,8 @@ __all__ = [
     "roc_band",
     "split_dice",
     "split_gain",
-    "summary",
     "systems_table",
     "table",
     "tests_table",
     "unlike",
-    "verdict",
 ]

@@ -5,11 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from .. import results, stats
-from ..metrics import summarise
 from ..stats import Interval
-from .measures import DERIVED, HEADLINE, NAMES
-from .runs import groups_of
+from .measures import DERIVED, NAMES
 from .style import ABSENT, cell, number, table, words
 
 NEITHER = "could not be told apart"
@@ -24,81 +21,6 @@ TESTS = {
     "p_mcnemar": "p, McNemar",
     "p_delong": "p, DeLong",
 }
-
-
-def verdict(difference: Interval) -> str:
-    """What an interval of a difference lets us say: "rose", "fell" or "could not be told apart".
-
-    >>> verdict(Interval(0.1, low=0.05, high=0.15)), verdict(Interval(0.1, low=-0.05, high=0.25))
-    ('rose', 'could not be told apart')
-    """
-    if difference.low > 0:
-        return "rose"
-    return "fell" if difference.high < 0 else NEITHER
-
-
-def differences(
-    record: Mapping[str, Any],
-    other: Mapping[str, Any],
-    measures: Sequence[str] | Mapping[str, str],
-) -> dict[str, Interval]:
-    """Each measure of `record` less that of `other`, with a paired 95 % bootstrap interval.
-
-    Patients are drawn, the same from both. Measures that either lacks are left out. Raises
-    ValueError if the two were not tested on the same images.
-
-    >>> run = {"per_image": {"label": [0, 1], "p_malignant": [0.2, 0.8]}}
-    >>> differences(run, {"per_image": {"label": [0, 1], "p_malignant": [0.8, 0.8]}}, ["ACC"])
-    {'ACC': Interval(estimate=0.5, low=0.0, high=1.0)}
-    """
-    one, two = results.rows(record), results.rows(other)
-    has = summarise(one).keys() & summarise(two).keys()
-    return {
-        m: stats.paired_difference(one, two, m, groups=groups_of(one)) for m in measures if m in has
-    }
-
-
-def differences_table(
-    changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE
-) -> str:
-    """The differences that `differences` gives, in points, and what each lets us say.
-
-    >>> "rose" in differences_table({"ACC": Interval(0.1, low=0.05, high=0.15)})
-    True
-    """
-    body = [
-        [
-            measures[m],
-            cell(change, signed=True),
-            "unclear" if verdict(change) == NEITHER else verdict(change),
-        ]
-        for m, change in changes.items()
-    ]
-    return table(["in points", "change", "verdict"], body)
-
-
-def summary(changes: Mapping[str, Interval], measures: Mapping[str, str] = HEADLINE) -> str:
-    """One or two sentences, in Markdown, on what `differences` gives: what fell, rose, neither.
-
-    >>> summary({"ACC": Interval(0.1, low=0.05, high=0.15)})
-    '**With the three terms, these rose**, in points: Accuracy (by 10.0).'
-    """
-    said = {
-        word: [
-            measures[m] + ("" if word == NEITHER else f" (by {number(abs(change.estimate))})")
-            for m, change in changes.items()
-            if verdict(change) == word
-        ]
-        for word in ("fell", "rose", NEITHER)
-    }
-    sentences = [
-        f"**With the three terms, these {word}**, in points: {'; '.join(names)}."
-        for word, names in said.items()
-        if names and word != NEITHER
-    ] or ["**No measure can be told apart with and without the three terms.**"]
-    if said[NEITHER] and len(said[NEITHER]) < len(changes):
-        sentences.append(f"Not to be told apart: {'; '.join(said[NEITHER])}.")
-    return " ".join(sentences)
 
 
 def tests_table(

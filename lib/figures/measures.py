@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from ..stats import Interval
 from .runs import by_system, by_title, intervals, of_system
-from .style import ABSENT, COLOURS, cell, figure, number, series, table, words, wrapped
+from .style import ABSENT, COLOURS, cell, error_bars, figure, number, series, table, words, wrapped
 
 # Every measure of `lib.metrics.summarise`, as a table shows them
 SECTIONS = {
@@ -122,14 +122,7 @@ def comparison(
         drawn.add_scatter(
             x=points[:, 0].round(2),
             y=[shown.index(m) + step * (index - (len(found) - 1) / 2) for m in there],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": (points[:, 2] - points[:, 0]).round(2),
-                "arrayminus": (points[:, 0] - points[:, 1]).round(2),
-                "thickness": 2,
-                "width": 4,
-            },
+            error_x=error_bars(points),
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 10},
             name=name,
@@ -366,14 +359,7 @@ def _dots(ours: Mapping[str, Interval], theirs: Mapping[str, float]) -> list[go.
     here = go.Scatter(
         x=points[:, 0].round(2),
         y=[wrapped(system) for system in ours],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": (points[:, 2] - points[:, 0]).round(2),
-            "arrayminus": (points[:, 0] - points[:, 1]).round(2),
-            "thickness": 2,
-            "width": 4,
-        },
+        error_x=error_bars(points),
         mode="markers",
         marker={"color": COLOURS[0], "symbol": "circle", "size": 10},
         name="here",

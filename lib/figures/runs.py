@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from .. import results, stats
 from ..metrics import summarise
 from ..stats import Interval
-
-DRAWS = 1000
 
 
 def by_title(
@@ -65,21 +62,12 @@ def intervals(
 ) -> dict[str, Interval]:
     """The measures that a run has, each with its 95 % bootstrap interval over patients.
 
-    Those of `lib.stats.bootstrap_interval`, which would draw the same patients for each measure.
-
     >>> run = {"per_image": {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.9]}}
     >>> intervals(run, ["ACC", "dice_nodule"])["ACC"].estimate
     0.75
     """
     rows = results.rows(record)
-    has = summarise(rows)
-    weights = stats.draw(len(rows), groups_of(rows), n=DRAWS, seed=0).astype(float)
-    found = {}
-    for measure in (m for m in measures if m in has):
-        drawn = stats.replicates(rows, measure, weights)
-        low, high = np.nanquantile(drawn, [0.025, 0.975])
-        found[measure] = Interval(has[measure], float(low), float(high))
-    return found
+    return stats.bootstrap_intervals(rows, measures, groups=groups_of(rows))
 
 
 def of_system(

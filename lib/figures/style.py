@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 
@@ -68,6 +69,18 @@ def figure(
     drawn = go.Figure() if base is None else base
     drawn.update_layout(template=TEMPLATE, height=height, meta={"alt": alt})
     return drawn.update_layout(**layout)
+
+
+def error_bars(points: np.ndarray) -> dict[str, Any]:
+    """Horizontal bars over intervals (n, 3): estimate, low and high, as Plotly's error_x."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": (points[:, 2] - points[:, 0]).round(2),
+        "arrayminus": (points[:, 0] - points[:, 1]).round(2),
+        "thickness": 2,
+        "width": 4,
+    }
 
 
 def series(index: int) -> tuple[str, str, str]:

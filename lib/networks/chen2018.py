@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .encoders import smp_encoder
 from .logits import TaskLogits
-from .unet import MASKS
+from .unet import mask_channels
 
 CHANNELS = 256
 
@@ -89,14 +89,13 @@ class Chen2018(nn.Module):
         decoder_channels: tuple[int, ...] = (256, 128, 64, 32, 16),
     ):
         super().__init__()
-        if mask not in MASKS:
-            raise ValueError(f"mask={mask!r}; use one of {', '.join(MASKS)}")
+        channels = mask_channels(mask)
         self.mask = mask
         self.encoder = smp_encoder(encoder, weights=weights)
         *finer, deepest = self.encoder.out_channels
         self.passing = FeaturePassing(deepest)
         self.decoder = UnetDecoder((*finer, CHANNELS), decoder_channels, len(decoder_channels))
-        self.segmentation_head = SegmentationHead(decoder_channels[-1], MASKS[mask])
+        self.segmentation_head = SegmentationHead(decoder_channels[-1], channels)
         self.classification_head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 2)
         )

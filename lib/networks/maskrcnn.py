@@ -12,12 +12,11 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import FeaturePyramidNetwork, masks_to_boxes
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from ..losses import full_precision, task_losses
+from ..losses import class_known, full_precision, task_losses
 from .encoders import smp_encoder
 from .logits import TaskLogits
 
 CLASSES = 3  # background, benign, malignant
-UNKNOWN = 3  # a nodule of unknown class in the mask
 LEVELS = "0", "1", "2", "3", "pool"  # torchvision's names for strides 4 to 64
 TERMS = {
     "loss_objectness": "Objectness",
@@ -114,7 +113,7 @@ class MaskRCNN(nn.Module):
         if not self.training:
             return task_losses(TaskLogits(seg3=logits.seg3), mask, label)
         images, features = logits.extra
-        known = (mask != UNKNOWN).flatten(1).all(1)
+        known = class_known(mask, CLASSES)
         features = {level: full_precision(one)[known] for level, one in features.items()}
         if not known.any():
             nothing = sum(one.sum() for one in features.values())

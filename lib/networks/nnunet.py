@@ -6,12 +6,11 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..losses import dice_loss, full_precision, one_hot
+from ..losses import class_known, dice_loss, full_precision, one_hot
 from .logits import TaskLogits
 from .unet import UNet
 
 CLASSES = 3  # background, benign, malignant
-UNKNOWN = 3  # a nodule of unknown class in the mask
 SMALLEST = 4  # px a side of the deepest map
 WIDEST = 512  # channels
 
@@ -43,7 +42,7 @@ def supervise(scales: tuple[Tensor, ...], mask: Tensor) -> dict[str, Tensor]:
     >>> {name: round(term.item(), 4) for name, term in terms.items()}
     {'T3 Dice': 0.0, 'T3 CE': 0.0}
     """
-    known = (mask != UNKNOWN).flatten(1).all(1)
+    known = class_known(mask, CLASSES)
     mask = mask[known]
     dice, cross_entropy = mask.new_zeros((), dtype=scales[0].dtype), 0.0
     for weight, scores in zip(scale_weights(len(scales)), scales, strict=True):

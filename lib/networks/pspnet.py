@@ -19,7 +19,7 @@ class PSPNet(nn.Module):
         encoder, weights: as in `UNet`; the encoder must be able to dilate (ResNets and
             EfficientNets can, VGG cannot).
         decoder_channels: taken so that every network takes a profile's options, and not used.
-        output_stride: of the dilated encoder. 8 is the source's; 16 costs a third of it.
+        output_stride: of the dilated encoder. 8 is the source's; 16 is for smaller machines.
         auxiliary: weight of a second mask's loss, read from the level before the last (layer3 of a
             ResNet) in training only; the source's is 0.4, and 0 leaves it out.
 

@@ -8,6 +8,17 @@ from .logits import TaskLogits
 MASKS = {"seg2": 2, "seg3": 3}  # channels
 
 
+def mask_channels(mask: str) -> int:
+    """Channels of "seg2" or "seg3"; ValueError for anything else.
+
+    >>> mask_channels("seg3")
+    3
+    """
+    if mask not in MASKS:
+        raise ValueError(f"mask={mask!r}; use one of {', '.join(MASKS)}")
+    return MASKS[mask]
+
+
 class UNet(nn.Module):
     """A U-Net for one of the masks, with a classification branch on its encoder if wanted.
 
@@ -45,15 +56,14 @@ class UNet(nn.Module):
         **options: object,
     ):
         super().__init__()
-        if mask not in MASKS:
-            raise ValueError(f"mask={mask!r}; use one of {', '.join(MASKS)}")
+        channels = mask_channels(mask)
         self.mask = mask
         model = smp_model(
             architecture,
             encoder,
             in_channels=in_channels,
             weights=weights,
-            classes=MASKS[mask],
+            classes=channels,
             # smp's branch has dropout, the paper's has not
             aux_params={"classes": 2, "dropout": 0.0} if classification else None,
             **options,

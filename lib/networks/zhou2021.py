@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from .encoders import smp_model
 from .logits import TaskLogits
-from .unet import MASKS
+from .unet import mask_channels
 from .vnet import CHANNELS, VNet
 
 
@@ -58,7 +58,7 @@ class Zhou2021(_MultiScale):
         weights: str | None = None,
         **options: object,
     ):
-        classes = _channels(mask)
+        classes = mask_channels(mask)
         super().__init__(
             mask, smp_model("Unet", encoder, weights=weights, classes=classes, **options)
         )
@@ -85,10 +85,4 @@ class Zhou2021Native(_MultiScale):
         weights: str | None = None,
         decoder_channels: tuple[int, ...] = (),
     ):
-        super().__init__(mask, VNet(_channels(mask), channels))
-
-
-def _channels(mask: str) -> int:
-    if mask not in MASKS:
-        raise ValueError(f"mask={mask!r}; use one of {', '.join(MASKS)}")
-    return MASKS[mask]
+        super().__init__(mask, VNet(mask_channels(mask), channels))

@@ -7,7 +7,14 @@ measure, over patients), `mcnemar`, `delong`, `paired_t_test`, with `holm` for s
 """
 
 from .auc import DeLong, delong, delong_interval
-from .bootstrap import bootstrap_interval, draw, measured, paired_difference, replicates
+from .bootstrap import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    draw,
+    measured,
+    paired_difference,
+    replicates,
+)
 from .comparison import compare, compare_seeds, holm
 from .contingency import McNemar, mcnemar
 from .interval import Interval
@@ -20,6 +27,7 @@ __all__ = [
     "McNemar",
     "Permutation",
     "bootstrap_interval",
+    "bootstrap_intervals",
     "compare",
     "compare_seeds",
     "delong",

@@ -5,7 +5,7 @@ and every measure of `lib.metrics` follows from weighted sums, so a thousand dra
 product.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,9 +37,32 @@ def bootstrap_interval(
     >>> interval.estimate, interval.low < 0.6 < interval.high
     (0.55, True)
     """
-    estimate = measured(rows, measure)
-    drawn = replicates(rows, measure, draw(len(rows), groups, n=n, seed=seed))
-    return Interval(estimate, *_percentiles(drawn, measure, level))
+    measured(rows, measure)  # refuses one that the rows do not give
+    return bootstrap_intervals(rows, [measure], groups=groups, n=n, level=level, seed=seed)[measure]
+
+
+def bootstrap_intervals(
+    rows: pd.DataFrame,
+    measures: Iterable[str],
+    *,
+    groups: Sequence | None,
+    n: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """`bootstrap_interval` of several measures from the same draws; those not there are left out.
+
+    >>> rows = pd.DataFrame({"label": [0, 1] * 10, "p_malignant": [0.2] * 5 + [0.8] * 15})
+    >>> list(bootstrap_intervals(rows, ["ACC", "dice_nodule", "AUC"], groups=None))
+    ['ACC', 'AUC']
+    """
+    found = summarise(rows)
+    weights = draw(len(rows), groups, n=n, seed=seed).astype(float)  # else cast for each measure
+    return {
+        m: Interval(found[m], *_percentiles(replicates(rows, m, weights), m, level))
+        for m in measures
+        if m in found
+    }
 
 
 def paired_difference(
