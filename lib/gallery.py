@@ -135,6 +135,7 @@ def save(
 
     >>> rows = pd.DataFrame({"case": ["a", "b"], "label": [0, 1]})
     >>> maps = dict.fromkeys(("image", "mask"), np.ones((2, 8, 8), np.uint8))
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     kept = load(save(f"{folder}/seed0.gallery.npz", rows, maps))
     >>> kept.rows["case"].tolist()
@@ -206,6 +207,7 @@ def load_all(root: str | Path, seed: int = 0) -> dict[str, Gallery]:
 
     >>> rows = pd.DataFrame({"case": ["a"], "label": [0]})
     >>> maps = dict.fromkeys(("image", "mask"), np.ones((1, 8, 8), np.uint8))
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = save(f"{folder}/mtl/seed0.gallery.npz", rows, maps)
     ...     galleries = load_all(folder)

@@ -43,6 +43,13 @@ def test_a_network_may_plan_its_depth_from_the_input_size():
     assert round(parameter_count(paper_size) / 1e6, 1) == 46.3
 
 
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if "-native" in name])
+def test_a_native_network_records_its_own_make_not_the_profiles(name):
+    laptop = profiles.find("laptop")
+    recorded = find(name).budget(laptop).record()
+    assert recorded["encoder"] != laptop.encoder and recorded["weights"] is None
+
+
 def test_an_unknown_name_lists_the_near_ones():
     with pytest.raises(
         ValueError, match=r"no experiment is called 'ms-mtl\+t1t3-al'; did you mean"
