@@ -30,6 +30,7 @@ MODULES = (
     "networks",
     "paper",
     "profiles",
+    "provenance",
     "results",
     "sources",
     "stats",

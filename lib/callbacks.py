@@ -214,8 +214,9 @@ class EpochLog(Callback):
     """Keep, for each epoch, the mean of every loss term by name, measures and seconds.
 
     `learn.history` is a list of dicts: epoch (from 1), train and valid (mean of each term),
-    metrics (on the validation cases), lr, seconds, and seconds_data, the part of the training
-    during which the loop waited for its batches. `log` gets one line an epoch.
+    metrics (on the validation cases), lr, seconds; seconds_data, the part of the training during
+    which the loop waited for its batches; and seconds_processor, what the processor spent on the
+    epoch, whatever else it had to do. `log` gets one line an epoch.
 
     >>> from tempfile import TemporaryDirectory
     >>> import lib
@@ -242,7 +243,7 @@ class EpochLog(Callback):
         self.sums = {True: defaultdict(float), False: defaultdict(float)}
         self.images = {True: 0, False: 0}
         self.rows: list[pd.DataFrame] = []
-        self.start = time.perf_counter()
+        self.start, self.spent = time.perf_counter(), time.process_time()
         self.waited = 0.0
 
     def before_train(self) -> None:
@@ -287,6 +288,7 @@ class EpochLog(Callback):
                 "seconds": time.perf_counter() - self.start,
                 "seconds_train": self.train_seconds,
                 "seconds_data": self.waited,
+                "seconds_processor": time.process_time() - self.spent,
             }
         )
         self.log(self.line())

@@ -77,7 +77,7 @@ def task_learner(
     loss_options: Mapping[str, Any] | None = None,
     lr: float = 3e-4,
     optimiser: str = "adam",
-    precision: str = "auto",
+    precision: str = "float32",
     channels_last: bool = False,
     log: Any = print,
     **options: Any,
@@ -93,7 +93,8 @@ def task_learner(
         loss_options: for `lib.losses.task_losses`, e.g. {"weights": {"T2 Dice": 0.5}}.
         lr: learning rate (the paper starts at 3e-4).
         optimiser: "adam"; "sgd", with nnU-Net's momentum .99; "adam-gan", with beta 1 of .5.
-        precision: "float32", "bfloat16", or "auto": bfloat16 where the device computes in it.
+        precision: "float32", the same numbers everywhere; "bfloat16"; or "auto": bfloat16 where
+            the device computes in it.
         channels_last: memory layout; faster for most networks on a CPU.
         log: gets one line an epoch.
         options: for `Learner`.

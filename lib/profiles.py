@@ -12,7 +12,8 @@ class Profile:
 
     size: side of the square input, px; epochs, batch_size, lr: of the training; schedule and
     optimiser: names from `lib.learner`; encoder, weights and decoder_channels: of every network;
-    precision: "float32", "bfloat16" or "auto"; phantoms: number of cases drawn if the source is
+    precision: "float32", "bfloat16" or "auto", for which see
+    `lib.learner.choose_precision`; phantoms: number of cases drawn if the source is
     the phantom.
 
     >>> tiny = Profile("tiny", "one epoch", size=64, epochs=1, lr=1e-3, encoder="resnet18")
@@ -31,7 +32,7 @@ class Profile:
     encoder: str = "tu-tf_efficientnet_lite0"
     weights: str | None = "imagenet"
     decoder_channels: tuple[int, ...] = (128, 64, 32, 16, 16)
-    precision: str = "auto"
+    precision: str = "float32"
     channels_last: bool = True
     phantoms: int = 400
 
@@ -85,6 +86,7 @@ PROFILES = {
             schedule="cosine",
             encoder="resnet101",
             decoder_channels=(256, 128, 64, 32, 16),
+            precision="auto",
             phantoms=4493,
         ),
     )

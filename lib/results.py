@@ -28,6 +28,7 @@ KEYS = (
     "data",
     "versions",
     "commit",
+    "code",
     "machine",
     "seconds",
     "memory_mb",

@@ -115,6 +115,6 @@ def _side_by_side(epochs: tuple[dict, ...]) -> dict[str, Any]:
         merged[part] = {name: value for epoch in epochs for name, value in epoch[part].items()}
         merged[part]["total"] = sum(epoch[part]["total"] for epoch in epochs)
     merged["metrics"] = {k: v for epoch in epochs for k, v in epoch["metrics"].items()}
-    for part in ("seconds", "seconds_train", "seconds_data"):
+    for part in ("seconds", "seconds_train", "seconds_data", "seconds_processor"):
         merged[part] = sum(epoch[part] for epoch in epochs)
     return merged

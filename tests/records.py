@@ -52,6 +52,7 @@ def record(experiment="ms-mtl", seed=0, rows=None, **changes):
         "data": {"fingerprint": "0123456789abcdef"},
         "versions": {"python": "3.11.7"},
         "commit": "f" * 40 + "-changed",
+        "code": {},
         "machine": {"device": "cpu"},
         "seconds": {"total": 90.0, "epoch": [1.0, 2.0]},
         "memory_mb": 512.4,

@@ -143,6 +143,7 @@ def test_history_holds_every_term_by_name_and_the_time_spent(dls):
         whole = terms["T1 BCE"] + terms["T2 Dice"] + terms["T3 Dice"] + 0.3 * terms["L_T2T3"]
         assert terms["total"] == pytest.approx(whole, abs=1e-5)
     assert 0 < last["seconds_data"] < last["seconds_train"] < last["seconds"]
+    assert last["seconds_processor"] > 0
     assert {"ACC", "dice_class_mean", "inconsis_cls"} <= set(last["metrics"])
     assert "epoch   2/2" in lines[1] and "contrad." in lines[1]
 

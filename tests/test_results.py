@@ -18,6 +18,7 @@ def record(**changes):
         "profile": "smoke",
         "seed": 0,
         "commit": "unknown",
+        "code": {},
         "memory_mb": 1.0,
         "history": [],
         "metrics": {"ACC": 0.5},

@@ -1,0 +1,116 @@
+"""What a run's numbers come from: a digest of each module that it executes, blind to comments."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .experiments import Experiment, find
+
+LIB = Path(__file__).parent
+TEMPLATE = LIB.parent / "book" / "experiment.ipynb"
+# What every run executes, beside its own network and source.
+EVERY_RUN = ("blocks", "cam", "cases", "learner", "metrics", "training")
+# What no number depends on, or only by what the record says: names, options, budgets.
+RECORDED = {"atomic", "cost", "experiments", "gallery", "names", "paper", "profiles", "results"}
+
+
+def code(system: Experiment, source: str) -> dict[str, str]:
+    """Digest by name of each module of `lib` that a run of `system` on `source` executes.
+
+    A module's digest changes with what it does: not with its comments, docstrings or layout. The
+    template's code counts as the module "experiment.ipynb". Modules are found by following imports
+    from the network's own file, so that a change of one network leaves the others' digests alone.
+
+    Returns:
+        Twelve hexadecimal digits by module, e.g. {"networks.unet": "0a1b…"}, in order of names.
+
+    >>> digests = code(find("unet-seg3"), "phantom")
+    >>> "networks.unet" in digests, "networks.segnet" in digests, "sources.busbra" in digests
+    (True, False, False)
+    """
+    start = [*EVERY_RUN, f"sources.{source}", *_networks(system)]
+    digests = {name: _digest(_tree(_file(name))) for name in _closure(start)}
+    digests[TEMPLATE.name] = _digest(_template(TEMPLATE))
+    return dict(sorted(digests.items()))
+
+
+def changed(record: Mapping[str, Any]) -> list[str]:
+    """The modules that do something else today than when the record's run was made.
+
+    Empty for a run that today's code would repeat. A module that came or went counts, too.
+
+    >>> then = {"experiment": "mtl", "source": "phantom", "code": code(find("mtl"), "phantom")}
+    >>> changed(then), changed(then | {"code": then["code"] | {"metrics": "000000000000"}})
+    ([], ['metrics'])
+    """
+    then, now = record["code"], code(find(record["experiment"]), record["source"])
+    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+
+
+def _networks(system: Experiment) -> list[str]:
+    own = system.network.__module__.removeprefix(f"{__package__}.")
+    return [own, *(name for part in system.parts for name in _networks(find(part)))]
+
+
+def _closure(names: list[str]) -> set[str]:
+    found, waiting = set(), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found | RECORDED:
+            found.add(name)
+            waiting += _imports(name)
+    return found
+
+
+def _imports(name: str) -> Iterator[str]:
+    """The modules of `lib` that a module imports; a package's by what it takes from it."""
+    file = _file(name)
+    package = name.split(".")[: None if file.name == "__init__.py" else -1]
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = package[: len(package) - node.level + 1]
+            target = ".".join([*above, *(node.module.split(".") if node.module else [])])
+            for alias in node.names:
+                yield _home(target, alias.name)
+
+
+def _home(module: str, name: str) -> str:
+    """The module in which `name`, imported from `module`, is written down."""
+    inner = f"{module}.{name}".lstrip(".")
+    if _exists(inner):
+        return inner
+    if _file(module).name == "__init__.py":
+        for node in ast.walk(_tree(_file(module))):
+            if isinstance(node, ast.ImportFrom) and any(a.name == name for a in node.names):
+                return f"{module}.{node.module}"
+    return module
+
+
+def _exists(name: str) -> bool:
+    path = LIB.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def _file(name: str) -> Path:
+    path = LIB.joinpath(*name.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(), filename=str(file))
+
+
+def _template(file: Path) -> ast.Module:
+    cells = json.loads(file.read_text())["cells"]
+    return ast.parse("\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code"))
+
+
+def _digest(tree: ast.Module) -> str:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
