@@ -1,6 +1,7 @@
 """How much to spend on a run: from seconds on a laptop to the paper's setting on a GPU."""
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .names import look_up
@@ -10,11 +11,11 @@ from .names import look_up
 class Profile:
     """One budget, the same for every experiment.
 
-    size: side of the square input, px; epochs, batch_size, lr: of the training; schedule and
+    size: side of the square input, px; epochs, batch_size, lr: of the training; images: how many
+    training images are seen at least, so that a small data set gets more epochs; schedule and
     optimiser: names from `lib.learner`; encoder, weights and decoder_channels: of every network;
-    precision: "float32", "bfloat16" or "auto", for which see
-    `lib.learner.choose_precision`; phantoms: number of cases drawn if the source is
-    the phantom.
+    precision: "float32", "bfloat16" or "auto", as in `lib.learner.choose_precision`; phantoms:
+    number of cases drawn if the source is the phantom.
 
     >>> tiny = Profile("tiny", "one epoch", size=64, epochs=1, lr=1e-3, encoder="resnet18")
     >>> tiny.network_options()
@@ -26,6 +27,7 @@ class Profile:
     size: int
     epochs: int
     lr: float
+    images: int = 0
     batch_size: int = 16
     schedule: str = "one_cycle"
     optimiser: str = "adam"
@@ -35,6 +37,16 @@ class Profile:
     precision: str = "float32"
     channels_last: bool = True
     phantoms: int = 400
+
+    def seeing(self, training_images: int) -> "Profile":
+        """The budget for so many training images: with more epochs where there are few.
+
+        >>> laptop = find("laptop")
+        >>> laptop.seeing(training_images=1202).epochs, laptop.seeing(training_images=300).epochs
+        (7, 28)
+        """
+        wanted = math.ceil(self.images / training_images) if training_images else 0
+        return replace(self, epochs=max(self.epochs, wanted))
 
     def network_options(self) -> dict[str, Any]:
         """What the networks take from a profile."""
@@ -75,6 +87,7 @@ PROFILES = {
             size=96,
             epochs=7,
             lr=1e-3,
+            images=8400,
             phantoms=1200,
         ),
         Profile(

@@ -21,8 +21,9 @@ def code(system: Experiment, source: str) -> dict[str, str]:
     """Digest by name of each module of `lib` that a run of `system` on `source` executes.
 
     A module's digest changes with what it does: not with its comments, docstrings or layout. The
-    template's code counts as the module "experiment.ipynb". Modules are found by following imports
-    from the network's own file, so that a change of one network leaves the others' digests alone.
+    cells of the template that are tagged "numbers" count as the module "experiment.ipynb". Modules
+    are found by following imports from the network's own file, so that a change of one network
+    leaves the others' digests alone.
 
     Returns:
         Twelve hexadecimal digits by module, e.g. {"networks.unet": "0a1b…"}, in order of names.
@@ -105,7 +106,8 @@ def _tree(file: Path) -> ast.Module:
 
 def _template(file: Path) -> ast.Module:
     cells = json.loads(file.read_text())["cells"]
-    return ast.parse("\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code"))
+    counted = [c for c in cells if "numbers" in c["metadata"].get("tags", ())]
+    return ast.parse("\n".join("".join(cell["source"]) for cell in counted))
 
 
 def _digest(tree: ast.Module) -> str:
