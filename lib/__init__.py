@@ -18,6 +18,7 @@ MODULES = (
     "callbacks",
     "cam",
     "cases",
+    "checkpoint",
     "consistency",
     "cost",
     "experiments",

@@ -846,6 +846,17 @@ def fingerprint(cases: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(sorted(_each(digest, cases))).encode()).hexdigest()
 
 
+def split_digest(cases: pd.DataFrame) -> str:
+    """Twelve hexadecimal digits of which case is in which part of the split, in any order.
+
+    >>> cases = pd.DataFrame({"case": ["a", "b"], "split": ["train", "test"]})
+    >>> split_digest(cases) == split_digest(cases[::-1]), len(split_digest(cases))
+    (True, 12)
+    """
+    pairs = sorted(zip(cases["case"].astype(str), cases["split"], strict=True))
+    return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:12]
+
+
 # ------------------------------------------------------------------------------------------ rows
 
 

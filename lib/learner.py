@@ -19,12 +19,12 @@ from . import metrics
 from .blocks import GREY
 from .callbacks import (
     Autocast,
-    Checkpoint,
     Consistency,
     EpochLog,
     PlainTensors,
     StopOnNonFinite,
 )
+from .checkpoint import Checkpoint
 from .losses import task_losses
 from .names import look_up
 from .networks import TaskLogits

@@ -11,14 +11,15 @@ from .experiments import Experiment, find
 
 LIB = Path(__file__).parent
 TEMPLATE = LIB.parent / "book" / "experiment.ipynb"
-# What every run executes, beside its own network and source.
-EVERY_RUN = ("blocks", "cam", "cases", "learner", "metrics", "training")
-# What no number depends on, or only by what the record says: names, options, budgets.
-RECORDED = {"atomic", "cost", "experiments", "gallery", "names", "paper", "profiles", "results"}
+# What every run executes, beside its own network.
+EVERY_RUN = ("blocks", "cam", "learner", "metrics", "training")
+# What no number depends on but by what the record says: the cases by their fingerprint and split,
+# the catalogue and the budget by their parameters.
+RECORDED = {"atomic", "cases", "checkpoint", "experiments", "names", "paper", "profiles"}
 
 
-def code(system: Experiment, source: str) -> dict[str, str]:
-    """Digest by name of each module of `lib` that a run of `system` on `source` executes.
+def code(system: Experiment) -> dict[str, str]:
+    """Digest by name of each module of `lib` that a run of `system` executes.
 
     A module's digest changes with what it does: not with its comments, docstrings or layout. The
     cells of the template that are tagged "numbers" count as the module "experiment.ipynb". Modules
@@ -28,11 +29,11 @@ def code(system: Experiment, source: str) -> dict[str, str]:
     Returns:
         Twelve hexadecimal digits by module, e.g. {"networks.unet": "0a1b…"}, in order of names.
 
-    >>> digests = code(find("unet-seg3"), "phantom")
-    >>> "networks.unet" in digests, "networks.segnet" in digests, "sources.busbra" in digests
-    (True, False, False)
+    >>> digests = code(find("unet-seg3"))
+    >>> "networks.unet" in digests, "networks.segnet" in digests
+    (True, False)
     """
-    start = [*EVERY_RUN, f"sources.{source}", *_networks(system)]
+    start = [*EVERY_RUN, *_networks(system)]
     digests = {name: _digest(_tree(_file(name))) for name in _closure(start)}
     digests[TEMPLATE.name] = _digest(_template(TEMPLATE))
     return dict(sorted(digests.items()))
@@ -43,11 +44,11 @@ def changed(record: Mapping[str, Any]) -> list[str]:
 
     Empty for a run that today's code would repeat. A module that came or went counts, too.
 
-    >>> then = {"experiment": "mtl", "source": "phantom", "code": code(find("mtl"), "phantom")}
+    >>> then = {"experiment": "mtl", "code": code(find("mtl"))}
     >>> changed(then), changed(then | {"code": then["code"] | {"metrics": "000000000000"}})
     ([], ['metrics'])
     """
-    then, now = record["code"], code(find(record["experiment"]), record["source"])
+    then, now = record["code"], code(find(record["experiment"]))
     return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
 
 

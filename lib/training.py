@@ -9,7 +9,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from torch import nn
 
-from .callbacks import Checkpoint
+from .checkpoint import Checkpoint
 from .experiments import Experiment, find
 from .learner import fit, task_learner, validation_score
 from .profiles import Profile

@@ -8,6 +8,7 @@ from tiny import TinyNet, tiny_loaders
 
 from lib import callbacks, consistency, losses
 from lib.callbacks import InterTask, IntraTask, MissingTaskError, NonFiniteLossError, ThreeTask
+from lib.checkpoint import Checkpoint
 from lib.learner import fit, task_learner
 
 
@@ -121,7 +122,7 @@ class Poison(callbacks.Callback):
 def test_a_loss_that_is_not_finite_names_the_files_and_keeps_the_last_good_epoch(dls, tmp_path):
     learn = learner(dls)
     learn.add_cb(Poison())
-    saved = callbacks.Checkpoint(tmp_path / "run", {}, lambda measures: 1.0)
+    saved = Checkpoint(tmp_path / "run", {}, lambda measures: 1.0)
     with pytest.raises(NonFiniteLossError, match="epoch 2, batch 2") as caught:
         fit(learn, 3, checkpoint=saved)
     batch = dls.train.batch_cases(1)

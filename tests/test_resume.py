@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from tiny import TinyNet, tiny_loaders
 
-from lib.callbacks import Checkpoint, CheckpointError, InterTask
+from lib.callbacks import InterTask
+from lib.checkpoint import Checkpoint, CheckpointError
 from lib.learner import fit, seed_everything, task_learner, validation_score
 
 EPOCHS = 4
@@ -99,7 +100,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, name):
 
 
 def test_a_full_disk_keeps_the_older_checkpoint(tmp_path, monkeypatch):
-    from lib import callbacks
+    from lib import checkpoint
 
     _, learn, saved = train(tmp_path, "run")
     older = json.loads((saved.last_epoch() / "state.json").read_text())["epoch"]
@@ -107,7 +108,7 @@ def test_a_full_disk_keeps_the_older_checkpoint(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(callbacks, "save_file", full)
+    monkeypatch.setattr(checkpoint, "save_file", full)
     learn.epoch = EPOCHS
     with pytest.raises(OSError, match="No space left"):
         saved.save(saved.folder / f"epoch-{EPOCHS + 1:03d}")
