@@ -37,6 +37,18 @@ KEYS = (
     "metrics",
     "per_image",
 )
+FAILURE_KEYS = (
+    "experiment",
+    "source",
+    "profile",
+    "seed",
+    "error",
+    "message",
+    "cell",
+    "commit",
+    "code",
+    "versions",
+)
 PACKAGES = (
     "torch",
     "torchvision",
@@ -124,7 +136,67 @@ def load_all(root: Path | None = None) -> list[dict[str, Any]]:
     >>> len(records)
     1
     """
-    return [load(file) for file in sorted(Path(root or RESULTS).glob("*/*/*/seed*.json"))]
+    files = sorted(Path(root or RESULTS).glob("*/*/*/seed*.json"))
+    return [load(file) for file in files if not file.name.endswith(".failed.json")]
+
+
+def failure_path(
+    source: str, profile: str, experiment: str, seed: int, root: Path | None = None
+) -> Path:
+    """Where it is noted that a run failed: beside its results, as seedK.failed.json.
+
+    >>> failure_path("phantom", "quick", "mtl", seed=0, root=Path("results")).name
+    'seed0.failed.json'
+    """
+    return path(source, profile, experiment, seed, root).with_suffix(".failed.json")
+
+
+def save_failure(failure: Mapping[str, Any], root: Path | None = None) -> Path:
+    """Note, atomically, that a run failed and at what; returns the file.
+
+    `error` is the exception's name, `message` its words, `cell` the id of the template's cell or
+    None. Raises ResultError if one of `FAILURE_KEYS` is missing.
+
+    >>> import tempfile
+    >>> names = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
+    >>> what = dict.fromkeys(FAILURE_KEYS) | names | {"error": "MemoryError"}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save_failure(what, Path(folder))
+    ...     load_failures(Path(folder))[0]["error"], load_all(Path(folder))
+    ('MemoryError', [])
+    """
+    if missing := [key for key in FAILURE_KEYS if key not in failure]:
+        raise ResultError(f"the failure lacks {', '.join(missing)}; nothing was written")
+    names = (failure[key] for key in ("source", "profile", "experiment", "seed"))
+    target = failure_path(*names, root)
+    with replacing(target) as draft:
+        draft.write_text(json.dumps(dict(failure), indent=1) + "\n")
+    return target
+
+
+def load_failures(root: Path | None = None) -> list[dict[str, Any]]:
+    """Every run under `root` (default: the book's results) that failed when it was last started.
+
+    A run that succeeds takes its note away. Raises ResultError for a file that is not whole.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_failures(Path(folder))
+    []
+    """
+    return [
+        _load_failure(file) for file in sorted(Path(root or RESULTS).glob("*/*/*/*.failed.json"))
+    ]
+
+
+def _load_failure(file: Path) -> dict[str, Any]:
+    try:
+        failure = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{file}: cannot be read ({error}); delete it") from error
+    if missing := [key for key in FAILURE_KEYS if key not in failure]:
+        raise ResultError(f"{file}: lacks {', '.join(missing)}; delete it")
+    return failure
 
 
 def rows(record: Mapping[str, Any]) -> pd.DataFrame:

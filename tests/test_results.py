@@ -149,3 +149,37 @@ def test_profiles_reach_the_network():
     assert laptop.record()["size"] == 96 and "about" not in laptop.record()
     network = experiments.find("ms-mtl").network(**profiles.find("smoke").network_options())
     assert network.stage1.decoder.blocks[0].conv1[0].out_channels == 32
+
+
+def failure(**changes):
+    return (
+        dict.fromkeys(results.FAILURE_KEYS)
+        | {
+            "experiment": "mtl",
+            "source": "phantom",
+            "profile": "smoke",
+            "seed": 1,
+            "error": "MemoryError",
+            "message": "no room",
+        }
+        | changes
+    )
+
+
+def test_a_failure_lies_beside_the_results_and_is_no_result(tmp_path):
+    results.save(record(experiment="mtl", seed=1), tmp_path)
+    file = results.save_failure(failure(), tmp_path)
+    assert file == tmp_path / "phantom" / "smoke" / "mtl" / "seed1.failed.json"
+    assert results.load_failures(tmp_path) == [failure()]
+    assert [run["seed"] for run in results.load_all(tmp_path)] == [1]
+
+
+def test_a_failure_with_a_part_missing_is_refused(tmp_path):
+    whole = failure()
+    del whole["cell"]
+    with pytest.raises(results.ResultError, match="lacks cell"):
+        results.save_failure(whole, tmp_path)
+    file = results.save_failure(failure(), tmp_path)
+    file.write_text("{}")
+    with pytest.raises(results.ResultError, match="lacks experiment"):
+        results.load_failures(tmp_path)
