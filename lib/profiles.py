@@ -91,6 +91,15 @@ PROFILES = {
             phantoms=1200,
         ),
         Profile(
+            "laptop-long",
+            "twice as long as laptop, all else the same: has the training come to rest?",
+            size=96,
+            epochs=14,
+            lr=1e-3,
+            images=16800,
+            phantoms=1200,
+        ),
+        Profile(
             "paper",
             "the paper's setting, for a GPU; epochs are ours, the paper does not state them",
             size=512,
