@@ -32,6 +32,7 @@ from .networks import (
     Zhou2021Native,
 )
 from .profiles import Profile
+from .soft import SoftInterTask, SoftThreeTask
 
 WEIGHT = 0.3  # lambda in Eq. 9
 
@@ -236,6 +237,33 @@ READINGS = tuple(
             {
                 "terms": tuple(partial(term, ramp=0.4) for term in ALL),
                 "about": "the weight of the terms grows to .3 over the first 40 % of training",
+            },
+        ),
+        (
+            "weak",
+            "weight .1",
+            {
+                "terms": tuple(partial(term, weight=0.1) for term in ALL),
+                "about": "a third of the paper's weight of the terms",
+            },
+        ),
+        (
+            "strong",
+            "weight 1",
+            {
+                "terms": tuple(partial(term, weight=1.0) for term in ALL),
+                "about": "about three times the paper's weight of the terms",
+            },
+        ),
+        (
+            "soft",
+            "soft form",
+            {
+                "terms": tuple(
+                    partial(term, ramp=0.4) for term in (IntraTask, SoftInterTask, SoftThreeTask)
+                ),
+                "about": "the class from all the nodule's mass, Jensen-Shannon divergence, no "
+                "argmax; ramped up as above",
             },
         ),
     )

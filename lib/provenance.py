@@ -33,7 +33,7 @@ def code(system: Experiment) -> dict[str, str]:
     >>> "networks.unet" in digests, "networks.segnet" in digests
     (True, False)
     """
-    start = [*EVERY_RUN, *_networks(system)]
+    start = [*EVERY_RUN, *_networks(system), *_terms(system)]
     digests = {name: _digest(_tree(_file(name))) for name in _closure(start)}
     digests[TEMPLATE.name] = _digest(_template(TEMPLATE))
     return dict(sorted(digests.items()))
@@ -55,6 +55,10 @@ def changed(record: Mapping[str, Any]) -> list[str]:
 def _networks(system: Experiment) -> list[str]:
     own = system.network.__module__.removeprefix(f"{__package__}.")
     return [own, *(name for part in system.parts for name in _networks(find(part)))]
+
+
+def _terms(system: Experiment) -> set[str]:
+    return {type(t).__module__.removeprefix(f"{__package__}.") for t in system.consistency()}
 
 
 def _closure(names: list[str]) -> set[str]:

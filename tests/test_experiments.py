@@ -74,6 +74,9 @@ def test_every_weight_of_each_network_learns(system, tmp_path):
     assert all(name.startswith(UNTRAINED.get(system.network, "no")) for name in still), still
 
 
+OTHER_WEIGHTS = {f"{FULL}-weak": 0.1, f"{FULL}-strong": 1.0}
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_terms_of_each_system_fit_its_tasks_and_its_record(name):
     system = EXPERIMENTS[name]
@@ -83,7 +86,7 @@ def test_the_terms_of_each_system_fit_its_tasks_and_its_record(name):
         cls=torch.randn(2, 2), seg2=torch.randn(2, 2, 8, 8), seg3=torch.randn(2, 3, 8, 8)
     ).probabilities
     for term in system.consistency():
-        assert term.weight == WEIGHT
+        assert term.weight == OTHER_WEIGHTS.get(name, WEIGHT)
         value = type(term).function(*(getattr(given, n) for n in term.needs), **term.options)
         assert value > 0
 
