@@ -3,7 +3,8 @@
 Intervals: `bootstrap_interval`, `paired_difference` (over patients), `over_seeds`,
 `paired_over_seeds` (over training runs), `delong_interval`. Tests: `permutation_test` (any
 measure, over patients), `mcnemar`, `delong`, `paired_t_test`, with `holm` for several at once.
-`compare` and `compare_seeds` put them together for two systems' records.
+`compare` and `compare_seeds` put them together for two systems' records; `mean_intervals` and
+`mean_differences` do it fast for tables of many systems.
 """
 
 from .auc import DeLong, delong, delong_interval
@@ -18,6 +19,7 @@ from .bootstrap import (
 from .comparison import compare, compare_seeds, holm
 from .contingency import McNemar, mcnemar
 from .interval import Interval
+from .many import mean_differences, mean_intervals
 from .permutation import Permutation, permutation_test
 from .seeds import over_seeds, paired_over_seeds, paired_t_test
 
@@ -35,6 +37,8 @@ __all__ = [
     "draw",
     "holm",
     "mcnemar",
+    "mean_differences",
+    "mean_intervals",
     "measured",
     "over_seeds",
     "paired_difference",
