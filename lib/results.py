@@ -8,12 +8,14 @@ import subprocess
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
 
 from .atomic import replacing
+
+if TYPE_CHECKING:
+    import torch
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(os.environ.get("LIB_RESULTS", ROOT / "results"))
@@ -226,12 +228,14 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-def machine(device: torch.device | str) -> dict[str, Any]:
+def machine(device: "torch.device | str") -> dict[str, Any]:
     """What computed: kind of processor or GPU and cores; no name of a host or user.
 
     >>> machine("cpu")["device"]
     'cpu'
     """
+    import torch  # here: who only reads results need not wait for it
+
     device = torch.device(device)
     return {
         "device": device.type,

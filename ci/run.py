@@ -1,0 +1,189 @@
+"""One run of a plan: papermill on the template, alone, resumed, and told honestly if it fails.
+
+python ci/run.py PLAN NAME, as ci/Snakefile calls it.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # the library beside this file, here and in the kernel
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
+import papermill  # noqa: E402
+import psutil  # noqa: E402
+
+from lib import grid, progress, results  # noqa: E402
+
+TEMPLATE = ROOT / "book" / "experiment.ipynb"
+
+
+def main(plan_file: str, name: str) -> int:
+    plan = json.loads(Path(plan_file).read_text())
+    entry = plan["jobs"][name]
+    job = grid.Job(*(entry[key] for key in ("source", "profile", "experiment", "seed")))
+    say = speaker(f"[{entry['number']}/{plan['count']}] {name}:")
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    run = Path(plan["results"], name)
+    try:
+        with progress.alone(run):
+            return make(plan, entry, job, say)
+    except progress.Busy as holder:
+        say(f"{holder} makes it; waiting for that")
+        with progress.alone(run, wait=True):
+            return make(plan, entry, job, say)
+
+
+def make(plan: dict, entry: dict, job: grid.Job, say) -> int:
+    """Make the run unless it stands by now. 0 if its results stand, 1 if it failed."""
+    root = Path(plan["results"])
+    noted = results.failure_path(job.source, job.profile, job.experiment, job.seed, root)
+    if not grid.why(job, entry["expected"], root):
+        say("another engine has made it")
+        noted.unlink(missing_ok=True)
+        return 0
+    checkpoints = Path(root, f"{job.name}.unfinished")
+    epochs = resumable(checkpoints, entry["digest"])
+    say(f"goes on after epoch {epochs}" if epochs else f"starts ({entry['why']})")
+    draft = Path(plan["runs"], f"{job.name}.unfinished.ipynb")
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    os.environ.update({"OMP_NUM_THREADS": str(plan["threads"]), "MKL_NUM_THREADS": "1"})
+    os.environ.update(free_gpu() if plan["gpu"] else {})
+    begun, commit = time.monotonic(), results.commit()
+    try:
+        execute(plan, job, draft)
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on from its last epoch")
+        return 130
+    except Exception as error:
+        failure = describe(error, plan, job, draft) | {
+            "commit": commit,
+            "code": entry["expected"]["code"],
+            "versions": results.versions(),
+        }
+        results.save_failure(failure, root)
+        kept = shown(move(draft, draft.with_name(f"seed{job.seed}.failed.ipynb")))
+        say(f"FAILED: {failure['error']}: {failure['message'][:200]}\n  {kept} has the traceback")
+        return 1
+    noted.unlink(missing_ok=True)
+    draft.with_name(f"seed{job.seed}.failed.ipynb").unlink(missing_ok=True)
+    report = move(draft, draft.with_name(f"seed{job.seed}.ipynb"))
+    say(f"done in {progress.duration(time.monotonic() - begun)}: {shown(report)}")
+    if other := grid.why(job, entry["expected"], root):
+        say(f"but something changed since the plan was made: {other}")
+    return 0
+
+
+def execute(plan: dict, job: grid.Job, target: Path) -> None:
+    log = target.with_name(f"seed{job.seed}.log")
+    logging.basicConfig(filename=log, filemode="w", format="%(asctime)s %(message)s", force=True)
+    logging.getLogger("papermill").setLevel(logging.INFO)
+    parameters = {
+        "source": job.source,
+        "root": plan["root"],
+        "experiment": job.experiment,
+        "profile": job.profile,
+        "seed": job.seed,
+        "device": plan["device"],
+        "results": plan["results"],
+    }
+    papermill.execute_notebook(
+        TEMPLATE,
+        target,
+        parameters,
+        kernel_name="python3",
+        log_output=True,
+        progress_bar=False,
+    )
+
+
+def resumable(checkpoints: Path, digest: str) -> int:
+    """Epochs that are done already, by the same code on the same data; others are thrown away."""
+    note = checkpoints / "inputs"
+    if not note.exists() or note.read_text() != digest:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        checkpoints.mkdir(parents=True)
+        note.write_text(digest)
+    return max((int(folder.name[-3:]) for folder in checkpoints.glob("**/epoch-*")), default=0)
+
+
+def describe(error: Exception, plan: dict, job: grid.Job, notebook: Path) -> dict:
+    """What went wrong and in which cell, with no path of this machine."""
+    kind, message = type(error).__name__, str(error)
+    if isinstance(error, papermill.PapermillExecutionError):
+        kind, message = error.ename, error.evalue
+    cell = None
+    if notebook.exists():
+        for candidate in json.loads(notebook.read_text())["cells"]:
+            if candidate["metadata"].get("papermill", {}).get("exception"):
+                cell = candidate.get("id")
+    message = re.sub(r"(?<![\w.~/])/(?:[^\s/'\"]+/)+", "", message)
+    return {
+        "experiment": job.experiment,
+        "source": job.source,
+        "profile": job.profile,
+        "seed": job.seed,
+        "error": kind,
+        "message": re.sub(r"\x1b\[[\d;]*m", "", message),
+        "cell": cell,
+    }
+
+
+def free_gpu() -> dict[str, str]:
+    """The first GPU that no other run of this machine holds, as CUDA_VISIBLE_DEVICES."""
+    import torch
+
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = shown.split(",") if shown else [str(k) for k in range(torch.cuda.device_count())]
+    if len(names) < 2:
+        return {}
+    for name in names:
+        lock = Path(tempfile.gettempdir(), f"run-on-gpu-{name}.lock")
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)  # held until this process ends
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+        else:
+            return {"CUDA_VISIBLE_DEVICES": name}
+    raise RuntimeError(f"all GPUs ({', '.join(names)}) are taken by other runs")
+
+
+def end_with(parent: int) -> None:
+    """Stop the run, kernel first, when the engine that asked for it is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(1)
+
+
+def move(old: Path, new: Path) -> Path:
+    if old.exists():
+        os.replace(old, new)
+    return new
+
+
+def shown(file: Path) -> str:
+    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+
+
+def speaker(before: str):
+    return lambda words: print(before, words, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
