@@ -19,7 +19,7 @@ ASSETS := $(wildcard book/assets/*) _config.yml book/_toc.yml
 RESULTS := $(shell find results -name 'seed*.json' -o -name 'seed*.npz' 2>/dev/null)
 
 # The pages that teach: stored with their outputs, which are checked again.
-TAUGHT := $(addprefix book/,losses.ipynb decoding.ipynb own_network.ipynb)
+TAUGHT := $(addprefix book/,losses.ipynb decoding.ipynb own_network.ipynb) $(wildcard book/chapters/*.ipynb)
 
 HEADLINE := ms-mtl ms-mtl+intra+inter
 RUNS := $(HEADLINE:%=book/runs/phantom/quick/%/seed0.ipynb)
