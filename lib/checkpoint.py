@@ -1,8 +1,16 @@
-"""Checkpoints: everything of a run after each epoch, written atomically, and resuming there."""
+"""Checkpoints: everything of a run after each epoch, written atomically, and resuming there.
 
+Nothing in a checkpoint can run code: tensors are safetensors, the rest is JSON. Every file carries
+the format's number and a digest of what it holds, so that one that was cut off, changed or put
+there from elsewhere is refused. The digests find damage and mistakes. They are no signature:
+whoever may write into the folder can make new ones.
+"""
+
+import hashlib
 import json
 import os
 import random
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
@@ -12,14 +20,17 @@ from typing import Any
 import numpy as np
 import torch
 from fastai.callback.core import Callback
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from .atomic import replacing
 
+FORMAT = 2  # of the files: raise it whenever an older version could not read them
+
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be read or belongs to another run."""
+    """A checkpoint that cannot be read, was changed, or belongs to another run."""
 
 
 class Checkpoint(Callback):
@@ -28,8 +39,8 @@ class Checkpoint(Callback):
     `folder` holds `epoch-NNN/` (weights, optimiser, random states, data order, history) for the
     last finished epoch, and `best.safetensors`, the weights of the epoch with the highest `score`
     on the validation cases. A run killed at any moment and started again gives the same numbers as
-    one left alone. Raises CheckpointError if what is found belongs to a run with other
-    `parameters`.
+    one left alone. Raises CheckpointError if what is found is damaged, was changed, is of another
+    format, or belongs to a run with other `parameters`.
 
     >>> from tempfile import TemporaryDirectory
     >>> import lib
@@ -58,7 +69,8 @@ class Checkpoint(Callback):
 
     def last_epoch(self) -> Path | None:
         """The newest complete checkpoint's folder, if there is one."""
-        return max(self.folder.glob("epoch-*"), default=None)
+        found = {int(m[1]): p for p in self._epochs() if (m := re.search(r"(\d+)$", p.name))}
+        return found[max(found)] if found else None
 
     def after_epoch(self) -> None:
         if not self.learn.history or self.learn.history[-1]["epoch"] != self.epoch + 1:
@@ -66,7 +78,7 @@ class Checkpoint(Callback):
         score = self.score(self.learn.history[-1]["metrics"])
         if not self.best or score > self.best["score"]:
             self.best = {"epoch": self.epoch + 1, "score": score}
-            _save_tensors(self.best_weights, self.model.state_dict())
+            save_tensors(self.best_weights, self.model.state_dict(), self._run())
         self.save(self.folder / f"epoch-{self.epoch + 1:03d}")
 
     def save(self, target: Path) -> None:
@@ -74,10 +86,14 @@ class Checkpoint(Callback):
         draft = target.with_name(f".draft-{target.name}")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        _save_tensors(draft / "model.safetensors", self.model.state_dict())
-        tensors, scalars = _split_optimiser(self.opt.state_dict())
-        _save_tensors(draft / "optimiser.safetensors", tensors)
-        _save_tensors(draft / "random.safetensors", _torch_states())
+        optimiser, scalars = _split_optimiser(self.opt.state_dict())
+        tensors = {
+            "model": self.model.state_dict(), "optimiser": optimiser, "random": _torch_states()
+        }  # fmt: skip
+        digests = {
+            name: save_tensors(draft / f"{name}.safetensors", values, self._run())
+            for name, values in tensors.items()
+        }
         state = {
             "epoch": self.epoch + 1,
             "parameters": self.parameters,
@@ -85,43 +101,73 @@ class Checkpoint(Callback):
             "best": self.best,
             "optimiser": scalars,
             "random": _python_states(self.dls),
+            "tensors": digests,
         }
-        _write_text(draft / "state.json", json.dumps(state, allow_nan=False))
+        whole = {"format": FORMAT, "sha256": _digest_of_json(state), "state": state}
+        _write_text(draft / "state.json", json.dumps(whole, allow_nan=False))
         shutil.rmtree(target, ignore_errors=True)
         os.replace(draft, target)
-        for old in self.folder.glob("epoch-*"):
+        for old in self._epochs():
             if old != target:
                 shutil.rmtree(old, ignore_errors=True)
 
     def restore(self) -> int:
-        """Load the newest checkpoint into the learner; the number of epochs already done."""
+        """Load the newest checkpoint into the learner; the number of epochs already done.
+
+        Everything is read and checked before anything of the learner is changed.
+        """
         found = self.last_epoch()
         if found is None:
             return 0
         try:
-            state = json.loads((found / "state.json").read_text())
-            model = load_file(found / "model.safetensors")
-            tensors = load_file(found / "optimiser.safetensors")
-            states = load_file(found / "random.safetensors")
+            state = _read_state(found / "state.json")
+            theirs = state["parameters"]
+        except Exception as error:  # damaged bytes raise nearly every kind of error
+            raise self._unusable(found, error) from error
+        self._require_same_parameters(found, theirs)
+        try:
+            tensors = {
+                name: load_tensors(found / f"{name}.safetensors", self._run(), digest)
+                for name, digest in state["tensors"].items()
+            }
+            load_tensors(self.best_weights, self._run())
         except Exception as error:
+            raise self._unusable(found, error) from error
+        try:
+            self.model.load_state_dict(tensors["model"])
+            if self.learn.opt is None:
+                self.learn.create_opt()
+            self.opt.load_state_dict(_join_optimiser(tensors["optimiser"], state["optimiser"]))
+            self.learn.history, self.best = state["history"], state["best"]
+            _set_states(tensors["random"], state["random"], self.dls)
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{found}: the checkpoint cannot be read ({error}); delete {self.folder} to start "
-                "again"
+                f"{found}: does not fit this network or its data ({error}); delete {self.folder} "
+                "to start again"
             ) from error
-        theirs, ours = state["parameters"], json.loads(json.dumps(self.parameters))
+        return state["epoch"]
+
+    def _unusable(self, found: Path, error: Exception) -> CheckpointError:
+        return CheckpointError(
+            f"{found}: the checkpoint cannot be read ({error or type(error).__name__}); delete "
+            f"{self.folder} to start again"
+        )
+
+    def _require_same_parameters(self, found: Path, theirs: dict[str, Any]) -> None:
+        ours = json.loads(json.dumps(self.parameters))
         if changed := [k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k)]:
             raise CheckpointError(
                 f"{found}: belongs to a run with other parameters ("
                 + "; ".join(f"{k}: {theirs.get(k)} there, {ours.get(k)} here" for k in changed)
                 + f"). Delete {self.folder} to start again, or use the same parameters"
             )
-        self.model.load_state_dict(model)
-        if self.learn.opt is None:
-            self.learn.create_opt()
-        self.opt.load_state_dict(_join_optimiser(tensors, state["optimiser"]))
-        self.learn.history, self.best = state["history"], state["best"]
-        _set_states(states, state["random"], self.dls)
-        return state["epoch"]
+
+    def _epochs(self) -> list[Path]:
+        return [p for p in self.folder.glob("epoch-*") if p.is_dir()]
+
+    def _run(self) -> str:
+        """Digest of the parameters: whose run a file of tensors belongs to."""
+        return _digest_of_json(sorted(self.parameters.items()))
 
     def clear(self) -> None:
         """Forget the run: its results stand, or it is to start again."""
@@ -129,9 +175,76 @@ class Checkpoint(Callback):
         self.best = {}
 
 
-def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor], run: str = "") -> str:
+    """Write tensors by name as safetensors, atomically; returns the sha256 of what they hold.
+
+    The file says its format, the `run` that it belongs to, and that sha256.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     digest = save_tensors(Path(folder, "a.safetensors"), {"w": torch.ones(2)}, "mine")
+    ...     load_tensors(Path(folder, "a.safetensors"), "mine", digest)
+    {'w': tensor([1., 1.])}
+    """
+    tensors = {name: t.detach().contiguous().cpu() for name, t in tensors.items()}
+    digest = _digest(tensors)
     with replacing(path) as draft:
-        save_file({name: t.detach().contiguous().cpu() for name, t in tensors.items()}, draft)
+        save_file(tensors, draft, {"format": str(FORMAT), "run": run, "sha256": digest})
+    return digest
+
+
+def load_tensors(path: Path, run: str = "", digest: str | None = None) -> dict[str, Tensor]:
+    """Read what `save_tensors` wrote, checked; `digest` is what it returned, where that is known.
+
+    Raises CheckpointError, naming the file, if it is missing, cut off, changed, of another format
+    or of another `run`.
+
+    >>> load_tensors(Path("best.safetensors"))
+    Traceback (most recent call last):
+        ...
+    lib.checkpoint.CheckpointError: best.safetensors: no such file
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path.name}: no such file")
+    try:
+        with safe_open(path, "pt") as file:
+            told = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:  # damaged bytes raise nearly every kind of error
+        what = f"damaged, cut off or no safetensors ({error})"
+        raise CheckpointError(f"{path.name}: {what}") from error
+    if told.get("format") != str(FORMAT):
+        found = told.get("format")
+        raise CheckpointError(f"{path.name}: its format is {found}, this version reads {FORMAT}")
+    if told.get("run") != run:
+        raise CheckpointError(f"{path.name}: belongs to another run")
+    if _digest(tensors) != told.get("sha256") or digest not in (None, told["sha256"]):
+        raise CheckpointError(f"{path.name}: was changed since it was written (its sha256 differs)")
+    return tensors
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """Sha256 over names, types, shapes and bits."""
+    sha = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        sha.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        sha.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return sha.hexdigest()
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    """What `Checkpoint.save` wrote beside the tensors, checked."""
+    whole = json.loads(path.read_text())
+    found = whole.get("format") if isinstance(whole, dict) else None
+    if found != FORMAT:
+        raise CheckpointError(f"{path.name}: its format is {found}, this version reads {FORMAT}")
+    if _digest_of_json(whole["state"]) != whole["sha256"]:
+        raise CheckpointError(f"{path.name}: was changed since it was written (its sha256 differs)")
+    return whole["state"]
+
+
+def _digest_of_json(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import TinyNet, tiny_loaders
 
 from lib.callbacks import InterTask
-from lib.checkpoint import Checkpoint, CheckpointError
+from lib.checkpoint import Checkpoint, CheckpointError, save_tensors
 from lib.learner import fit, seed_everything, task_learner, validation_score
 
 EPOCHS = 4
@@ -91,19 +92,106 @@ def test_other_parameters_are_refused(tmp_path):
         train(tmp_path, "run", parameters={"seed": 4})
 
 
-@pytest.mark.parametrize("name", ["state.json", "model.safetensors", "optimiser.safetensors"])
-def test_a_damaged_checkpoint_is_named(tmp_path, name):
-    _, _, saved = train(tmp_path, "run")
-    (saved.last_epoch() / name).write_bytes(b"{not a checkpoint")
-    with pytest.raises(CheckpointError, match=r"epoch-004: the checkpoint cannot be read.*delete"):
-        train(tmp_path, "run")
+def change_a_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+
+
+def older_format(path: Path) -> None:
+    if path.suffix == ".json":
+        path.write_text(path.read_text().replace('{"format": 2', '{"format": 1', 1))
+    else:
+        save_file(load_file(path), path)
+
+
+DAMAGE = {
+    "cut off": (
+        lambda path: path.write_bytes(path.read_bytes()[:-40]),
+        "cut off|Unterminated|Expecting|differs",
+    ),
+    "empty": (lambda path: path.write_bytes(b""), "damaged|Expecting value"),
+    "words": (lambda path: path.write_bytes(b"{not a checkpoint"), "damaged|Expecting property"),
+    "changed": (change_a_byte, "its sha256 differs|damaged|Expecting"),
+    "gone": (lambda path: path.unlink(), "no such file|No such file"),
+    "older": (older_format, "its format is (1|None), this version reads 2"),
+}
+FILES = ["state.json", "model.safetensors", "optimiser.safetensors", "random.safetensors", "best"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with a whole run, and the learner that made it; restored by `restore_into`."""
+    folder = tmp_path_factory.mktemp("finished")
+    return train(folder, "run")[1:]
+
+
+def restore_into(learn, folder: Path, parameters=None) -> int:
+    """What a run that is started again does first."""
+    saved = Checkpoint(folder, parameters or {"seed": 3}, validation_score)
+    with learn.added_cbs(saved):
+        return saved.restore()
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_or_changed_checkpoint_is_named(finished, tmp_path, name, kind):
+    learn, saved = finished
+    shutil.copytree(saved.folder, tmp_path / "run")
+    file = tmp_path / "run" / "epoch-004" / name
+    if name == "best":
+        file = tmp_path / "run" / "best.safetensors"
+    break_it, why = DAMAGE[kind]
+    break_it(file)
+    before = [value.clone() for value in learn.model.state_dict().values()]
+    with pytest.raises(
+        CheckpointError, match=rf"epoch-004: the checkpoint.*({why}).*; delete"
+    ) as told:
+        restore_into(learn, tmp_path / "run")
+    assert file.name in str(told.value) or name == "state.json"
+    after = learn.model.state_dict().values()
+    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+
+
+def test_a_file_of_another_run_or_epoch_is_refused(finished, tmp_path):
+    learn, saved = finished
+    shutil.copytree(saved.folder, tmp_path / "run")
+    file = tmp_path / "run" / "epoch-004" / "model.safetensors"
+    tensors = load_file(file)
+    save_tensors(file, tensors, run="another")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: belongs to another run"):
+        restore_into(learn, tmp_path / "run")
+    save_tensors(file, {name: t + 1 for name, t in tensors.items()}, run=saved._run())
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: was changed"):
+        restore_into(learn, tmp_path / "run")  # sound by itself, but not what the state names
+    save_tensors(file, tensors, run=saved._run())
+    assert restore_into(learn, tmp_path / "run") == EPOCHS
+
+
+def test_a_checkpoint_of_another_network_says_so(finished, tmp_path):
+    learn, saved = finished
+    shutil.copytree(saved.folder, tmp_path / "run")
+    whole = learn.model
+    learn.model = torch.nn.Linear(2, 2)
+    try:
+        with pytest.raises(CheckpointError, match=r"epoch-004: does not fit this network"):
+            restore_into(learn, tmp_path / "run")
+    finally:
+        learn.model = whole
+
+
+def test_the_last_epoch_is_found_by_its_number(tmp_path):
+    for name in ("epoch-999", "epoch-1000", "epoch-of-mine", ".draft-epoch-1001"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "epoch-1002").touch()  # no folder
+    assert Checkpoint(tmp_path, {}, validation_score).last_epoch().name == "epoch-1000"
 
 
 def test_a_full_disk_keeps_the_older_checkpoint(tmp_path, monkeypatch):
     from lib import checkpoint
 
     _, learn, saved = train(tmp_path, "run")
-    older = json.loads((saved.last_epoch() / "state.json").read_text())["epoch"]
+    older = json.loads((saved.last_epoch() / "state.json").read_text())["state"]["epoch"]
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
