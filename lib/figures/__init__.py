@@ -11,6 +11,8 @@ from .changes import (
     tests_table,
     unlike,
 )
+from .claims import changes_table, described, ledger_table, verdicts_table
+from .costs import cost_figure, cost_rows, costs_beside
 from .fig3 import fig3_losses, fig3_table
 from .gains import (
     MeanDice,
@@ -35,8 +37,12 @@ from .measures import (
     measures_table,
     systems_table,
 )
+from .places import LOCAL, SOURCES, place_name, places
+from .reproduced import reproduce, reproduced_table, tests_of, told
 from .runs import by_system, intervals
 from .scores import calibration, calibration_error, reliability, roc, roc_band
+from .sortable import choice, sortable
+from .status import machines_table, runs_table, versions_table
 from .style import (
     ABSENT,
     CLASS_COLOURS,
@@ -62,11 +68,13 @@ __all__ = [
     "COLUMNS",
     "DASHES",
     "HEADLINE",
+    "LOCAL",
     "MINUS",
     "NAMES",
     "NEITHER",
     "RIGHT",
     "SECTIONS",
+    "SOURCES",
     "SYMBOLS",
     "TEMPLATE",
     "TERMS",
@@ -77,10 +85,16 @@ __all__ = [
     "calibration_error",
     "cam_table",
     "cams",
+    "changes_table",
+    "choice",
     "comparison",
     "contradiction",
     "contradictions_table",
+    "cost_figure",
+    "cost_rows",
+    "costs_beside",
     "costs_table",
+    "described",
     "dice_plane",
     "fig3_losses",
     "fig3_table",
@@ -95,19 +109,31 @@ __all__ = [
     "inside_difference",
     "intervals",
     "learning_curves",
+    "ledger_table",
+    "machines_table",
     "measures_table",
     "outline",
     "overlays",
     "pick_cases",
+    "place_name",
+    "places",
     "printed_dice",
     "provenance_table",
     "reliability",
+    "reproduce",
+    "reproduced_table",
     "roc",
     "roc_band",
+    "runs_table",
+    "sortable",
     "split_dice",
     "split_gain",
     "systems_table",
     "table",
+    "tests_of",
     "tests_table",
+    "told",
     "unlike",
+    "verdicts_table",
+    "versions_table",
 ]

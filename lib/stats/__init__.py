@@ -21,6 +21,7 @@ from .contingency import McNemar, mcnemar
 from .interval import Interval
 from .many import mean_differences, mean_intervals
 from .permutation import Permutation, permutation_test
+from .power import smallest_difference
 from .seeds import over_seeds, paired_over_seeds, paired_t_test
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "paired_t_test",
     "permutation_test",
     "replicates",
+    "smallest_difference",
 ]
