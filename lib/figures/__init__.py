@@ -11,7 +11,7 @@ from .changes import (
     tests_table,
     unlike,
 )
-from .claims import changes_table, described, ledger_table, verdicts_table
+from .claims import JUDGED, MARKS, changes_table, described, ledger_table, verdicts_table
 from .costs import cost_figure, cost_rows, costs_beside
 from .fig3 import fig3_losses, fig3_table
 from .gains import (
@@ -68,7 +68,9 @@ __all__ = [
     "COLUMNS",
     "DASHES",
     "HEADLINE",
+    "JUDGED",
     "LOCAL",
+    "MARKS",
     "MINUS",
     "NAMES",
     "NEITHER",
