@@ -15,7 +15,7 @@ MODULES = sorted(
     for file in (ROOT / "lib").rglob("*.py")
 )
 # These list their names in `__all__`; the modules in them are how they are made.
-PACKAGES = ("lib.figures", "lib.networks", "lib.stats")
+PACKAGES = ("lib.explorables", "lib.figures", "lib.networks", "lib.stats")
 PUBLIC = [
     name
     for name in MODULES

@@ -1,0 +1,208 @@
+"""Each explorable on a page by itself, opened from its file with no network and a strict policy.
+
+Moved by mouse, finger and keyboard; the values must follow. The pages of the book that hold them
+are opened by test_pages.py.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from lib import explorables, paper
+
+pytestmark = pytest.mark.browser
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+# Nothing from anywhere: what stands in the page, and modules made of it.
+POLICY = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'"
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf8"><title>One explorable</title>
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>:root {{ color-scheme: light dark; }}</style></head><body>{body}</body></html>"""
+DATA = {"loss-laboratory": {"figure3": [row._asdict() for row in paper.FIGURE_3]}}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    assert chromium, "no Chromium: install it, or name one in the variable CHROMIUM"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, tmp_path):
+    """Open an explorable; whatever goes wrong in the page fails the test at its end."""
+    contexts, logs = [], []
+
+    def visit(name, link="", width=1000, scheme="light", touch=False):
+        file = tmp_path / f"{name}.html"
+        body = explorables.show(name, DATA.get(name)).html
+        file.write_text(PAGE.format(policy=POLICY, body=body), encoding="utf8")
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            has_touch=touch,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: m.type in ("error", "warning") and logs.append(m.text))
+        page.on("pageerror", lambda error: logs.append(str(error)))
+        page.goto(file.as_uri() + link)
+        page.wait_for_selector("[data-drawn]")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert logs == []
+
+
+def cell(page, row, column=1):
+    """A number of the table of values, by the head of its row."""
+    head = page.locator(".values tbody th", has_text=row).first
+    return head.locator(f"xpath=../*[{column + 1}]").inner_text()
+
+
+def after(page, act, row, column=1):
+    """What a cell holds before and after: waits until it has changed."""
+    before = cell(page, row, column)
+    act()
+    page.wait_for_function(
+        """([row, column, before]) => [...document.querySelectorAll(".values tbody th")]
+             .find((head) => head.textContent.includes(row))
+             .parentElement.cells[column].textContent !== before""",
+        arg=[row, column, before],
+    )
+    return SimpleNamespace(before=float(before), now=float(cell(page, row, column)))
+
+
+def linked(page):
+    """The address, once it has followed the last change."""
+    page.wait_for_timeout(400)
+    return page.evaluate("location.hash")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("name", explorables.NAMES)
+def test_fits_and_can_be_read_aloud(visit, name, width, scheme):
+    page = visit(name, width=width, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll("input, select, button, a, canvas, svg[role]")]
+             .filter((one) => !one.closest("[hidden]"))
+             .filter((one) => !(one.getAttribute("aria-label") ?? one.labels?.[0]?.textContent
+                                ?? one.textContent).trim())
+             .map((one) => one.outerHTML)"""
+    )
+    assert unnamed == []
+    assert page.locator(".values table caption").count() > 0
+    assert page.locator("[role=status]").inner_text()
+
+
+@pytest.mark.parametrize("name", explorables.NAMES)
+def test_a_broken_link_is_ignored(visit, name):
+    page = visit(name, f"#{name}?p=NaN&t2=%3Cb%3E&order=none&constructor=1&__proto__=2")
+    assert page.locator(".values tbody th").count() > 0
+
+
+# ---- loss laboratory
+
+
+def drag(page, handle, dx, dy):
+    box = page.locator(f"[data-handle={handle}]").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()
+
+
+def test_the_mouse_moves_a_mask_away_and_t2t3_rises(visit):
+    page = visit("loss-laboratory")
+    seen = after(page, lambda: drag(page, "t2-move", 60, 40), "L_T2T3")
+    assert seen.now > seen.before + 0.05
+
+
+def test_a_finger_moves_a_mask(visit):
+    page = visit("loss-laboratory", width=360, touch=True)
+    page.locator(".stage").scroll_into_view_if_needed()
+    touch = page.context.new_cdp_session(page)
+    box = page.locator("[data-handle=t3-move]").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def swipe():
+        for kind, at in (
+            ("touchStart", 0),
+            ("touchMove", 25),
+            ("touchMove", 60),
+            ("touchEnd", None),
+        ):
+            points = [] if at is None else [{"x": x - at, "y": y + at / 3}]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    seen = after(page, swipe, "L_T2T3")
+    assert seen.now > seen.before + 0.05
+
+
+def test_the_keyboard_moves_a_mask_and_the_class(visit):
+    page = visit("loss-laboratory")
+    page.locator("[data-handle=t3-move]").focus()
+    seen = after(page, lambda: page.keyboard.press("Shift+ArrowRight"), "L_T2T3")
+    assert seen.now < seen.before  # towards T2's mask
+    page.locator("[data-field=p]").focus()
+    seen = after(page, lambda: page.keyboard.press("Home"), "L_T1T3")
+    assert seen.now < seen.before  # T1 now says what T3's map says
+    assert cell(page, "T1") == "1.000"
+
+
+def test_painting_by_mouse_and_by_keyboard(visit):
+    page = visit("loss-laboratory")
+    page.locator("[data-field=tool][value=paint]").check()
+    box = page.locator(".stage canvas").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 80, box["y"] + 20, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    assert int(cell(page, "T3", 3)) > 1800
+    page.locator("[data-field=tool][value=erase]").check()
+    page.locator(".stage canvas").focus()
+    seen = after(page, lambda: page.keyboard.press("Space"), "T3", 3)
+    assert seen.now < seen.before
+    restored = visit("loss-laboratory", linked(page))
+    assert cell(restored, "T3", 3) == cell(page, "T3", 3)
+
+
+def test_figure_3_and_the_other_logarithm(visit):
+    page = visit("loss-laboratory")
+    seen = after(page, page.get_by_text("Fig. 3, row 3").click, "L_T1T3")
+    assert seen.now == pytest.approx(paper.FIGURE_3[2].loss, abs=2e-3)
+    seen = after(page, page.locator("[data-field=softmax][value=single]").check, "L_T1T3")
+    assert seen.now > 3
+
+
+def test_a_link_opens_what_it_was_copied_from(visit):
+    page = visit("loss-laboratory")
+    page.locator("[data-field=order][value=sc]").check()
+    page.locator("[data-field=detach]").uncheck()
+    drag(page, "t2-resize", -20, -10)
+    link = linked(page)
+    assert link.startswith("#loss-laboratory?") and "order=sc" in link and "detach=0" in link
+    restored = visit("loss-laboratory", link)
+    assert cell(restored, "sum") == cell(page, "sum")
+    assert not restored.locator("[data-field=detach]").is_checked()
+    # The same page follows a link that is opened in it, and goes back to the beginning.
+    restored.evaluate("location.hash = '#loss-laboratory?p=0.25'")
+    restored.wait_for_function("() => document.querySelector('[data-field=p]').value === '0.25'")
+    restored.get_by_text("Start again").click()
+    restored.wait_for_function("() => document.querySelector('[data-field=p]').value === '0.9'")
