@@ -24,16 +24,41 @@ TAUGHT := $(addprefix book/,losses.ipynb decoding.ipynb own_network.ipynb) $(wil
 HEADLINE := ms-mtl ms-mtl+intra+inter
 RUNS := $(HEADLINE:%=book/runs/phantom/quick/%/seed0.ipynb)
 
-.PHONY: help book test lab clean lint units notebooks smoke pages browser lock
+# The grid: make tables SOURCE=busbra ROOT=folder PROFILE=laptop SEEDS="0 1 2" [TABLES="1 3"]
+# [ONLY="segnet ms-mtl"] [ON=laptop|paper|slurm|kubernetes] [CORES=n] [DEVICE=cpu]
+# [RESULTS_IN=folder]
+SOURCE ?= phantom
+PROFILE ?= laptop
+SEEDS ?= 0
+GRID = $(BIN)/python -W ignore ci/grid.py
+ASKED = --source '$(SOURCE)' --profile '$(PROFILE)' --seeds '$(SEEDS)' $(if $(ROOT),--root '$(ROOT)') \
+  $(if $(TABLES),--tables '$(TABLES)') $(if $(ONLY),--only '$(ONLY)') $(if $(ON),--on '$(ON)') \
+  $(if $(CORES),--cores '$(CORES)') $(if $(THREADS),--threads '$(THREADS)') \
+  $(if $(DEVICE),--device '$(DEVICE)') $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
+
+.PHONY: help book plan tables paper progress test lab clean lint units engine notebooks smoke pages \
+  browser lock test-engine test-slurm
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
 
 book: $(BOOK) ## install, run the headline pair on the phantom, build the book
 	@echo "The book: $(CURDIR)/$(BOOK)"
 
-test: ## lint, unit tests, notebooks, a smoke run, the book, its pages in Chromium offline
-	@for step in lint units notebooks smoke book pages; do \
+plan: $(VENV)/.installed ## which runs of the grid stand, which do not and why, hours and disk
+	@$(GRID) plan $(ASKED)
+
+tables: $(VENV)/.installed ## make the runs that do not stand: SOURCE= ROOT= PROFILE= SEEDS="0 1 2"
+	@$(GRID) run $(ASKED)
+
+paper: ## the same with the paper's setting, on GPUs
+	@$(MAKE) --no-print-directory tables PROFILE=paper
+
+progress: $(VENV)/.installed ## what the runs are doing now
+	@$(GRID) progress $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
+
+test: ## lint, unit tests, notebooks, a smoke run, the engine, the book, its pages in Chromium offline
+	@for step in lint units notebooks smoke engine book pages; do \
 	  echo "== $$step"; start=$$SECONDS; $(MAKE) --no-print-directory $$step; \
 	  echo "== $$step: $$((SECONDS - start)) s"; \
 	done
@@ -105,6 +130,15 @@ smoke: $(VENV)/.installed
 	$(BIN)/papermill book/experiment.ipynb "$$out/smoke.ipynb" --no-progress-bar --kernel python3 \
 	  -p source phantom -p experiment ms-mtl+intra+inter -p profile smoke -p seed 0 -p results "$$out"; \
 	test -s "$$out/phantom/smoke/ms-mtl+intra+inter/seed0.json"
+
+engine: $(VENV)/.installed
+	$(BIN)/pytest -q -m engine tests/test_grid_engine.py
+
+test-engine: $(VENV)/.installed ## kill the engine and a kernel in mid-epoch, and start two at once
+	$(BIN)/pytest -q -s -m campaign tests/test_grid_campaign.py
+
+test-slurm: $(VENV)/.installed ## the grid on a real Slurm of one node (Debian: slurm-wlm, munge)
+	$(BIN)/python ci/slurm_test.py
 
 pages: $(BOOK) browser
 	$(BIN)/pytest -q -n 2 -m browser tests/browser

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,14 +102,28 @@ def execute(plan: dict, job: grid.Job, target: Path) -> None:
         "device": plan["device"],
         "results": plan["results"],
     }
-    papermill.execute_notebook(
-        TEMPLATE,
-        target,
-        parameters,
-        kernel_name="python3",
-        log_output=True,
-        progress_bar=False,
-    )
+    with quiet(log):
+        papermill.execute_notebook(
+            TEMPLATE,
+            target,
+            parameters,
+            kernel_name="python3",
+            log_output=True,
+            progress_bar=False,
+        )
+
+
+@contextmanager
+def quiet(log: Path) -> Iterator[None]:
+    """What the kernel writes to this process's standard error goes to the log."""
+    screen = os.dup(2)
+    with open(log, "a") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
 
 
 def resumable(checkpoints: Path, digest: str) -> int:
@@ -178,7 +194,7 @@ def move(old: Path, new: Path) -> Path:
 
 
 def shown(file: Path) -> str:
-    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+    return str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file)
 
 
 def speaker(before: str):

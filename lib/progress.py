@@ -107,8 +107,8 @@ def _read(run: Path, name: str) -> Running:
     states = _beside(run, ".unfinished").glob("**/epoch-*/state.json")
     newest = max(states, key=_time, default=None)
     try:
-        state = json.loads(newest.read_text()) if newest else {}
-    except (OSError, ValueError):  # replaced at this moment
+        state = json.loads(newest.read_text())["state"] if newest else {}
+    except (OSError, ValueError, KeyError):  # replaced at this moment, or an older format
         state = {}
     if not state:
         return Running(name, None, None, None, is_held(run))
