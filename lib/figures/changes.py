@@ -64,7 +64,7 @@ def tests_table(
                     number(row["a"]),
                     number(row["b"]),
                     cell(change, signed=True),
-                    *(_p_value(row[column]) for column in tests),
+                    *(p_value(row[column]) for column in tests),
                     ("higher" if change.estimate > 0 else "lower") if clear else "unclear",
                 ]
             )
@@ -137,7 +137,8 @@ def _clear(row: pd.Series) -> bool:
     return bool(row["p_holm"] < SIGNIFICANT)
 
 
-def _p_value(p: float) -> str:
+def p_value(p: float) -> str:
+    """A p-value to three decimals for a table's cell, in HTML."""
     if p != p:
         return ABSENT
     return "&lt; .001" if p < 0.0005 else f"{p:.3f}".removeprefix("0")

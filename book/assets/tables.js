@@ -1,0 +1,112 @@
+// Makes the tables of `lib/figures/sortable.py` sortable and narrow, and shows one data set at a
+// time. Without this script everything is there, below each other.
+(() => {
+  const make = (tag, attributes = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  };
+  let count = 0;
+  const list = (label, names) => {
+    const id = `table-choice-${(count += 1)}`;
+    const select = make("select", { id }, ...names.map((name) => make("option", { value: name }, name)));
+    return [make("p", { class: "table-choice" }, make("label", { for: id }, label), " ", select), select];
+  };
+  // What a change did, for who cannot see it.
+  const spoken = () => make("p", { class: "table-spoken", role: "status" });
+
+  // ---- sorting: highest first for numbers, then lowest first, then the order of the page
+  const DIRECTIONS = ["descending", "ascending"];
+
+  const sortBy = (table, head, place, say) => {
+    const body = table.tBodies[0];
+    const rows = [...body.rows];
+    rows.forEach((row, index) => { row.dataset.order ??= index; });
+    const cell = (row) => row.cells[place];
+    const numbers = rows.some((row) => cell(row).dataset.value !== undefined);
+    const directions = numbers ? DIRECTIONS : [...DIRECTIONS].reverse();
+    const now = directions.indexOf(head.getAttribute("aria-sort"));
+    const direction = directions[now + 1] ?? "none";
+    const key = (row) => (numbers ? Number(cell(row).dataset.value ?? NaN) : cell(row).textContent.trim());
+    const missing = (row) => (numbers ? Number.isNaN(key(row)) : ["", "–"].includes(key(row)));
+    const sign = direction === "descending" ? -1 : 1;
+    rows.sort((one, two) => {
+      const inOrder = one.dataset.order - two.dataset.order;
+      if (direction === "none") return inOrder;
+      if (missing(one) || missing(two)) return missing(one) - missing(two) || inOrder;
+      const [a, b] = [key(one), key(two)];
+      const difference = numbers ? a - b : a.localeCompare(b, "en", { numeric: true });
+      return sign * difference || inOrder;
+    });
+    for (const other of table.tHead.querySelectorAll("[aria-sort]")) other.setAttribute("aria-sort", "none");
+    head.setAttribute("aria-sort", direction);
+    body.append(...rows);
+    say.textContent = direction === "none" ? "In the order of the page"
+      : `Sorted by ${head.dataset.words}, ${direction}`;
+  };
+
+  // A head's place among the cells of a row: heads of columns stand in one line or in two.
+  const columnHeads = (table) => {
+    const [first, second] = table.tHead.rows;
+    const below = second ? [...second.cells] : [];
+    return [...first.cells].flatMap((head) => (head.colSpan > 1 || head.scope === "colgroup" ? below.splice(0, head.colSpan) : [head]));
+  };
+
+  const sorting = (box) => {
+    const table = box.querySelector("table");
+    const say = spoken();
+    box.append(say);
+    columnHeads(table).forEach((head, place) => {
+      const button = make("button", { type: "button", "aria-label": `Sort by ${head.dataset.words}` });
+      button.append(...head.childNodes, make("span", { class: "sortable-sign", "aria-hidden": "true" }));
+      head.append(button);
+      head.setAttribute("aria-sort", "none");
+      button.addEventListener("click", () => sortBy(table, head, place, say));
+    });
+  };
+
+  // ---- columns: one band of them at a time
+  const bands = (box) => {
+    const banded = [...box.querySelectorAll("[data-band]")];
+    const names = [...new Set(banded.map((cell) => cell.dataset.band))];
+    if (names.length < 2) return;
+    const [choice, select] = list("Columns", [...names, "all"]);
+    const show = () => banded.forEach((cell) => { cell.hidden = select.value !== "all" && cell.dataset.band !== select.value; });
+    select.addEventListener("change", show);
+    box.querySelector(".sortable-scroll").before(choice);
+    show();
+  };
+
+  // ---- data: one set at a time, the same all over the page and on the next one
+  const REMEMBERED = "table-data";
+  const remembered = () => { try { return sessionStorage.getItem(REMEMBERED); } catch { return null; } };
+  const remember = (title) => { try { sessionStorage.setItem(REMEMBERED, title); } catch { /* then not */ } };
+
+  const choosing = (boxes) => {
+    const shows = boxes.map((box) => {
+      const panels = [...box.querySelectorAll(":scope > .choice-panel")];
+      const titles = panels.map((panel) => panel.dataset.title);
+      const [choice, select] = list(box.dataset.label, titles);
+      const say = spoken();
+      box.prepend(choice, say);
+      const show = (title) => {
+        if (!titles.includes(title)) return;
+        select.value = title;
+        panels.forEach((panel) => { panel.hidden = panel.dataset.title !== title; });
+        panels.forEach((panel) => { panel.querySelector(".choice-title").hidden = true; });
+      };
+      select.addEventListener("change", () => {
+        remember(select.value);
+        shows.forEach((other) => other(select.value));
+        say.textContent = `Showing ${select.value}`;
+      });
+      show(titles[0]);
+      return show;
+    });
+    shows.forEach((show) => show(remembered()));
+  };
+
+  document.querySelectorAll(".sortable").forEach((box) => { sorting(box); bands(box); });
+  choosing([...document.querySelectorAll(".choice")]);
+})();
