@@ -22,6 +22,7 @@ MODULES = (
     "claims",
     "consistency",
     "cost",
+    "exercises",
     "experiments",
     "explorables",
     "figures",
