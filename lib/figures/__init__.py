@@ -37,6 +37,7 @@ from .measures import (
     measures_table,
     systems_table,
 )
+from .picker import packed_numbers, picker, picker_script, picker_sets
 from .places import LOCAL, SOURCES, place_name, places
 from .reproduced import reproduce, reproduced_table, tests_of, told
 from .runs import by_system, intervals
@@ -116,7 +117,11 @@ __all__ = [
     "measures_table",
     "outline",
     "overlays",
+    "packed_numbers",
     "pick_cases",
+    "picker",
+    "picker_script",
+    "picker_sets",
     "place_name",
     "places",
     "printed_dice",
