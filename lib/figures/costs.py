@@ -220,21 +220,21 @@ def cost_figure(rows: Sequence[Cost]) -> go.Figure:
     return figure(
         "What each system gets, in per cent, against what it costs, on a scale of powers of ten; "
         f"two menus choose the cost and the measure. {shown}.",
-        height=620,
+        height=560,
         base=drawn,
-        margin={"t": 210, "b": 60, "r": 30},
+        margin={"t": 160, "b": 60, "r": 30},
         legend={"y": 1.01},
-        xaxis={"title": flat[costs[0]], "type": "log", "dtick": "D2" if len(rows) > 1 else None},
+        xaxis={"title": flat[costs[0]], "type": "log"},
         yaxis={"title": f"{_flat(GAINS[gains[0]])}, %"},
         updatemenus=[
             {
                 "buttons": buttons,
                 "x": 0,
                 "xanchor": "left",
-                "y": 1 + height / 350,
+                "y": 1 + height / 340,
                 "yanchor": "top",
             }
-            for buttons, height in zip(menus, (165, 120), strict=True)
+            for buttons, height in zip(menus, (150, 108), strict=True)
         ],
     )
 

@@ -330,18 +330,18 @@ def as_frame(table: int, rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def told(table: int, rows: Sequence[Row]) -> str:
-    """What the numbers of a table say, in Markdown: what has run, what is highest, what differs.
+    """What the numbers say, a list in Markdown: what has run, what is highest, what differs.
 
     Every number is from `rows`. A difference counts if its p-value, corrected over the table, is
     below .05.
 
     >>> told(5, [Row("all-probability", "a"), Row("max-probability", "b")])
-    'None of the 2 rows has a run yet.'
+    '- None of the 2 rows has a run yet.'
     """
     run = [row for row in rows if row.seeds]
     failed = [row.title for row in rows if row.state.startswith("failed")]
     if not run:
-        return f"None of the {len(rows)} rows has a run yet." + _failed(failed)
+        return f"- None of the {len(rows)} rows has a run yet." + _failed(failed)
     counts = sorted({len(row.seeds) for row in run})
     trained = (
         "one training run each"
@@ -360,7 +360,7 @@ def told(table: int, rows: Sequence[Row]) -> str:
             "A single training run says nothing about what another seed would give; the intervals "
             "are about other patients only."
         )
-    return " ".join(said)
+    return "\n".join(f"- {sentence}" for sentence in said)
 
 
 def _failed(titles: Sequence[str]) -> str:

@@ -130,7 +130,7 @@ def _sets(
     if today:
         body.append(["this build", ABSENT, *(_part(today, part) for part in parts)])
     name = {"M": "The machines of the runs.", "V": "The versions of Python and the packages."}
-    return sortable([Column(""), Column("runs"), *map(Column, parts)], body, name[letter])
+    return sortable([Column("set"), Column("runs"), *map(Column, parts)], body, name[letter])
 
 
 def _part(values: Mapping[str, Any], part: str) -> str:

@@ -1,0 +1,119 @@
+"""The pages of tables: sorted, narrowed, chosen and saved, by mouse and by keyboard, offline."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from test_pages import HTML, browser, visit  # noqa: F401  (fixtures)
+
+pytestmark = pytest.mark.browser
+
+PAGES = ["tables/table1.html", "tables/table3.html", "tables/ablations.html", "tables/cost.html"]
+
+
+def shown(page, place):
+    """The texts of one column of the first table in view, by its place from 0."""
+    rows = page.locator(".sortable:visible table").first.locator("tbody tr")
+    return [row.locator("> *").nth(place).inner_text() for row in rows.all()]
+
+
+def paper_dice(page):
+    """The paper's Dice in Table 1: numbers, None for a dash."""
+    texts = [text.strip() for text in shown(page, 2)]
+    return [None if text == "\N{EN DASH}" else float(text) for text in texts]
+
+
+@pytest.mark.parametrize("name", [*PAGES, "status.html"])
+def test_every_head_is_a_button_that_says_what_it_sorts(visit, name):  # noqa: F811
+    page = visit(name).page
+    heads = page.locator(".sortable thead th[aria-sort]")
+    assert heads.count() > 2
+    names = heads.locator("button").evaluate_all("all => all.map((b) => b.ariaLabel)")
+    assert len(names) == heads.count() and all(len(n) > len("Sort by ") for n in names)
+
+
+def test_a_column_sorts_both_ways_with_what_is_missing_last(visit):  # noqa: F811
+    opened = visit("tables/table1.html")
+    page, before = opened.page, shown(opened.page, 0)
+    head = page.locator(".sortable:visible table").first.locator("thead tr").nth(1).locator("th")
+    button = head.first.locator("button")
+    button.focus()
+    for direction, key in (("descending", lambda v: -v), ("ascending", lambda v: v)):
+        page.keyboard.press("Enter")
+        assert head.first.get_attribute("aria-sort") == direction
+        values = paper_dice(page)
+        known = [v for v in values if v is not None]
+        assert known == sorted(known, key=key) and len(known) == 20
+        assert values[len(known) :] == [None]
+        assert direction in page.locator(".sortable:visible .table-spoken").first.inner_text()
+    page.keyboard.press("Enter")
+    assert shown(page, 0) == before and head.first.get_attribute("aria-sort") == "none"
+    assert not opened.log
+
+
+def test_the_list_of_columns_shows_one_band_or_all(visit):  # noqa: F811
+    page = visit("tables/table1.html").page
+    box = page.locator(".sortable:visible").first
+    count = "table => [...table.tBodies[0].rows[0].cells].filter((c) => !c.hidden).length"
+    choice = box.get_by_label("Columns")
+    some = box.locator("table").evaluate(count)
+    choice.select_option("IoU")
+    assert box.get_by_role("columnheader", name="Accuracy").count() == 0
+    choice.select_option("all")
+    assert box.locator("table").evaluate(count) > some
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_one_data_set_is_shown_and_a_choice_holds_for_the_page(visit, name):  # noqa: F811
+    page = visit(name).page
+    choice = page.get_by_label("Data", exact=True).first
+    titles = choice.locator("option").all_inner_texts()
+    if len(titles) < 2:
+        pytest.skip("only one data set has runs")
+    choice.select_option(titles[1])
+    for box in page.locator(".choice").all():
+        panels = box.locator("> .choice-panel:not([hidden])")
+        assert [p.get_attribute("data-title") for p in panels.all()] == [titles[1]]
+
+
+def test_the_file_that_is_saved_has_the_rows_of_the_table(visit, tmp_path):  # noqa: F811
+    page = visit("tables/table1.html").page
+    with page.expect_download() as waiting:
+        page.locator(".sortable:visible .sortable-file a").first.click()
+    assert waiting.value.suggested_filename.startswith("table1-")
+    target = Path(tmp_path / "table1.csv")
+    waiting.value.save_as(target)
+    with target.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["row"] for row in rows][:2] == ["ClsNet", "U-Net(Seg2) ⊕ ClsNet"]
+    assert len(rows) == 21 and float(rows[-1]["dice_paper_mean_paper"]) == 0.8084
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", [*PAGES, "status.html"])
+def test_on_a_phone_the_first_column_stays_and_can_be_read(visit, name, scheme):  # noqa: F811
+    page = visit(name, "phone", scheme).page
+    scroller = page.locator(".sortable:visible .sortable-scroll").first
+    scroller.evaluate("box => { box.scrollLeft = 200; }")
+    first = scroller.locator("tbody th").first
+    assert first.bounding_box()["x"] >= 0 and first.bounding_box()["width"] < 180
+    contrast = first.evaluate(
+        """cell => {
+          const light = (colour) => { const [r, g, b] = colour.match(/[\\d.]+/g).map((v) => v / 255)
+            .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+          const style = getComputedStyle(cell);
+          const [a, b] = [light(style.color), light(style.backgroundColor)].sort();
+          return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); }"""
+    )
+    assert contrast > 4.5
+
+
+def test_without_a_script_every_data_set_and_column_is_there(browser):  # noqa: F811
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((HTML / "tables/table1.html").as_uri())
+    assert page.locator(".choice-panel").count() > 0
+    assert page.locator(".choice-panel:visible").count() >= 1
+    assert page.locator(".sortable button, .table-choice").count() == 0
+    context.close()
