@@ -7,7 +7,18 @@ kernel sees what the reader sets and what the page computes. A module has
 """
 
 from .bundle import NAMES, bundle
+from .data import decisions, made_of
 from .kernel import answers, losses, widget
 from .page import Page, show
 
-__all__ = ["NAMES", "Page", "answers", "bundle", "losses", "show", "widget"]
+__all__ = [
+    "NAMES",
+    "Page",
+    "answers",
+    "bundle",
+    "decisions",
+    "losses",
+    "made_of",
+    "show",
+    "widget",
+]

@@ -23,7 +23,17 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf8"><title>One e
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>:root {{ color-scheme: light dark; }}</style></head><body>{body}</body></html>"""
-DATA = {"loss-laboratory": {"figure3": [row._asdict() for row in paper.FIGURE_3]}}
+RUN = {  # four of the eight wrong or unsure, two of them contradictory
+    "key": "phantom.laptop.mtl.0",
+    "title": "MTL",
+    "label": [0, 0, 0, 0, 1, 1, 1, 1],
+    "p": [0.1, 0.2, 0.45, 0.7, 0.3, 0.55, 0.8, 0.9],
+    "seg": [0, 0, 0, 0, 1, 1, 1, 1],
+}
+DATA = {
+    "loss-laboratory": {"figure3": [row._asdict() for row in paper.FIGURE_3]},
+    "threshold": {"runs": [RUN]},
+}
 
 
 @pytest.fixture(scope="session")
@@ -206,3 +216,62 @@ def test_a_link_opens_what_it_was_copied_from(visit):
     restored.wait_for_function("() => document.querySelector('[data-field=p]').value === '0.25'")
     restored.get_by_text("Start again").click()
     restored.wait_for_function("() => document.querySelector('[data-field=p]').value === '0.9'")
+
+
+# ---- Dice by hand
+
+
+def test_dice_by_mouse_by_keyboard_and_empty(visit):
+    page = visit("dice-by-hand")
+    seen = after(page, lambda: drag(page, "predicted1-move", 60, 0), "image 1", 4)
+    assert seen.now < seen.before
+    page.get_by_text("Predict the truth").click()
+    page.wait_for_timeout(300)
+    assert cell(page, "image 1", 4) == "1.000"
+    page.locator("[data-handle=predicted1-resize]").focus()
+    seen = after(page, lambda: page.keyboard.press("Shift+ArrowLeft"), "image 1", 4)
+    assert seen.now < 1
+    page.get_by_text("Predict nothing anywhere").click()
+    page.wait_for_timeout(300)
+    assert cell(page, "image 3", 4) == "0/0"
+    assert cell(page, "both empty = 1") == "0.333"
+    assert cell(page, "both empty = 0") == cell(page, "pooled") == "0.000"
+    restored = visit("dice-by-hand", linked(page))
+    assert cell(restored, "both empty = 1") == "0.333"
+
+
+# ---- threshold and abstention
+
+
+def test_threshold_and_referral(visit):
+    page = visit("threshold")
+    assert [cell(page, "errors", column) for column in (1, 2, 3)] == ["2", "0", "1"]
+    page.locator("[data-field=rule][value=none]").check()
+    page.locator("[data-field=threshold]").focus()
+    seen = after(page, lambda: page.keyboard.press("End"), "malignant missed")
+    assert (seen.before, seen.now) == (1, 4)
+    page.locator("[data-field=rule][value=unsure]").check()
+    page.locator("[data-field=share]").focus()
+    seen = after(page, lambda: page.keyboard.press("PageUp"), "images answered", 2)
+    assert seen.now < seen.before
+    restored = visit("threshold", linked(page))
+    assert cell(restored, "images answered", 2) == cell(page, "images answered", 2)
+
+
+# ---- what a gain is made of
+
+
+def test_gain_by_sliders_and_presets(visit):
+    page = visit("gain")
+    assert cell(page, "all images", 3) == "4.5"
+    page.get_by_text("B finds nothing").click()
+    page.wait_for_timeout(300)
+    assert cell(page, "all images", 2) == "50.0"
+    assert cell(page, "images of the class", 2) == "0.0"
+    page.get_by_text("B draws better").click()
+    page.wait_for_timeout(300)
+    page.locator("[data-field=bd]").focus()
+    seen = after(page, lambda: page.keyboard.press("End"), "all images", 2)
+    assert seen.now == 85.0
+    restored = visit("gain", linked(page))
+    assert cell(restored, "all images", 2) == "85.0"

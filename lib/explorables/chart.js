@@ -1,0 +1,55 @@
+// A small chart in SVG: lines that differ in colour and dash, marks that differ in shape.
+import { make } from "./controls.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDE = 360, HIGH = 280, LEFT = 48, RIGHT = 12, TOP = 12, LOW = 44;
+export const CHART_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+export const CHART_DASHES = ["", "8 4", "2 4", "8 3 2 3", "14 4", "14 3 2 3"];
+const SHAPES = { circle: "M-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0", diamond: "M0 -7L7 0L0 7L-7 0Z",
+  square: "M-5 -5H5V5H-5Z", cross: "M-6 -6L6 6M-6 6L6 -6" };
+
+const draw = (tag, attributes, text = "") => {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.textContent = text;
+  return element;
+};
+const digits = (span) => Math.max(0, Math.ceil(1 - Math.log10(span)));
+
+// `label` says what the chart shows; the table beside it has the values.
+export const makeChart = (label, xTitle, yTitle) => {
+  const svg = draw("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "chart", role: "img", "aria-label": label });
+  const key = make("p", { class: "note" });
+  const element = make("figure", {}, svg, key);
+  const write = ({ x = [0, 1], y = [0, 1], lines = [], marks = [] }) => {
+    const across = (value) => LEFT + ((value - x[0]) / (x[1] - x[0] || 1)) * (WIDE - LEFT - RIGHT);
+    const up = (value) => HIGH - LOW - ((value - y[0]) / (y[1] - y[0] || 1)) * (HIGH - LOW - TOP);
+    const parts = [];
+    for (let tick = 0; tick <= 4; tick++) {
+      const [atX, atY] = [x, y].map(([low, high]) => low + (tick / 4) * (high - low));
+      parts.push(draw("line", { class: "grid", x1: across(atX), x2: across(atX), y1: TOP, y2: HIGH - LOW }));
+      parts.push(draw("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: up(atY), y2: up(atY) }));
+      parts.push(draw("text", { x: across(atX), y: HIGH - LOW + 17, "text-anchor": "middle" }, atX.toFixed(Math.min(2, digits(x[1] - x[0])))));
+      parts.push(draw("text", { x: LEFT - 6, y: up(atY) + 4, "text-anchor": "end" }, atY.toFixed(Math.min(3, digits(y[1] - y[0])))));
+    }
+    parts.push(draw("line", { class: "axis", x1: LEFT, x2: WIDE - RIGHT, y1: HIGH - LOW, y2: HIGH - LOW }));
+    parts.push(draw("line", { class: "axis", x1: LEFT, x2: LEFT, y1: TOP, y2: HIGH - LOW }));
+    parts.push(draw("text", { x: (LEFT + WIDE - RIGHT) / 2, y: HIGH - 8, "text-anchor": "middle" }, xTitle));
+    parts.push(draw("text", { transform: `translate(12 ${(TOP + HIGH - LOW) / 2}) rotate(-90)`, "text-anchor": "middle" }, yTitle));
+    for (const { points, colour, dash = "" } of lines)
+      parts.push(draw("polyline", { points: points.map(([a, b]) => `${across(a).toFixed(1)},${up(b).toFixed(1)}`).join(" "), stroke: colour, "stroke-dasharray": dash }));
+    for (const { at, colour, shape } of marks)
+      parts.push(draw("path", { d: SHAPES[shape], transform: `translate(${across(at[0])} ${up(at[1])})`, fill: shape === "cross" ? "none" : colour, stroke: shape === "cross" ? colour : "#fff", "stroke-width": shape === "cross" ? 3 : 1 }));
+    svg.replaceChildren(...parts);
+    const samples = [
+      ...lines.map(({ name, colour, dash = "" }) => [name, draw("line", { x1: 0, x2: 28, y1: 7, y2: 7, stroke: colour, "stroke-width": 3, "stroke-dasharray": dash })]),
+      ...marks.map(({ name, colour, shape }) => [name, draw("path", { d: SHAPES[shape], transform: "translate(14 7)", fill: shape === "cross" ? "none" : colour, stroke: colour, "stroke-width": 2 })]),
+    ].filter(([name]) => name).map(([name, sample]) => {
+      const small = draw("svg", { width: 28, height: 14, "aria-hidden": "true" });
+      small.append(sample);
+      return make("span", { class: "key" }, small, ` ${name}`);
+    });
+    key.replaceChildren(...samples);
+  };
+  return { element, write };
+};

@@ -1,0 +1,17 @@
+// What the other explorables compute, from cases on standard input.
+import { readFileSync } from "node:fs";
+import { overlaps } from "../../lib/explorables/dice-by-hand.js";
+import { meanDice, splitGain } from "../../lib/explorables/gain.js";
+import { contradicts, leastSure, rocCurve, tally } from "../../lib/explorables/threshold.js";
+
+const given = JSON.parse(readFileSync(0, "utf8"));
+process.stdout.write(JSON.stringify({
+  dice: given.dice?.map(overlaps),
+  gain: given.gain?.map(([a, b]) => ({ a: meanDice(a), b: meanDice(b), parts: splitGain(meanDice(a), meanDice(b)) })),
+  runs: given.runs?.map((run) => ({
+    auc: rocCurve(run.label, run.p).auc,
+    all: tally(run, 0.5, run.label.map(() => false)),
+    left: tally(run, 0.5, contradicts(run, 0.5)),
+    unsure: leastSure(run, 0.5, 7).map(Number),
+  })),
+}));
