@@ -239,6 +239,8 @@ def run(plan: dict, options: argparse.Namespace) -> int:
     if options.on in ("laptop", "paper"):
         command += ["--cores", str(cores(options)), "--resources", f"mem_mb={memory_here()}"]
         command += [f"gpu={plan['gpus']}"] if plan["gpus"] else []
+    if options.on == "kubernetes":
+        command += ["--default-storage-prefix", str(folder / "stamps")]
     lock = os.open(folder / "engine.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.set_inheritable(lock, True)  # Snakemake takes this process's place and holds the lock
