@@ -25,6 +25,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
+from . import dicom
+
 CLASSES = ("benign", "malignant")  # channels 1 and 2 of Seg3, indices 0 and 1 of Cls
 LABELS = ("benign", "malignant", "normal", "both")  # None: unlabelled, for segmentation only
 SPLITS = ("train", "valid", "test")
@@ -181,6 +183,12 @@ def _read_grey(file: str, report: Callable[..., None]) -> np.ndarray | None:
     if path.stat().st_size == 0:
         report(file, "the file is empty (0 bytes)")
         return None
+    if dicom.is_dicom(path):
+        try:
+            return _shades(dicom.read_pixels(path))
+        except dicom.DicomError as error:
+            report(file, str(error))
+            return None
     try:
         with Image.open(path, formats=FORMATS) as picture:
             width, height = picture.size
@@ -208,14 +216,23 @@ def _too_large(size: str) -> str:
 def _to_grey(picture: Image.Image) -> np.ndarray:
     """8-bit grey. Deeper pictures are scaled so that their largest value is 255; no alpha."""
     if picture.mode.startswith(("I", "F")):
-        deep = np.asarray(picture).astype(np.float64)
-        if not np.isfinite(deep).all():
-            raise ValueError("it holds NaN or infinite pixels")
-        low, high = min(0.0, deep.min()), deep.max()  # 0 stays black: 12 bits in 16 keep contrast
-        return np.round((deep - low) * (255 / (high - low or 1))).astype(np.uint8)
+        return _shades(np.asarray(picture))
     if picture.mode not in ("1", "L", "LA", "RGB"):
         picture = picture.convert("RGB")  # palette, CMYK, RGBA: colours first, alpha dropped
     return np.array(picture.convert("L"))
+
+
+def _shades(pixels: np.ndarray) -> np.ndarray:
+    """8-bit grey of pixels of any depth, (H, W), or of colours, uint8 (H, W, 3)."""
+    if pixels.dtype == np.uint8:
+        return np.array(Image.fromarray(pixels).convert("L"))
+    deep = pixels.astype(np.float64)
+    if deep.ndim == 3:
+        deep = deep @ (0.299, 0.587, 0.114)
+    if not np.isfinite(deep).all():
+        raise ValueError("it holds NaN or infinite pixels")
+    low, high = min(0.0, deep.min()), deep.max()  # 0 stays black: 12 bits in 16 keep contrast
+    return np.round((deep - low) * (255 / (high - low or 1))).astype(np.uint8)
 
 
 def _ignore(*_: Any, **__: Any) -> None:
@@ -237,7 +254,7 @@ def _are_regions(value: Any) -> bool:
 def _polygon_fault(points: Any, shape: tuple[int, int] | None) -> str | None:
     try:
         points = np.asarray(points, dtype=float).reshape(-1, 2)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return "polygon is not a list of (x, y) numbers"
     if not np.isfinite(points).all():
         return "polygon has a point that is NaN or infinite"
@@ -265,7 +282,7 @@ def _crop_fault(crop: Any, shape: tuple[int, int] | None) -> str | None:
         x0, y0, x1, y1 = crop
         if not all(float(v).is_integer() for v in (x0, y0, x1, y1)):
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return f"crop {crop!r} is not four whole numbers (x0, y0, x1, y1)"
     if x1 <= x0 or y1 <= y0:
         return f"crop {crop} is empty: x0 < x1 and y0 < y1 are needed"
@@ -678,8 +695,10 @@ def split_cases(
 
 
 def _random_split(table: pd.DataFrame, seed: int, ratio: Sequence[int]) -> list[str]:
-    if len(ratio) != 3 or any(int(part) != part or part < 1 for part in ratio):
-        raise CaseError(f"ratio {ratio!r} is not three whole numbers from 1 up")
+    if not _whole_numbers(ratio, 1, 1000) or len(ratio) != 3:
+        raise CaseError(f"ratio {ratio!r} is not three whole numbers from 1 to 1000")
+    if not _whole_numbers([seed], 0, 2**32 - 1):
+        raise CaseError(f"seed {seed!r} is not a whole number from 0 to {2**32 - 1}")
     ratio = [int(part) // math.gcd(*map(int, ratio)) for part in ratio]
     groups = table["group"].nunique()
     if groups < sum(ratio):
@@ -698,6 +717,13 @@ def _random_split(table: pd.DataFrame, seed: int, ratio: Sequence[int]) -> list[
     for part, (_, members) in enumerate(parts[: ratio[2] + ratio[1]]):
         split[members] = "test" if part < ratio[2] else "valid"
     return split.tolist()
+
+
+def _whole_numbers(values: Any, low: int, high: int) -> bool:
+    return isinstance(values, Sequence) and all(
+        isinstance(v, int | np.integer) and not isinstance(v, bool) and low <= v <= high
+        for v in values
+    )
 
 
 def _official_split(table: pd.DataFrame, fold: int) -> list[str]:

@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 from .names import look_up
+
+WHOLE = {"size": 32, "epochs": 1, "batch_size": 1, "images": 0, "phantoms": 1}  # from here up
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Profile:
     training images are seen at least, so that a small data set gets more epochs; schedule and
     optimiser: names from `lib.learner`; encoder, weights and decoder_channels: of every network;
     precision: "float32", "bfloat16" or "auto", as in `lib.learner.choose_precision`; phantoms:
-    number of cases drawn if the source is the phantom.
+    number of cases drawn if the source is the phantom. ValueError for a number out of range.
 
     >>> tiny = Profile("tiny", "one epoch", size=64, epochs=1, lr=1e-3, encoder="resnet18")
     >>> tiny.network_options()
@@ -37,6 +40,18 @@ class Profile:
     precision: str = "float32"
     channels_last: bool = True
     phantoms: int = 400
+
+    def __post_init__(self) -> None:
+        for name, low in WHOLE.items():
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
+                raise ValueError(f"{name}={value!r}; use a whole number from {low} up")
+        if self.size % 32:
+            raise ValueError(
+                f"size={self.size}; use a multiple of 32: encoders halve it five times"
+            )
+        if not (isinstance(self.lr, Real) and 0 < self.lr <= 1):
+            raise ValueError(f"lr={self.lr!r}; use a number above 0, at most 1")
 
     def seeing(self, training_images: int) -> "Profile":
         """The budget for so many training images: with more epochs where there are few.

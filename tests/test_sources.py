@@ -624,16 +624,38 @@ def make_folder(root: Path, labels: str) -> Path:
     return root
 
 
+def by_file(cases):
+    """The table by file name: its own order tells nothing of the names."""
+    return cases.set_index(cases["image"].map(lambda name: Path(name).name)).sort_index()
+
+
+def test_folder_numbers_stay_and_names_are_given_on_request(tmp_path):
+    make_folder(tmp_path, "image,label,patient\na.png,benign,p1\nb,malignant,p2\n")
+    first = by_file(sources.read("folder", tmp_path))["case"]
+    assert by_file(sources.read("folder", tmp_path))["case"].equals(first)
+    rows = [f"{name},benign,{name[0].upper()}-7" for name in ("a.png", "b.jpg", "c.png", "d.tif")]
+    write(tmp_path / "labels.csv", "\n".join(["image,label,case", *rows]))
+    named = by_file(sources.read("folder", tmp_path))
+    assert named["case"].tolist() == ["A-7", "B-7", "C-7", "D-7"]
+    assert named["group"].tolist() == first.tolist()  # numbers still
+    write(tmp_path / "labels.csv", "\n".join(["image,label,case", *rows[:3], "d.tif,benign,"]))
+    with pytest.raises(CaseError, match=r"d\.tif has no case"):
+        sources.read("folder", tmp_path)
+
+
 def test_folder(tmp_path):
     make_folder(tmp_path, "image,label,patient\na.png,Benign,p1\nb,malignant,p1\nc.png,normal,\n")
     cases = sources.read("folder", tmp_path)
-    assert cases["case"].tolist() == ["a", "b", "c", "d"]
-    assert cases["label"].tolist() == ["benign", "malignant", "normal", None]
-    assert cases["group"].tolist() == ["p1", "p1", "c", "d"]
-    assert cases["mask"].map(len).tolist() == [1, 2, 0, 1] and "split" not in cases
-    assert (decode(cases.iloc[1])[1] == 2).sum() == 64 + 80
-    assert (decode(cases.iloc[3])[1] == 3).sum() == 64
-    assert not said(cases) and "unlabelled" in said(cases, left_out=False)["d"]
+    assert cases["case"].tolist() == ["case1", "case2", "case3", "case4"]
+    found = by_file(cases)
+    assert found["label"].tolist() == ["benign", "malignant", "normal", None]
+    groups = found["group"].tolist()
+    assert groups[:2] == ["patient1"] * 2 and groups[2:] == found["case"].tolist()[2:]
+    assert found["mask"].map(len).tolist() == [1, 2, 0, 1] and "split" not in cases
+    assert (decode(found.loc["b.jpg"])[1] == 2).sum() == 64 + 80
+    assert (decode(found.loc["d.tif"])[1] == 3).sum() == 64
+    assert not said(cases)
+    assert "unlabelled" in said(cases, left_out=False)[found.loc["d.tif", "case"]]
     assert len(check_cases(cases, minimum=4)[0]) == 4
 
 
@@ -641,7 +663,7 @@ def test_folder_of_both(tmp_path):
     make_folder(tmp_path, "image,label\nc.png,both\n")
     save(tmp_path / "masks" / "c_mask_benign.png", square())
     save(tmp_path / "masks" / "c_mask_malignant_2.png", square(255, (20, 4, 30, 12)))
-    row = sources.read("folder", tmp_path).iloc[2]
+    row = by_file(sources.read("folder", tmp_path)).loc["c.png"]
     values, counts = np.unique(decode(row)[1], return_counts=True)
     assert dict(zip(values.tolist(), counts.tolist(), strict=True)) == {0: 624, 1: 64, 2: 80}
 
@@ -649,7 +671,8 @@ def test_folder_of_both(tmp_path):
 def test_folder_split_is_kept_if_it_is_complete(tmp_path):
     rows = "a.png,benign,train\nb.jpg,malignant,Train\nc.png,normal,valid\n"
     make_folder(tmp_path, f"image,label,split\n{rows}d.tif,benign,test\n")
-    assert sources.read("folder", tmp_path)["split"].tolist() == ["train", "train", "valid", "test"]
+    split = by_file(sources.read("folder", tmp_path))["split"].tolist()
+    assert split == ["train", "train", "valid", "test"]
     for bad in ("", "d.tif,benign,\n", "d.tif,benign,exam\n"):
         write(tmp_path / "labels.csv", f"image,label,split\n{rows}{bad}")
         with pytest.raises(CaseError, match=r"split of .*d\.tif is '(exam)?'"):
@@ -679,8 +702,9 @@ def test_folder_reports_what_does_not_fit(tmp_path):
     save(tmp_path / "masks" / "y_mask.png", square())
     cases = sources.read("folder", tmp_path)
     found = said(cases)
-    assert found.keys() == {"z.png", "../a.png", "y_mask"}
-    assert "row 3: missing" in found["z.png"] and "without its image" in found["y_mask"]
+    assert found.keys() == {"row 3", "row 4", "y_mask"}
+    assert found["row 3"] == "row 3 names 'z.png', which is not in images/"
+    assert "without its image" in found["y_mask"]
     save(tmp_path / "images" / "a.jpg", speckle())
     with pytest.raises(CaseError, match=r"a\.jpg and a\.png have one stem"):
         sources.read("folder", tmp_path)

@@ -123,7 +123,7 @@ def is_plain(name: str) -> bool:
     )
 
 
-def pictures(folder: Path) -> list[Path]:
+def pictures(folder: Path, suffixes: Sequence[str] = PICTURES) -> list[Path]:
     """The picture files of a folder, `image2` before `image10`; hidden files are passed over.
 
     >>> from tempfile import TemporaryDirectory
@@ -138,7 +138,7 @@ def pictures(folder: Path) -> list[Path]:
         (
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in PICTURES and not path.name.startswith(".")
+            if path.suffix.lower() in suffixes and not path.name.startswith(".")
         ),
         key=natural,
     )

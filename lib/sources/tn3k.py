@@ -49,7 +49,7 @@ def read(root: str | Path | None = None, *, fold: int | None = 0) -> pd.DataFram
     >>> cases[["case", "label", "split"]].values.tolist()
     [['trainval-0000', None, 'valid'], ['test-0000', 'malignant', 'test']]
     """
-    if fold is not None and fold not in range(FOLDS):
+    if fold is not None and (type(fold) is not int or fold not in range(FOLDS)):
         raise CaseError(f"tn3k: fold={fold!r}; there are 0 to {FOLDS - 1}, or None")
     needed = [f"{part}-{kind}/" for part in PARTS for kind in ("image", "mask")]
     root = layout.find_root("tn3k", root, needed, inner=("tn3k",))
@@ -102,7 +102,7 @@ def _split(root: Path, fold: int | None, count: int) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
         train, valid = (list(map(int, json.loads(text)[key])) for key in ("train", "val"))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise CaseError(
             f'{path}: not of the form {{"train": [0, 1, ...], "val": [...]}} ({error!r})'
         ) from error
