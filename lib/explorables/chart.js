@@ -25,8 +25,8 @@ export const makeChart = (label, xTitle, yTitle) => {
     const across = (value) => LEFT + ((value - x[0]) / (x[1] - x[0] || 1)) * (WIDE - LEFT - RIGHT);
     const up = (value) => HIGH - LOW - ((value - y[0]) / (y[1] - y[0] || 1)) * (HIGH - LOW - TOP);
     const parts = [];
-    for (let tick = 0; tick <= 4; tick++) {
-      const [atX, atY] = [x, y].map(([low, high]) => low + (tick / 4) * (high - low));
+    for (let tick = 0; tick <= 5; tick++) {
+      const [atX, atY] = [x, y].map(([low, high]) => low + (tick / 5) * (high - low));
       parts.push(draw("line", { class: "grid", x1: across(atX), x2: across(atX), y1: TOP, y2: HIGH - LOW }));
       parts.push(draw("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: up(atY), y2: up(atY) }));
       parts.push(draw("text", { x: across(atX), y: HIGH - LOW + 17, "text-anchor": "middle" }, atX.toFixed(Math.min(2, digits(x[1] - x[0])))));
