@@ -21,6 +21,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from engine import House  # noqa: E402
 
+# Where Slurm's programs look: Snakemake hands no SLURM_CONF on to its jobs.
+USUAL = Path("/etc/slurm/slurm.conf")
 SYSTEMS = ("clsnet", "unet-seg2", "unet-seg3", "mtl", "msl", "ms-mtl")
 CONF = """
 ClusterName=test
@@ -66,6 +68,8 @@ def main() -> None:
             sys.exit(f"{tool} is missing: apt-get install slurm-wlm munge, then again")
     if os.geteuid():
         sys.exit("a Slurm of one's own needs root: sudo make test-slurm")
+    if USUAL.exists():
+        sys.exit(f"this machine has a Slurm already ({USUAL}); run the test where there is none")
     os.environ["PATH"] += ":/usr/sbin"
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
         daemons = []
@@ -78,6 +82,7 @@ def main() -> None:
                 print(f"==> {log.name}", *log.read_text().splitlines()[-12:], sep="\n")
             raise
         finally:
+            USUAL.unlink(missing_ok=True)
             for daemon in reversed(daemons):
                 daemon.send_signal(signal.SIGTERM)
                 try:
@@ -98,7 +103,9 @@ def start(folder: Path, daemons: list[subprocess.Popen]) -> None:
     host = socket.gethostname().split(".")[0]
     ports = {"ctld": free_port(), "d": free_port()}
     conf.write_text(CONF.format(folder=folder, host=host, **ports))
-    os.environ["SLURM_CONF"] = str(conf)
+    USUAL.unlink(missing_ok=True)  # a link to a folder that is gone
+    USUAL.parent.mkdir(exist_ok=True)
+    USUAL.symlink_to(conf)
     own = [f"--{n}={folder}/munge.{e}" for n, e in (("key-file", "key"), ("socket", "socket"))]
     own += [f"--{n}-file={folder}/munge.{n}" for n in ("pid", "seed", "log")]
     for command in (
@@ -124,8 +131,11 @@ def check(house: House) -> None:
         profile.write(MORE)
     begun = time.monotonic()
     engine = house.start(*SYSTEMS, on="slurm")
-    killed = kill_one(house, engine)
-    said = engine.communicate(timeout=1800)[0]
+    try:
+        killed = kill_one(house, engine)
+        said = engine.communicate(timeout=1800)[0]
+    finally:
+        engine.kill()
     print(said)
     submitted = len(re.findall(r"submitted with SLURM jobid", said))
     made = [name for name in SYSTEMS if house.file(name).exists()]
