@@ -229,8 +229,8 @@
     document.head.append(script);
   });
 
-  const table = (head, rows, caption) => `<div class="table-scroll" tabindex="0"><table class="dataframe">
-    <caption>${caption}</caption><thead><tr>${head.map((h) => `<th scope="col">${h}</th>`).join("")}</tr></thead>
+  const table = (head, rows, caption) => `<p class="picker-caption">${caption}</p>
+    <div class="table-scroll" tabindex="0"><table class="dataframe" aria-label="${caption}"><thead><tr>${head.map((h) => `<th scope="col">${h}</th>`).join("")}</tr></thead>
     <tbody>${rows.map(([name, ...cells]) => `<tr><th scope="row">${name}</th>${
     cells.map((c) => `<td>${c}</td>`).join("")}</tr>`).join("")}</tbody></table></div>`;
 
@@ -275,7 +275,7 @@
     said.textContent = ka === kb ? "The same run twice: choose another system to compare it with."
       : !names.length ? `${titles[0]} and ${titles[1]} have no measure in common.`
         : `${titles[0]} less ${titles[1]}, ${compared.images} test images of ${compared.patients} patients, seed ${choice.seed}: ${
-          clear.length ? clear.map((m) => `${MEASURES[m]} ${number(compared.rows[m].difference, true)}`).join("; ")
+          clear.length ? "intervals without 0: " + clear.map((m) => `${MEASURES[m]} ${number(compared.rows[m].difference, true)}`).join("; ")
             : "no interval leaves out 0"}.`;
     const cost = (key, unit, digits) => runs.map((run) => (run.cost[key] == null ? "–" : (run.cost[key] / unit).toFixed(digits)));
     const counted = compared.runs.map((one) => one.contradictions);

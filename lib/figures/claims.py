@@ -18,6 +18,7 @@ MARKS = {
     "not run yet": "\N{HORIZONTAL ELLIPSIS}",
     "not testable here": ABSENT,
 }
+WIDE = '<span style="display:inline-block;min-width:9rem">'
 # What a reason is judged by: contradictions first, then whether the answers got better
 JUDGED = ("inconsis_cls", "inconsis_seg2", "dice_class_mean", "dice_nodule", "ACC", "AUC")
 
@@ -125,7 +126,7 @@ def described(comparison: Comparison, titles: Mapping[str, str]) -> str:
 
 
 def _numbers(part: Part, titles: Mapping[str, str]) -> list[str]:
-    name = escape(described(part.comparison, titles))
+    name = f"{WIDE}{escape(described(part.comparison, titles))}</span>"
     theirs = number(part.printed, signed=True)
     if part.found is None:
         why = part.why or f"not run yet: {', '.join(part.missing)}"

@@ -109,7 +109,7 @@ def packed_numbers(values: np.ndarray) -> str:
     'AABB//'
     """
     values = np.asarray(values)
-    if len(values) and not (0 <= values.min() and values.max() <= MISSING):
+    if len(values) and not (values.min() >= 0 and values.max() <= MISSING):
         raise ValueError(
             f"values from {values.min()} to {values.max()}; 0 to {MISSING} can be kept"
         )
