@@ -1,0 +1,33 @@
+"""Count the cases of bad input that the tests hold: python ci/robust.py, into results/bench."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = ("hostile_images", "hostile_dicom", "hostile_tables", "hostile_parameters", "no_pickle",
+         "privacy", "resume", "fetch")  # fmt: skip
+
+
+class Counting:
+    """A plugin of pytest that notes each test's name, first line and number of cases."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        cases = Counter((item.path.stem, item.originalname) for item in items)
+        about = {(i.path.stem, i.originalname): i.function.__doc__ or "" for i in items}
+        self.rows = [
+            {"file": file, "test": test, "about": about[file, test].split("\n")[0], "cases": number}
+            for (file, test), number in cases.items()
+        ]
+
+
+if __name__ == "__main__":
+    counting = Counting()
+    files = [str(ROOT / "tests" / f"test_{name}.py") for name in FILES]
+    if pytest.main(["--collect-only", "-q", *files], plugins=[counting]):
+        raise SystemExit("the tests cannot be collected")
+    target = ROOT / "results" / "bench" / "robust.json"
+    target.write_text(json.dumps(counting.rows, indent=1) + "\n")
+    print(f"{sum(row['cases'] for row in counting.rows)} cases in {target.relative_to(ROOT)}")
