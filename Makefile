@@ -11,10 +11,12 @@ BIN := $(VENV)/bin
 BOOK := _build/html/index.html
 export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-# What a run is made from: the library but for the page renderer. Runs and pages are real files,
+# What a run is made from: the library but for what only pages show. Runs and pages are real files,
 # so make repeats only what changed.
-LIB := $(shell find lib -name '*.py' -not -name plotly_page.py)
-PAGES := $(wildcard book/*.md book/*/*.md book/*.ipynb book/*.bib)
+SHOWN := $(shell find lib/explorables lib/figures -name '*.py' -o -name '*.js' -o -name '*.css') \
+  lib/plotly_page.py lib/exercises.py lib/claims.py
+LIB := $(filter-out $(SHOWN),$(shell find lib -name '*.py'))
+PAGES := $(wildcard book/*.md book/*/*.md book/*.ipynb book/*/*.ipynb book/*.bib book/exercises/*)
 ASSETS := $(wildcard book/assets/*) _config.yml book/_toc.yml
 RESULTS := $(shell find results -name 'seed*.json' -o -name 'seed*.npz' 2>/dev/null)
 
@@ -37,7 +39,7 @@ ASKED = --source '$(SOURCE)' --profile '$(PROFILE)' --seeds '$(SEEDS)' $(if $(RO
   $(if $(DEVICE),--device '$(DEVICE)') $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
 
 .PHONY: help book plan tables paper progress test lab clean lint units engine notebooks smoke pages \
-  browser lock test-engine test-slurm
+  browser lock test-engine test-slurm test-lab
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -107,7 +109,7 @@ book/runs/%.ipynb: book/experiment.ipynb $(LIB) requirements.lock | $(VENV)/.ins
 	mv $(@:.ipynb=.unfinished.ipynb) $@
 
 # Always from nothing: Sphinx does not see that a result which a page reads has changed.
-$(BOOK): $(RUNS) $(PAGES) $(ASSETS) $(RESULTS) $(LIB) lib/plotly_page.py book/_vendor/.done | $(VENV)/.installed
+$(BOOK): $(RUNS) $(PAGES) $(ASSETS) $(RESULTS) $(LIB) $(SHOWN) book/_vendor/.done | $(VENV)/.installed
 	rm -rf _build/html _build/.doctrees
 	$(BIN)/jupyter-book build book --config _config.yml --path-output . \
 	  --all -n -W --keep-going
@@ -142,6 +144,9 @@ test-slurm: $(VENV)/.installed ## the grid on a real Slurm of one node (Debian: 
 
 pages: $(BOOK) browser
 	$(BIN)/pytest -q -n 2 -m browser tests/browser
+
+test-lab: $(VENV)/.installed browser ## open JupyterLab in Chromium and move an explorable
+	$(BIN)/pytest -q -m lab tests/browser/test_lab.py
 
 browser:
 	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: installing Debian's package"; \
