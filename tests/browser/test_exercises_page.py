@@ -12,7 +12,7 @@ from lib.exercises import answer_of, check, exercises
 
 pytestmark = pytest.mark.browser
 
-BUILD = Path(os.environ.get("BOOK_BUILD", Path(__file__).parents[2] / "_build"))
+BUILD = Path(__file__).parents[2] / "_build"
 PAGE = BUILD / "html" / "exercises" / "index.html"
 ON_PAGE = [e for e in exercises().values() if e.kind != "code"]
 
