@@ -157,7 +157,8 @@ def save_failure(failure: Mapping[str, Any], root: Path | None = None) -> Path:
     """Note, atomically, that a run failed and at what; returns the file.
 
     `error` is the exception's name, `message` its words, `cell` the id of the template's cell or
-    None. Raises ResultError if one of `FAILURE_KEYS` is missing.
+    None. Of a folder of one's own the words are left out: they may name files or patients. Raises
+    ResultError if one of `FAILURE_KEYS` is missing.
 
     >>> import tempfile
     >>> names = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
@@ -171,8 +172,11 @@ def save_failure(failure: Mapping[str, Any], root: Path | None = None) -> Path:
         raise ResultError(f"the failure lacks {', '.join(missing)}; nothing was written")
     names = (failure[key] for key in ("source", "profile", "experiment", "seed"))
     target = failure_path(*names, root)
+    note = dict(failure)
+    if note["source"] == "folder":
+        note["message"] = "see the run's own notebook: its words may name files"
     with replacing(target) as draft:
-        draft.write_text(json.dumps(dict(failure), indent=1) + "\n")
+        draft.write_text(json.dumps(note, indent=1) + "\n")
     return target
 
 

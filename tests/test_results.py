@@ -183,3 +183,15 @@ def test_a_failure_with_a_part_missing_is_refused(tmp_path):
     file.write_text("{}")
     with pytest.raises(results.ResultError, match="lacks experiment"):
         results.load_failures(tmp_path)
+
+
+def test_a_failure_on_ones_own_images_keeps_their_names_to_itself(tmp_path):
+    what = dict.fromkeys(results.FAILURE_KEYS) | {
+        "profile": "laptop",
+        "experiment": "mtl",
+        "seed": 0,
+    }
+    for source, told in (("folder", False), ("busbra", True)):
+        said = "Smith_1950.png: cannot be read"
+        file = results.save_failure(what | {"source": source, "message": said}, tmp_path)
+        assert ("Smith" in file.read_text()) is told
