@@ -71,7 +71,7 @@ def picker_sets(
 def picker_script(packed: Mapping[str, Any]) -> str:
     """The file that hands one packed test set to the page, also from a folder without a server.
 
-    >>> picker_script({"key": "phantom/quick", "runs": []})[:38]
+    >>> picker_script({"key": "phantom/quick", "runs": []})[:39]
     '(globalThis.pickerSets ??= {})["phantom'
     """
     content = json.dumps(packed, separators=(",", ":"), allow_nan=False)
