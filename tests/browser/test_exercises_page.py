@@ -1,12 +1,10 @@
 """The exercises' page in Chromium: answered by mouse and keyboard, with the network cut."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from lib.exercises import answer_of, check, exercises
 
@@ -18,18 +16,12 @@ ON_PAGE = [e for e in exercises().values() if e.kind != "code"]
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    assert chromium, "no Chromium: install it, or name one in the variable CHROMIUM"
-    flags = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        page = browser.new_page(viewport={"width": 360, "height": 800})
-        page.set_default_timeout(180_000)
-        page.goto(PAGE.as_uri())
-        yield page
-        browser.close()
+def page(browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.set_default_timeout(180_000)
+    page.goto(PAGE.as_uri())
+    yield page
+    page.close()
 
 
 def form_of(page: Page, name: str):

@@ -4,19 +4,14 @@ Moved by mouse, finger and keyboard; the values must follow. The pages of the bo
 are opened by test_pages.py.
 """
 
-import os
-import shutil
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from lib import explorables, paper
 
 pytestmark = pytest.mark.browser
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
 # Nothing from anywhere: what stands in the page, and modules made of it.
 POLICY = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'"
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf8"><title>One explorable</title>
@@ -34,17 +29,6 @@ DATA = {
     "loss-laboratory": {"figure3": [row._asdict() for row in paper.FIGURE_3]},
     "threshold": {"runs": [RUN]},
 }
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    assert chromium, "no Chromium: install it, or name one in the variable CHROMIUM"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

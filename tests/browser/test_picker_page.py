@@ -1,7 +1,6 @@
 """The picker in the built book: offline from a file, by keyboard, kept in the address."""
 
 import pytest
-from test_pages import browser, visit  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +21,7 @@ def chosen(page):
 
 
 @pytest.mark.parametrize("size", ["phone", "desktop"])
-def test_two_systems_are_compared_and_nothing_is_cut_off(visit, size):  # noqa: F811
+def test_two_systems_are_compared_and_nothing_is_cut_off(visit, size):
     page = shown(visit("pick.html", size))
     assert page.locator(".picker table").count() == 3
     assert page.locator(".picker svg").count() == 2
@@ -35,7 +34,7 @@ def test_two_systems_are_compared_and_nothing_is_cut_off(visit, size):  # noqa: 
     assert small == 0  # a finger finds them
 
 
-def test_by_keyboard_and_kept_in_the_address(visit):  # noqa: F811
+def test_by_keyboard_and_kept_in_the_address(visit):
     opened = visit("pick.html")
     page = shown(opened)
     before = chosen(page)
@@ -53,7 +52,7 @@ def test_by_keyboard_and_kept_in_the_address(visit):  # noqa: F811
     assert page.locator(".picker-said").inner_text() == said
 
 
-def test_swapping_turns_the_difference_about(visit):  # noqa: F811
+def test_swapping_turns_the_difference_about(visit):
     page = shown(visit("pick.html"))
     cell = page.locator(".picker table").first.locator("tbody tr").first.locator("td").nth(2)
     before, pair = cell.locator("b").inner_text(), chosen(page)
@@ -64,12 +63,12 @@ def test_swapping_turns_the_difference_about(visit):  # noqa: F811
     assert {before[0], after[0]} == {"+", "\N{MINUS SIGN}"} and before[1:] == after[1:]
 
 
-def test_an_address_that_names_nothing_known_shows_something_known(visit):  # noqa: F811
+def test_an_address_that_names_nothing_known_shows_something_known(visit):
     page = shown(visit("pick.html", query="#data=nowhere&a=nobody&b=nobody&seed=99"))
     assert page.locator(".picker table").count() == 3 or "same run" in page.inner_text(".picker")
 
 
-def test_another_data_set_is_loaded_when_it_is_chosen(visit):  # noqa: F811
+def test_another_data_set_is_loaded_when_it_is_chosen(visit):
     page = shown(visit("pick.html"))
     sets = page.locator(".picker select[name=data] option").count()
     if sets < 2:

@@ -4,10 +4,10 @@ import csv
 from pathlib import Path
 
 import pytest
-from test_pages import HTML, browser, visit  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.browser
 
+HTML = Path(__file__).parents[2] / "_build" / "html"
 PAGES = ["tables/table1.html", "tables/table3.html", "tables/ablations.html", "tables/cost.html"]
 
 
@@ -24,7 +24,7 @@ def paper_dice(page):
 
 
 @pytest.mark.parametrize("name", [*PAGES, "status.html"])
-def test_every_head_is_a_button_that_says_what_it_sorts(visit, name):  # noqa: F811
+def test_every_head_is_a_button_that_says_what_it_sorts(visit, name):
     page = visit(name).page
     heads = page.locator(".sortable thead th[aria-sort]")
     assert heads.count() > 2
@@ -32,7 +32,7 @@ def test_every_head_is_a_button_that_says_what_it_sorts(visit, name):  # noqa: F
     assert len(names) == heads.count() and all(len(n) > len("Sort by ") for n in names)
 
 
-def test_a_column_sorts_both_ways_with_what_is_missing_last(visit):  # noqa: F811
+def test_a_column_sorts_both_ways_with_what_is_missing_last(visit):
     opened = visit("tables/table1.html")
     page, before = opened.page, shown(opened.page, 0)
     head = page.locator(".sortable:visible table").first.locator("thead tr").nth(1).locator("th")
@@ -51,7 +51,7 @@ def test_a_column_sorts_both_ways_with_what_is_missing_last(visit):  # noqa: F81
     assert not opened.log
 
 
-def test_the_list_of_columns_shows_one_band_or_all(visit):  # noqa: F811
+def test_the_list_of_columns_shows_one_band_or_all(visit):
     page = visit("tables/table1.html").page
     box = page.locator(".sortable:visible").first
     count = "table => [...table.tBodies[0].rows[0].cells].filter((c) => !c.hidden).length"
@@ -64,7 +64,7 @@ def test_the_list_of_columns_shows_one_band_or_all(visit):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_one_data_set_is_shown_and_a_choice_holds_for_the_page(visit, name):  # noqa: F811
+def test_one_data_set_is_shown_and_a_choice_holds_for_the_page(visit, name):
     page = visit(name).page
     choice = page.get_by_label("Data", exact=True).first
     titles = choice.locator("option").all_inner_texts()
@@ -76,7 +76,7 @@ def test_one_data_set_is_shown_and_a_choice_holds_for_the_page(visit, name):  # 
         assert [p.get_attribute("data-title") for p in panels.all()] == [titles[1]]
 
 
-def test_the_file_that_is_saved_has_the_rows_of_the_table(visit, tmp_path):  # noqa: F811
+def test_the_file_that_is_saved_has_the_rows_of_the_table(visit, tmp_path):
     page = visit("tables/table1.html").page
     with page.expect_download() as waiting:
         page.locator(".sortable:visible .sortable-file a").first.click()
@@ -91,7 +91,7 @@ def test_the_file_that_is_saved_has_the_rows_of_the_table(visit, tmp_path):  # n
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", [*PAGES, "status.html"])
-def test_on_a_phone_the_first_column_stays_and_can_be_read(visit, name, scheme):  # noqa: F811
+def test_on_a_phone_the_first_column_stays_and_can_be_read(visit, name, scheme):
     page = visit(name, "phone", scheme).page
     scroller = page.locator(".sortable:visible .sortable-scroll").first
     scroller.evaluate("box => { box.scrollLeft = 200; }")
@@ -109,7 +109,7 @@ def test_on_a_phone_the_first_column_stays_and_can_be_read(visit, name, scheme):
     assert contrast > 4.5
 
 
-def test_without_a_script_every_data_set_and_column_is_there(browser):  # noqa: F811
+def test_without_a_script_every_data_set_and_column_is_there(browser):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((HTML / "tables/table1.html").as_uri())
