@@ -72,6 +72,11 @@ class Checkpoint(Callback):
         found = {int(m[1]): p for p in self._epochs() if (m := re.search(r"(\d+)$", p.name))}
         return found[max(found)] if found else None
 
+    def before_fit(self) -> None:
+        """Give what `restore` loaded the layout of the weights, which another callback may set."""
+        if self.learn.opt is not None:
+            _lay_out(getattr(self.opt, "opt", self.opt))  # fastai wraps torch's optimisers
+
     def after_epoch(self) -> None:
         if not self.learn.history or self.learn.history[-1]["epoch"] != self.epoch + 1:
             return  # skipped by a resumed run
@@ -270,6 +275,14 @@ def _join_optimiser(tensors: dict[str, Tensor], scalars: dict) -> dict:
         index, name = key.split(".", 1)
         state[int(index)][name] = value
     return {"state": dict(state), **scalars}
+
+
+def _lay_out(optimiser: Any) -> None:
+    """The strides of each parameter for its state: a fused optimiser reads both as plain memory."""
+    for parameter, state in optimiser.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _torch_states() -> dict[str, Tensor]:

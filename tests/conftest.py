@@ -11,18 +11,17 @@ import pytest
 SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
 
 
-def find_shared_data(name: str) -> Path:
-    """The folder of a real data set, or a skip that says where it was looked for."""
-    folder = SHARED / name
-    if not folder.is_dir():
-        pytest.skip(f"real data set {name!r} is not here (no folder {folder}; set SHARED_DATA)")
-    return folder
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data():
-    """Call it with a data set's name: `shared_data("ddti")`."""
-    return find_shared_data
+    """The folder of a real data set, `shared_data("ddti")`, or a skip that says where it looked."""
+
+    def find(name: str) -> Path:
+        folder = SHARED / name
+        if not folder.is_dir():
+            pytest.skip(f"real data set {name!r} is not here (no folder {folder}; set SHARED_DATA)")
+        return folder
+
+    return find
 
 
 @pytest.fixture(autouse=True)

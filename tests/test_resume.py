@@ -13,12 +13,21 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny import TinyNet, tiny_loaders
+from torch import nn
 
 from lib.callbacks import InterTask
 from lib.checkpoint import Checkpoint, CheckpointError, save_tensors
 from lib.learner import fit, seed_everything, task_learner, validation_score
 
 EPOCHS = 4
+
+
+class SpreadNet(TinyNet):
+    """With weights that lie otherwise in memory when their channels are last."""
+
+    def __init__(self):
+        super().__init__()
+        self.seg3 = nn.Conv2d(8, 3, 3, padding=1)
 
 
 def train(folder: Path, name: str, *, pause: float = 0.0, parameters=None):
@@ -31,7 +40,14 @@ def train(folder: Path, name: str, *, pause: float = 0.0, parameters=None):
         print(line, flush=True)
         time.sleep(pause)
 
-    learn = task_learner(dls, TinyNet(), consistency=[InterTask(ramp=0.5)], lr=1e-2, log=log)
+    learn = task_learner(
+        dls,
+        SpreadNet(),
+        consistency=[InterTask(ramp=0.5)],
+        lr=1e-2,
+        channels_last=True,
+        log=log,
+    )
     saved = Checkpoint(folder / name, parameters or {"seed": 3}, validation_score)
     fit(learn, EPOCHS, checkpoint=saved)
     final = learn.history[-1]

@@ -384,10 +384,8 @@ TEXT = {
 
 
 @pytest.fixture(scope="module")
-def ddti_real():
-    from conftest import find_shared_data
-
-    return sources.read("ddti", find_shared_data("ddti"))
+def ddti_real(shared_data):
+    return sources.read("ddti", shared_data("ddti"))
 
 
 def test_ddti_real_counts(ddti_real):
