@@ -198,6 +198,17 @@ def digest(today: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(today, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def changed_modules(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The modules that do something else now than then, by digests as `provenance.code` gives them.
+
+    Empty for a run that today's code would repeat. A module that came or went counts, too.
+
+    >>> changed_modules({"metrics": "0a", "blocks": "1b"}, {"metrics": "2c", "blocks": "1b"})
+    ['metrics']
+    """
+    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+
+
 def differences(record: Mapping[str, Any], today: Mapping[str, Any]) -> list[str]:
     """In words, how a run's record differs from what `expected` says; empty if the run stands.
 
@@ -207,9 +218,8 @@ def differences(record: Mapping[str, Any], today: Mapping[str, Any]) -> list[str
     """
     words = []
     then, now = record["code"], today["code"]
-    modules = sorted(then.keys() | now.keys())
-    if changed := [name for name in modules if then.get(name) != now.get(name)]:
-        words.append(f"{', '.join(changed)} changed" if then else "its code was not recorded")
+    if modules := changed_modules(then, now):
+        words.append(f"{', '.join(modules)} changed" if then else "its code was not recorded")
     then, now = record["parameters"], today["parameters"]
     words += [
         f"{key} {then.get(key, 'not recorded')}, now {now[key]}"

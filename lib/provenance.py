@@ -3,9 +3,8 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from .experiments import Experiment, find
 
@@ -37,19 +36,6 @@ def code(system: Experiment) -> dict[str, str]:
     digests = {name: _digest(_tree(_file(name))) for name in _closure(start)}
     digests[TEMPLATE.name] = _digest(_template(TEMPLATE))
     return dict(sorted(digests.items()))
-
-
-def changed(record: Mapping[str, Any]) -> list[str]:
-    """The modules that do something else today than when the record's run was made.
-
-    Empty for a run that today's code would repeat. A module that came or went counts, too.
-
-    >>> then = {"experiment": "mtl", "code": code(find("mtl"))}
-    >>> changed(then), changed(then | {"code": then["code"] | {"metrics": "000000000000"}})
-    ([], ['metrics'])
-    """
-    then, now = record["code"], code(find(record["experiment"]))
-    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
 
 
 def _networks(system: Experiment) -> list[str]:

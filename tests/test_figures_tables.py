@@ -13,7 +13,6 @@ from lib import figures
 from lib.figures.apart import apart
 from lib.figures.reproduced import as_frame
 from lib.figures.sortable import Cell, Column
-from lib.figures.status import stale
 from lib.stats import bootstrap_interval, compare, holm
 
 
@@ -238,7 +237,6 @@ def test_a_stale_run_names_the_modules_that_changed():
     lines = lines_of(figures.runs_table(runs, [], code))
     states = [cells[3].strip() for cells in lines.values()]
     assert states == ["current", "stale: metrics"]
-    assert stale({"code": {"gone": "0"}}, {"come": "1"}) == ["come", "gone"]
 
 
 def test_failures_stand_among_the_runs_and_in_the_file():

@@ -7,6 +7,7 @@ import pytest
 
 from lib import provenance
 from lib.experiments import find
+from lib.grid import changed_modules
 
 
 @pytest.fixture
@@ -56,8 +57,7 @@ def test_one_networks_file_changes_its_own_runs_only(copy):
         file.write("\nADDED = 1\n")
     after = {name: provenance.code(find(name)) for name in systems}
     assert [n for n in systems if after[n] != before[n]] == ["segnet", "segnet-native"]
-    record = {"experiment": "segnet", "code": before["segnet"]}
-    assert provenance.changed(record) == ["networks.segnet"]
+    assert changed_modules(before["segnet"], after["segnet"]) == ["networks.segnet"]
 
 
 def test_a_part_of_a_combined_system_is_its_code(copy):
@@ -74,7 +74,7 @@ def test_what_every_run_executes_changes_every_run(copy):
     with open(copy / "lib" / "learner.py", "a") as file:
         file.write("\nADDED = 1\n")
     for name, old in zip(systems, before, strict=True):
-        assert provenance.changed({"experiment": name, "code": old}) == ["learner"]
+        assert changed_modules(old, provenance.code(find(name))) == ["learner"]
 
 
 def test_only_the_templates_tagged_cells_count(copy):
@@ -84,12 +84,11 @@ def test_only_the_templates_tagged_cells_count(copy):
     edit_cell(provenance.TEMPLATE, True, "# why")
     assert provenance.code(find("mtl")) == before
     edit_cell(provenance.TEMPLATE, True, "seed += 1")
-    record = {"experiment": "mtl", "code": before}
-    assert provenance.changed(record) == ["experiment.ipynb"]
+    assert changed_modules(before, provenance.code(find("mtl"))) == ["experiment.ipynb"]
 
 
 def test_a_module_that_came_or_went_counts():
     code = provenance.code(find("mtl"))
     less = {name: value for name, value in code.items() if name != "losses"}
-    assert provenance.changed({"experiment": "mtl", "code": less}) == ["losses"]
-    assert provenance.changed({"experiment": "mtl", "code": code | {"gone": "0"}}) == ["gone"]
+    assert changed_modules(less, code) == ["losses"]
+    assert changed_modules(code | {"gone": "0"}, code) == ["gone"]

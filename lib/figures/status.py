@@ -8,23 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from ..grid import changed_modules
 from .sortable import NOTHING, Cell, Column, sortable
 from .style import ABSENT
 
 CURRENT, STALE = "current", "stale"
-
-
-def stale(record: Mapping[str, Any], code: Mapping[str, str]) -> list[str]:
-    """The modules that do something else today than when the run was made.
-
-    code: digest of each module that a run of this system executes today, as `lib.provenance.code`
-    gives it.
-
-    >>> stale({"code": {"metrics": "0a", "blocks": "1b"}}, {"metrics": "2c", "blocks": "1b"})
-    ['metrics']
-    """
-    then = record["code"]
-    return sorted(name for name in then.keys() | code.keys() if then.get(name) != code.get(name))
 
 
 def code_digest(record: Mapping[str, Any]) -> str:
@@ -189,7 +177,7 @@ def _state(record: Mapping[str, Any], code: Mapping[str, Mapping[str, str]]) -> 
     today = code.get(record["experiment"])
     if today is None:
         return "not known"
-    changed = stale(record, today)
+    changed = changed_modules(record["code"], today)
     return f"{STALE}: {', '.join(changed)}" if changed else CURRENT
 
 
