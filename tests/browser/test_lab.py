@@ -11,18 +11,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 pytestmark = pytest.mark.lab
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
+CHAPTER = Path(__file__).parents[2] / "book" / "chapters" / "algorithm1.ipynb"
 PATIENCE = 180_000  # milliseconds, for a busy machine
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
 CELLS = [
     'from lib import explorables\n\nlab = explorables.widget("loss-laboratory")\nlab',
     "ours = explorables.losses(lab.state)\n"
@@ -46,8 +43,9 @@ def notebook(cells):
 
 @pytest.fixture
 def server(tmp_path):
-    """JupyterLab over a folder with the notebook; its address, token and all."""
+    """JupyterLab over a folder with two notebooks; its address, token and all."""
     (tmp_path / "lab.ipynb").write_text(json.dumps(notebook(CELLS)))
+    shutil.copy(CHAPTER, tmp_path / "chapter.ipynb")
     log = tmp_path / "server.log"
     folders = {
         f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower())
@@ -71,29 +69,60 @@ def server(tmp_path):
         process.wait(60)
 
 
-def test_the_kernel_agrees_with_the_page(server):
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    assert chromium, "no Chromium: install it, or name one in the variable CHROMIUM"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+@pytest.fixture
+def opened(server, browser, tmp_path):
+    """Open a notebook of the server's folder and wait for its kernel."""
+    pages = []
+
+    def opened(name):
         page = browser.new_page(viewport={"width": 1400, "height": 1600})
+        pages.append(page)
         page.set_default_timeout(PATIENCE)
-        page.goto(server.replace("/lab?", "/lab/tree/lab.ipynb?"))
+        page.goto(server.replace("/lab?", f"/lab/tree/{name}?"))
+        page.wait_for_selector(".jp-CodeCell >> nth=1")
+        page.wait_for_selector(IDLE)
+        return page
 
-        def run(cell):
-            """Selects a cell and runs it."""
-            page.locator(".jp-CodeCell").nth(cell).locator(".cm-content").click()
-            page.keyboard.press("Control+Enter")
+    yield opened
+    for page in pages:
+        page.screenshot(path=tmp_path / "lab.png")
+        page.close()
 
-        run(0)
-        page.wait_for_selector(".explorable-view [data-field=p]")
-        page.locator(".explorable-view [data-field=p]").focus()
-        page.keyboard.press("Home")
-        page.wait_for_timeout(2000)  # until the page has told the kernel
-        run(1)
-        said = page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea-output")
-        said.filter(has_text="kernel: 0 gap below 1e-6: True").wait_for()
-        run(2)  # and back: the kernel moves the page
-        page.wait_for_function("() => document.querySelector('[data-field=p]').value === '0.25'")
-        browser.close()
+
+def test_the_kernel_agrees_with_the_page(opened):
+    page = opened("lab.ipynb")
+
+    def run(cell):
+        page.locator(".jp-CodeCell").nth(cell).locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+
+    run(0)
+    page.wait_for_selector(".explorable-view [data-field=p]")
+    page.locator(".explorable-view [data-field=p]").focus()
+    page.keyboard.press("Home")
+    page.wait_for_timeout(2000)  # until the page has told the kernel
+    run(1)
+    said = page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea-output")
+    said.filter(has_text="kernel: 0 gap below 1e-6: True").wait_for()
+    run(2)  # and back: the kernel moves the page
+    page.wait_for_function("() => document.querySelector('[data-field=p]').value === '0.25'")
+
+
+def test_a_chapter_runs_from_top_to_bottom(opened, tmp_path):
+    page = opened("chapter.ipynb")
+    page.get_by_role("menuitem", name="Edit", exact=True).click()
+    page.get_by_text("Clear Outputs of All Cells").click()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_selector(IDLE.replace("idle", "busy"))
+    page.wait_for_selector(IDLE)
+    page.keyboard.press("Control+s")
+    page.wait_for_selector("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-current:not(.jp-mod-dirty)")
+    taught, here = (json.loads(file.read_text()) for file in (CHAPTER, tmp_path / "chapter.ipynb"))
+    code = [cell for cell in here["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    kinds = [
+        [[o["output_type"] for o in c.get("outputs", [])] for c in n["cells"]]
+        for n in (taught, here)
+    ]
+    assert kinds[0] == kinds[1]
