@@ -58,7 +58,7 @@ def figure_html(figure: Mapping[str, Any]) -> str:
     return (
         f'<div class="plotly-figure" id="{name}">'
         f'<script type="application/json">{content}</script>'
-        f'<div class="plotly-drawing" role="img" aria-label="{text}"'
+        f'<div class="plotly-drawing" role="figure" aria-label="{text}"'
         f' style="min-height: {height:g}px"></div>'
         f"<noscript>{text} (This figure is drawn by a script.)</noscript>"
         "</div>"

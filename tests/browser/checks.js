@@ -20,7 +20,7 @@ const withoutWords = () => {
     .map((id) => document.getElementById(id)?.textContent ?? "").join(" ");
   const words = (thing) =>
     (thing.getAttribute("aria-label") ?? thing.getAttribute("alt") ?? named(thing)).trim();
-  return [...document.querySelectorAll("article img, article [role=img]")]
+  return [...document.querySelectorAll("article img, article [role=img], article [role=figure]")]
     .filter((thing) => thing.ariaHidden !== "true")
     .filter((thing) => words(thing).length < 8 || /\.(png|jpe?g|svg|gif)$/.test(words(thing)))
     .map((thing) => thing.outerHTML.slice(0, 120));

@@ -1,0 +1,17 @@
+// What the theme and Sphinx leave without a name, or with one that hides the words on the screen.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const fold of document.querySelectorAll(".toctree-l1 summary")) {
+    const chapter = fold.closest("li").querySelector("a");
+    fold.setAttribute("aria-label", `Pages under ${chapter.textContent.trim()}`);
+  }
+  // These have words of their own: the label says others.
+  const own = ".search-button-field, .theme-switch-button, details.hide > summary, .toggle-button";
+  for (const named of document.querySelectorAll(own)) {
+    if (named.textContent.trim()) named.removeAttribute("aria-label");
+  }
+  // Parameters of a signature: a list of descriptions without terms is no definition list.
+  for (const parameters of document.querySelectorAll("dt.sig > dl")) {
+    parameters.setAttribute("role", "presentation");
+    for (const one of parameters.children) one.setAttribute("role", "presentation");
+  }
+});

@@ -1,0 +1,28 @@
+"""No page has a fault that axe-core calls serious or critical, drawn as on a desktop."""
+
+from pathlib import Path
+
+import pytest
+from test_pages import PAGES
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parents[2] / "ci" / "node_modules" / "axe-core" / "axe.min.js"
+FAULTS = """async () => (await axe.run({resultTypes: ["violations"]})).violations
+  .filter((found) => ["serious", "critical"].includes(found.impact))
+  .map((found) => `${found.id}: ${found.nodes.length}, e.g. ${found.nodes[0].html.slice(0, 150)}`)
+"""
+
+
+def test_axe_finds_a_fault(visit):
+    page = visit("index.html").page
+    page.add_script_tag(path=AXE)
+    page.evaluate("document.querySelector('article').append(document.createElement('button'))")
+    assert any(found.startswith("button-name") for found in page.evaluate(FAULTS))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_accessible(visit, name):
+    page = visit(name).page
+    page.add_script_tag(path=AXE)
+    assert page.evaluate(FAULTS) == []
