@@ -34,6 +34,11 @@ def test_there_is_a_book():
     assert any(name.startswith("runs/phantom/quick/") for name in PAGES)
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_at_most_400_kb_beside_what_all_share(name):
+    assert (HTML / name).stat().st_size <= 400_000
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
