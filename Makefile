@@ -17,7 +17,7 @@ SHOWN := $(shell find lib/explorables lib/figures -name '*.py' -o -name '*.js' -
   lib/plotly_page.py lib/exercises.py lib/claims.py
 LIB := $(filter-out $(SHOWN),$(shell find lib -name '*.py'))
 PAGES := $(wildcard book/*.md book/*/*.md book/*.ipynb book/*/*.ipynb book/*.bib book/exercises/*)
-ASSETS := $(wildcard book/assets/*) _config.yml book/_toc.yml
+ASSETS := $(wildcard book/assets/* book/_extensions/*.py book/_templates/*/*) _config.yml book/_toc.yml
 RESULTS := $(shell find results -name 'seed*.json' -o -name 'seed*.npz' 2>/dev/null)
 
 # The pages that teach: stored with their outputs, which are checked again.

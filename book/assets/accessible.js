@@ -5,7 +5,7 @@ document.addEventListener("DOMContentLoaded", () => {
     fold.setAttribute("aria-label", `Pages under ${chapter.textContent.trim()}`);
   }
   // These have words of their own: the label says others.
-  const own = ".search-button-field, .theme-switch-button, details.hide > summary, .toggle-button";
+  const own = ".search-button-field, details.hide > summary, .toggle-button";
   for (const named of document.querySelectorAll(own)) {
     if (named.textContent.trim()) named.removeAttribute("aria-label");
   }
