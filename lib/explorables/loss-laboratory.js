@@ -164,8 +164,8 @@ const render = ({ model, el }) => {
     store,
     label: "The two masks. Arrow keys move the mask under edit, or the brush; the space bar paints.",
     masks: [
-      { field: "t2", name: "T2's mask", mark: "2", side: -1 },
-      { field: "t3", name: "T3's mask", mark: "3", side: 1 },
+      { field: "t2", name: "the mask T2", mark: "T2", side: -1 },
+      { field: "t3", name: "the mask T3", mark: "T3", side: 1 },
     ],
     editing: () => store.state.edit,
     tool: () => store.state.tool,

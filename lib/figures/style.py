@@ -160,11 +160,12 @@ def table(
         "position:sticky;left:0;background:var(--pst-color-background)",
     )
     wide = "min-width:6.5rem"  # else a long name takes a line for each of its words on a phone
-    title = f"{room};{stays};{wide};text-align:left;font-weight:normal"
-    number = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
+    title = f"{room};{stays};{wide};text-align:left;font-weight:normal;white-space:normal"
+    # Once for all the cells, which are many; `book.css` gives them their room.
+    number = "" if words else ' style="white-space:nowrap;font-variant-numeric:tabular-nums"'
     side = "text-align:left;min-width:6.5rem" if words else "text-align:right"
-    cells = f' style="{room};{side if words else number}"'
-    left = f' style="{room};text-align:left"'
+    cells = f' style="{room};{side}"' if words else ' align="right"'
+    left = f' style="{room};text-align:left;white-space:normal"'
     lines = [
         f'<tr><th colspan="{len(head)}" scope="rowgroup"{left}>{row}</th></tr>'
         if isinstance(row, str)
@@ -176,9 +177,9 @@ def table(
     first, *others = head
     return (
         '<div class="table-scroll" style="overflow-x:auto;margin-bottom:1rem" tabindex="0">'
-        '<table class="dataframe">'
+        f'<table class="dataframe"{number}>'
         f'<thead><tr><th scope="col"{left}>{first}</th>'
-        + "".join(f'<th scope="col" style="{room};{side}">{name}</th>' for name in others)
+        + "".join(f'<th scope="col" style="{room};{side};white-space:normal">{name}</th>' for name in others)
         + "</tr></thead><tbody>"
         + "\n".join(lines)
         + "</tbody></table>"
