@@ -160,12 +160,13 @@ def table(
         "position:sticky;left:0;background:var(--pst-color-background)",
     )
     wide = "min-width:6.5rem"  # else a long name takes a line for each of its words on a phone
-    title = f"{room};{stays};{wide};text-align:left;font-weight:normal;white-space:normal"
+    wrap = "" if words else ";white-space:normal"
+    title = f"{room};{stays};{wide};text-align:left;font-weight:normal{wrap}"
     # Once for all the cells, which are many; `book.css` gives them their room.
     number = "" if words else ' style="white-space:nowrap;font-variant-numeric:tabular-nums"'
     side = "text-align:left;min-width:6.5rem" if words else "text-align:right"
     cells = f' style="{room};{side}"' if words else ' align="right"'
-    left = f' style="{room};text-align:left;white-space:normal"'
+    left = f' style="{room};text-align:left{wrap}"'
     lines = [
         f'<tr><th colspan="{len(head)}" scope="rowgroup"{left}>{row}</th></tr>'
         if isinstance(row, str)
@@ -179,7 +180,7 @@ def table(
         '<div class="table-scroll" style="overflow-x:auto;margin-bottom:1rem" tabindex="0">'
         f'<table class="dataframe"{number}>'
         f'<thead><tr><th scope="col"{left}>{first}</th>'
-        + "".join(f'<th scope="col" style="{room};{side};white-space:normal">{name}</th>' for name in others)
+        + "".join(f'<th scope="col" style="{room};{side}{wrap}">{name}</th>' for name in others)
         + "</tr></thead><tbody>"
         + "\n".join(lines)
         + "</tbody></table>"
