@@ -28,7 +28,7 @@ RUNS := $(HEADLINE:%=book/runs/phantom/quick/%/seed0.ipynb)
 
 # The grid: make tables SOURCE=busbra ROOT=folder PROFILE=laptop SEEDS="0 1 2" [TABLES="1 3"]
 # [ONLY="segnet ms-mtl"] [ON=laptop|paper|slurm|kubernetes] [CORES=n] [DEVICE=cpu]
-# [RESULTS_IN=folder]
+# [TOGETHER=processes that share one run] [RESULTS_IN=folder]
 SOURCE ?= phantom
 PROFILE ?= laptop
 SEEDS ?= 0
@@ -36,7 +36,7 @@ GRID = $(BIN)/python -W ignore ci/grid.py
 ASKED = --source '$(SOURCE)' --profile '$(PROFILE)' --seeds '$(SEEDS)' $(if $(ROOT),--root '$(ROOT)') \
   $(if $(TABLES),--tables '$(TABLES)') $(if $(ONLY),--only '$(ONLY)') $(if $(ON),--on '$(ON)') \
   $(if $(CORES),--cores '$(CORES)') $(if $(THREADS),--threads '$(THREADS)') \
-  $(if $(DEVICE),--device '$(DEVICE)') $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
+  $(if $(TOGETHER),--together '$(TOGETHER)') $(if $(DEVICE),--device '$(DEVICE)') $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
 
 .PHONY: help book plan tables paper progress test lab clean lint units engine notebooks smoke pages \
   browser lock test-engine test-slurm test-lab
@@ -134,7 +134,7 @@ smoke: $(VENV)/.installed
 	test -s "$$out/phantom/smoke/ms-mtl+intra+inter/seed0.json"
 
 engine: $(VENV)/.installed
-	$(BIN)/pytest -q -m engine tests/test_grid_engine.py
+	$(BIN)/pytest -q -m engine tests/test_grid_engine.py tests/test_distributed.py
 
 test-engine: $(VENV)/.installed ## kill the engine and a kernel in mid-epoch, and start two at once
 	$(BIN)/pytest -q -s -m campaign tests/test_grid_campaign.py

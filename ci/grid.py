@@ -55,6 +55,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--on", default="", help="a folder of ci/profiles: laptop, paper, slurm…")
     parser.add_argument("--cores", type=int, default=0, help="of this machine; 0: all")
     parser.add_argument("--threads", type=int, default=0, help="of one run")
+    parser.add_argument("--together", type=int, default=1, help="processes that share one run")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--results", type=Path, default=results.RESULTS)
     parser.add_argument("--runs", type=Path, help="folder of the notebooks")
@@ -97,6 +98,10 @@ def make_plan(options: argparse.Namespace) -> dict:
     memory = {r["experiment"]: r["memory_mb"] for r in records if r["profile"] == options.profile}
     plan = {"jobs": {}, "stand": [], "results": str(options.results), "runs": str(options.runs)}
     plan |= {"root": options.root, "device": options.device, "gpu": int(gpus > 0), "gpus": gpus}
+    if options.together < 1 or options.together > max(gpus, cores(options)):
+        most = max(gpus, cores(options))
+        raise grid.GridError(f"TOGETHER={options.together}: this machine has room for 1 to {most}")
+    plan |= {"gpu": plan["gpu"] * options.together, "together": options.together}
     plan |= {"threads": options.threads or (4 if gpus else 1), "rates": rates}
     for job in jobs:
         today = grid.expected(job, data[job.seed])
@@ -167,7 +172,8 @@ def asked_for(options: argparse.Namespace) -> list[str]:
 
 
 def at_once(plan: dict, options: argparse.Namespace) -> int:
-    return plan["gpus"] or max(1, cores(options) // plan["threads"])
+    room = plan["gpus"] or cores(options) // plan["threads"]
+    return max(1, room // plan["together"])
 
 
 def cores(options: argparse.Namespace) -> int:

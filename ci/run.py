@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -30,6 +32,7 @@ import psutil  # noqa: E402
 from lib import grid, progress, results  # noqa: E402
 
 TEMPLATE = ROOT / "book" / "experiment.ipynb"
+FOLLOW = ROOT / "ci" / "follow.py"
 
 
 def main(plan_file: str, name: str) -> int:
@@ -63,7 +66,7 @@ def make(plan: dict, entry: dict, job: grid.Job, say) -> int:
     draft = Path(plan["runs"], f"{job.name}.unfinished.ipynb")
     draft.parent.mkdir(parents=True, exist_ok=True)
     os.environ.update({"OMP_NUM_THREADS": str(plan["threads"]), "MKL_NUM_THREADS": "1"})
-    os.environ.update(free_gpu() if plan["gpu"] else {})
+    os.environ.update(free_gpus(plan["together"]) if plan["gpu"] else {})
     begun, commit = time.monotonic(), results.commit()
     try:
         execute(plan, job, draft)
@@ -102,7 +105,7 @@ def execute(plan: dict, job: grid.Job, target: Path) -> None:
         "device": plan["device"],
         "results": plan["results"],
     }
-    with quiet(log):
+    with quiet(log), followers(plan["together"], parameters, log):
         papermill.execute_notebook(
             TEMPLATE,
             target,
@@ -111,6 +114,32 @@ def execute(plan: dict, job: grid.Job, target: Path) -> None:
             log_output=True,
             progress_bar=False,
         )
+
+
+@contextmanager
+def followers(processes: int, parameters: dict, log: Path) -> Iterator[None]:
+    """The other processes of a run that several train together; the kernel is the first one."""
+    if processes == 1:
+        yield
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes)}
+    os.environ.update(meeting | {"RANK": "0", "LOCAL_RANK": "0"})
+    started = []
+    for rank in map(str, range(1, processes)):
+        with open(log.with_suffix(f".process{rank}.log"), "w") as file:
+            command = [sys.executable, "-W", "ignore", FOLLOW, json.dumps(parameters)]
+            own = os.environ | {"RANK": rank, "LOCAL_RANK": rank, "MPLBACKEND": "agg"}
+            started.append(subprocess.Popen(command, env=own, stdout=file, stderr=file))
+    try:
+        yield
+        for process in started:
+            process.wait(timeout=60)
+    finally:
+        for process in started:
+            process.kill()
 
 
 @contextmanager
@@ -158,14 +187,15 @@ def describe(error: Exception, plan: dict, job: grid.Job, notebook: Path) -> dic
     }
 
 
-def free_gpu() -> dict[str, str]:
-    """The first GPU that no other run of this machine holds, as CUDA_VISIBLE_DEVICES."""
+def free_gpus(count: int) -> dict[str, str]:
+    """The first GPUs that no other run of this machine holds, as CUDA_VISIBLE_DEVICES."""
     import torch
 
     shown = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = shown.split(",") if shown else [str(k) for k in range(torch.cuda.device_count())]
     if len(names) < 2:
         return {}
+    mine = []
     for name in names:
         lock = Path(tempfile.gettempdir(), f"run-on-gpu-{name}.lock")
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)  # held until this process ends
@@ -174,8 +204,10 @@ def free_gpu() -> dict[str, str]:
         except BlockingIOError:
             os.close(handle)
         else:
-            return {"CUDA_VISIBLE_DEVICES": name}
-    raise RuntimeError(f"all GPUs ({', '.join(names)}) are taken by other runs")
+            mine.append(name)
+        if len(mine) == count:
+            return {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
+    raise RuntimeError(f"{count} GPUs are needed; other runs hold the rest of {', '.join(names)}")
 
 
 def end_with(parent: int) -> None:

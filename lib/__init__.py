@@ -23,6 +23,7 @@ MODULES = (
     "consistency",
     "cost",
     "exercises",
+    "distributed",
     "experiments",
     "explorables",
     "figures",

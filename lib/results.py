@@ -241,7 +241,9 @@ def machine(device: "torch.device | str") -> dict[str, Any]:
     import torch  # here: who only reads results need not wait for it
 
     device = torch.device(device)
-    return {
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    several = {"processes": processes} if processes > 1 else {}
+    return several | {
         "device": device.type,
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "processor": platform.machine(),

@@ -8,6 +8,17 @@ from engine import House
 pytestmark = pytest.mark.engine
 
 
+def test_two_processes_share_a_run(tmp_path):
+    house = House(tmp_path)
+    status, said = house.run("msl+intra", together=2, cores=2)
+    assert status == 0, said
+    record = house.record("msl+intra")
+    assert record["machine"]["processes"] == 2
+    assert len(record["history"]) == record["parameters"]["epochs"]
+    assert "L_T2T3" in record["history"][0]["train"]
+    assert not list(tmp_path.glob("results/**/*.unfinished"))
+
+
 def test_runs_are_made_once_and_one_that_fails_stops_no_other(tmp_path):
     house = House(tmp_path)
     failing = '    def forward(self, x):\n        raise RuntimeError("/data/set/x.png: no such")\n'

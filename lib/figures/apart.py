@@ -9,6 +9,7 @@ from ..stats.pairing import check_paired
 from .changes import OWN
 
 # The kinds of difference, in the order of their signs
+PARTS = ("device", "gpu", "instructions", "threads", "processes")
 KINDS = ("code", "settings", "machine", "versions")
 SIGNS = dict(zip(KINDS, ("a", "b", "c", "d"), strict=True))
 SAID = {
@@ -90,7 +91,7 @@ def _settled(record: Record, own: Sequence[str]) -> dict[str, dict[str, str]]:
     skipped = NOT_SETTINGS | set(own)
     settings = {k: v for k, v in record["parameters"].items() if k not in skipped}
     settings["epochs"] = len(record["history"])
-    machine = {k: record["machine"].get(k) for k in ("device", "gpu", "instructions", "threads")}
+    machine = {k: record["machine"].get(k) for k in PARTS}
     every = (record["code"], settings, machine, record["versions"])
     return {
         kind: {k: str(v) for k, v in values.items()}
