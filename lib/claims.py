@@ -195,13 +195,15 @@ def difference(
 ) -> Difference:
     """What the runs of two systems, one per seed, say of a comparison; paired by image and seed.
 
-    The variance of the mean difference is that over patients (bootstrap of whole patients, the same
-    in both systems and all seeds) plus, with several seeds, that over seeds (the square of the
-    standard error behind `lib.stats.paired_over_seeds`). The interval is Student's, with
-    Satterthwaite's degrees of freedom; with one seed it is normal and leaves the seeds out.
+    Both systems of a seed answer for the same images. Where the seed also draws the split, the
+    seeds test on other images, of which some are the same. The variance of the mean difference is
+    that over patients (bootstrap of whole patients, the same in both systems and all seeds) plus,
+    with several seeds, that over seeds (the square of the standard error behind
+    `lib.stats.paired_over_seeds`). The interval is Student's, with Satterthwaite's degrees of
+    freedom; with one seed it is normal and leaves the seeds out.
 
-    Raises ValueError, naming the runs, if their data, split, profile or test images differ, if a
-    seed is missing or twice, or if a run does not give the measure.
+    Raises ValueError, naming the runs, if their data or profile differ or, within a seed, their
+    split or test images, if a seed is missing or twice, or if a run does not give the measure.
 
     >>> runs = {"a": {}, "b": {}}
     >>> for system, score in (("a", 0.9), ("b", 0.1)):
@@ -213,13 +215,10 @@ def difference(
     (0.222, True, (0,), 18)
     """
     pairs = _paired(above, below)
-    first = results.rows(pairs[0][0])
-    groups = first.get("group")
-    weights = bootstrap.draw(len(first), groups, n=DRAWS, seed=0).astype(float)
-    every = np.ones((1, len(first)))
+    images, draws = _drawn([results.rows(run) for run, _ in pairs])
     one, two, drawn = [], [], []
-    for a, b in pairs:
-        values = [_measured(run, comparison.measure, np.vstack([every, weights])) for run in (a, b)]
+    for (a, b), weights in zip(pairs, draws, strict=True):
+        values = [_measured(run, comparison.measure, weights) for run in (a, b)]
         one.append(values[0][0])
         two.append(values[1][0])
         drawn.append(comparison.share * values[0][1:] - values[1][1:])
@@ -242,8 +241,8 @@ def difference(
         high=mean + half,
         detectable=power.smallest_difference(error, level=level, freedom=freedom),
         seeds=tuple(int(run["seed"]) for run, _ in pairs),
-        images=len(first),
-        patients=int(pairing.patient_numbers(len(first), groups).max()) + 1,
+        images=len(images),
+        patients=images["group"].nunique(),
     )
 
 
@@ -350,7 +349,12 @@ def _paired(
     for side in sides:
         for record in side:
             _check_same(above[0], record)
-    return [(tables[0][k], tables[1][k] if below else None) for k in sorted(tables[0])]
+    pairs = [(tables[0][k], tables[1][k] if below else None) for k in sorted(tables[0])]
+    for one, other in pairs:
+        _check_same_images(one, other or one)
+        if "case" not in results.rows(one):  # whose the images are cannot be told
+            _check_same_images(pairs[0][0], one)
+    return pairs
 
 
 def _check_same(one: Record, other: Record) -> None:
@@ -358,17 +362,41 @@ def _check_same(one: Record, other: Record) -> None:
     for what in ("source", "profile"):
         if one[what] != other[what]:
             raise ValueError(f"{names} differ in their {what}; compare runs of one")
-    for what in ("fingerprint", "split"):
-        a, b = one["data"].get(what), other["data"].get(what)
-        if a != b and None not in (a, b):  # the first runs did not record their split
-            raise ValueError(
-                f"{names} ran on different data ({what} {str(a)[:12]} and {str(b)[:12]}); "
-                "compare runs on the same images"
-            )
+    _check_same_data(one, other, "fingerprint")
+
+
+def _check_same_data(one: Record, other: Record, what: str) -> None:
+    a, b = one["data"].get(what), other["data"].get(what)
+    if a != b and None not in (a, b):  # the first runs did not record their split
+        raise ValueError(
+            f"{_name(one)} and {_name(other)} ran on different data ({what} {str(a)[:12]} and "
+            f"{str(b)[:12]}); compare runs on the same images"
+        )
+
+
+def _check_same_images(one: Record, other: Record) -> None:
+    _check_same_data(one, other, "split")
+    names = f"{_name(one)} and {_name(other)}"
     try:
         pairing.check_paired(results.rows(one), results.rows(other))
     except ValueError as error:
         raise ValueError(f"{names} have different test images: {error}") from error
+
+
+def _drawn(tables: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """All test images with their patients; and, for each seed's, a row of ones and the draws.
+
+    A patient is drawn equally often in every seed whose test set holds it.
+    """
+    named = []
+    for rows in tables:
+        case = rows.get("case", pd.Series(rows.index))
+        named.append(pd.DataFrame({"case": case, "group": rows.get("group", case)}))
+    images = pd.concat(named).drop_duplicates("case", ignore_index=True)
+    weights = bootstrap.draw(len(images), images["group"], n=DRAWS, seed=0).astype(float)
+    whole = np.vstack([np.ones(len(images)), weights])
+    place = pd.Series(images.index, index=images["case"])
+    return images, [whole[:, place[rows["case"]]] for rows in named]
 
 
 def _measured(record: Record | None, measure: str, weights: np.ndarray) -> np.ndarray:

@@ -254,3 +254,33 @@ def test_a_claim_that_is_partly_run_says_how_far():
     (found,) = claims.ledger([claim], records, {})
     assert "1 of 12 run" in figures.verdicts_table({"": [found]})
     assert "not run yet: nnunet" in figures.ledger_table([found])
+
+
+def test_seeds_with_splits_of_their_own_are_paired_within_the_seed():
+    """Two seeds whose test sets share half of their patients, against a bootstrap by hand."""
+    rng = np.random.default_rng(0)
+    runs, tables = {"a": [], "b": []}, []
+    for seed, first in ((0, 0), (1, 20)):
+        cases = [f"case {k}" for k in range(first, first + 40)]
+        label = [k % 2 for k in range(40)]
+        values = {system: rng.uniform(size=40).round(3).tolist() for system in runs}
+        for system in runs:
+            rows = {"case": cases, "group": cases, "label": label, "p_malignant": values[system]}
+            names = {"source": "s", "profile": "p", "experiment": system, "seed": seed}
+            data = {"fingerprint": "0", "split": str(seed)}
+            runs[system].append(names | {"data": data, "per_image": rows})
+        right = {s: (np.array(values[s]) > 0.5) == np.array(label, bool) for s in runs}
+        tables.append((first, right["a"].astype(float) - right["b"]))
+    found = claims.difference(runs["a"], runs["b"], Comparison("a", "b", "ACC"))
+    assert (found.images, found.patients, found.seeds) == (60, 60, (0, 1))
+    by_seed = [gain.mean() for _, gain in tables]
+    assert found.difference == pytest.approx(np.mean(by_seed))
+    draws = np.random.default_rng(1).multinomial(60, np.full(60, 1 / 60), 4000)
+    means = [
+        np.mean([(w[f : f + 40] @ gain) / w[f : f + 40].sum() for f, gain in tables]) for w in draws
+    ]
+    by_hand = np.var(means) + np.var(by_seed, ddof=1) / 2
+    assert found.error**2 == pytest.approx(by_hand, rel=0.1)
+    runs["b"][1]["data"] = runs["b"][1]["data"] | {"split": "another"}
+    with pytest.raises(ValueError, match="split 1 and another"):
+        claims.difference(runs["a"], runs["b"], Comparison("a", "b", "ACC"))
