@@ -7,23 +7,18 @@ import json
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the library beside this file
-TEMPLATE = ROOT / "book" / "experiment.ipynb"
+from nbclient import NotebookClient
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+TEMPLATE = Path(__file__).resolve().parents[1] / "book" / "experiment.ipynb"
 
 
 def main(parameters: str) -> None:
-    names: dict = {"__name__": "follower"}
-    for cell in json.loads(TEMPLATE.read_text())["cells"]:
-        if cell["cell_type"] != "code":
-            continue
-        source = "".join(cell["source"])
-        exec(compile(source, cell["id"], "exec"), names)
-        if "parameters" in cell["metadata"].get("tags", ()):
-            names |= json.loads(parameters)
-        if "lib.training.train(" in source:
-            return
-    raise ValueError(f"{TEMPLATE.name} trains nothing")
+    notebook = parameterize_notebook(load_notebook_node(str(TEMPLATE)), json.loads(parameters))
+    trains = [at for at, cell in enumerate(notebook.cells) if "training.train(" in cell.source]
+    notebook.cells = notebook.cells[: trains[0] + 1]
+    NotebookClient(notebook, timeout=None, kernel_name="python3").execute()
 
 
 if __name__ == "__main__":
