@@ -64,6 +64,28 @@ def test_committed_runs_keep_their_measures():
         assert chosen.sum() == 7 and away[chosen].max() <= away[~chosen].min()
 
 
+def test_the_courses_of_committed_runs():
+    """The lowest and highest validation value of every curve, and room for all of it."""
+    records = results.load_all()
+    data = explorables.courses(records)["runs"]
+    assert len(data) == len(records) > 0
+    for record, run, page in zip(records, data, node({"courses": data})["courses"], strict=True):
+        assert run["test"].get("AUC", 0) == pytest.approx(record["metrics"].get("AUC", 0), rel=1e-3)
+        assert page.keys() == run["curves"].keys() and "total" in page
+        for name, found in page.items():
+            values = [
+                (epoch["epoch"], {**epoch["valid"], **epoch.get("metrics", {})}.get(name))
+                for epoch in record["history"]
+            ]
+            values = [float(f"{v:.4g}") for _, v in values if v is not None and np.isfinite(v)]
+            if not values:  # a term of the training alone
+                assert found["low"] is None and found["span"] is None
+                continue
+            assert (found["low"][1], found["high"][1]) == (min(values), max(values))
+            low, high = found["span"]
+            assert low <= min(values) and max(values) <= high and low < high
+
+
 def test_a_gain_is_split_as_in_the_book():
     """Against images that are counted one by one."""
     pixels = 100

@@ -7,7 +7,7 @@ kernel sees what the reader sets and what the page computes. A module has
 """
 
 from .bundle import NAMES, bundle
-from .data import decisions, made_of
+from .data import courses, decisions, made_of
 from .kernel import answers, losses, widget
 from .page import Page, show
 
@@ -16,6 +16,7 @@ __all__ = [
     "Page",
     "answers",
     "bundle",
+    "courses",
     "decisions",
     "losses",
     "made_of",

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NAMES = ("loss-laboratory", "dice-by-hand", "threshold", "gain")
+NAMES = ("loss-laboratory", "dice-by-hand", "threshold", "gain", "runs")
 STYLE = FOLDER / "explorables.css"
 
 # The two forms that our modules use; anything else stays, and node would refuse the bundle.

@@ -8,6 +8,18 @@ import numpy as np
 Records = Sequence[Mapping[str, Any]]
 NEEDED = ("label", "p_malignant", "seg_as_cls")
 
+# Of the run explorer: measures as shares, on the validation images at each epoch and on the test
+# images at the end.
+MEASURES = {
+    "AUC": "AUC of the class",
+    "ACC": "accuracy of the class",
+    "F1": "F1 of the class",
+    "dice_class_mean": "Dice, images of the class",
+    "dice_paper_mean": "Dice, all images",
+    "dice_nodule": "Dice of the nodule (T2)",
+    "inconsis_cls": "contradictory images",
+}
+
 
 def decisions(records: Records, titles: Mapping[str, str] | None = None) -> dict[str, Any]:
     """For "threshold": the classes that T1 and T3 give to each test image with a label.
@@ -42,6 +54,64 @@ def decisions(records: Records, titles: Mapping[str, str] | None = None) -> dict
             }
         )
     return {"runs": runs}
+
+
+def courses(records: Records, titles: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """For "runs": each run's loss terms and measures over the epochs, and its measures at the end.
+
+    `records` and `titles` as in `decisions`. A curve holds a value or None for each epoch of the
+    run's history: of the terms in training and on the validation images, of the measures on the
+    validation images only. Values keep four significant digits.
+
+    >>> epoch = {"epoch": 1, "train": {"total": 2.0}, "valid": {"total": 3.00004}, "metrics": {}}
+    >>> run = {"source": "phantom", "profile": "laptop", "experiment": "mtl", "seed": 0}
+    >>> run |= {"history": [epoch], "metrics": {"AUC": 0.9}, "seconds": {"total": 90}}
+    >>> [found] = courses([run])["runs"]
+    >>> found["curves"], found["test"], found["minutes"]
+    ({'total': {'train': [2.0], 'valid': [3.0]}}, {'AUC': 0.9}, 1.5)
+    """
+    from ..figures import TERMS, place_name
+
+    runs, seen = [], set()
+    for record in records:
+        history = record["history"]
+        curves = {}
+        for name in {term for epoch in history for term in (*epoch["train"], *epoch["valid"])}:
+            curves[name] = {
+                part: [_short(epoch[part].get(name)) for epoch in history]
+                for part in ("train", "valid")
+            }
+        for name in MEASURES:
+            values = [_short(epoch.get("metrics", {}).get(name)) for epoch in history]
+            if any(value is not None for value in values):
+                curves[name] = {"valid": values}
+        seen |= curves.keys()
+        name, seed = record["experiment"], record["seed"]
+        place = (record["source"], record["profile"])
+        found = {name: _short(record["metrics"].get(name)) for name in MEASURES}
+        runs.append(
+            {
+                "key": ".".join([*place, name.replace("+", "-"), str(seed)]),
+                "title": f"{place_name(place, short=True)}: {(titles or {}).get(name, name)}, "
+                f"seed {seed}",
+                "seed": seed,
+                "minutes": round(record["seconds"]["total"] / 60, 1),
+                "epochs": [epoch["epoch"] for epoch in history],
+                "curves": curves,
+                "test": {name: value for name, value in found.items() if value is not None},
+            }
+        )
+    terms = [*(t for t in TERMS[::-1] if t in seen), *sorted(seen - {*TERMS, *MEASURES})]
+    return {
+        "runs": runs,
+        "curves": {name: name for name in terms} | {n: w for n, w in MEASURES.items() if n in seen},
+        "measures": MEASURES,
+        "higher": [name for name in MEASURES if name != "inconsis_cls"],
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(f"{value:.4g}")
 
 
 def made_of(record: Mapping[str, Any], letter: str) -> dict[str, float]:

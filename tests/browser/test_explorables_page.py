@@ -25,7 +25,31 @@ RUN = {  # four of the eight wrong or unsure, two of them contradictory
     "p": [0.1, 0.2, 0.45, 0.7, 0.3, 0.55, 0.8, 0.9],
     "seg": [0, 0, 0, 0, 1, 1, 1, 1],
 }
+COURSE = {
+    "key": "phantom.laptop.mtl.0",
+    "title": "the phantom: MTL, seed 0",
+    "seed": 0,
+    "minutes": 1.5,
+    "epochs": [1, 2, 3],
+    "curves": {
+        "total": {"train": [3.0, 2.0, 1.0], "valid": [3.0, 1.5, 2.0]},
+        "AUC": {"valid": [0.6, 0.8, 0.7]},
+    },
+    "test": {"AUC": 0.75},
+}
+OTHER = COURSE | {
+    "key": "phantom.laptop.clsnet.0",
+    "title": "the phantom: ClsNet, seed 0",
+    "curves": {"total": {"train": [2.0, None, 1.0], "valid": [2.5, 2.25, 2.125]}},
+    "test": {"AUC": 0.7},
+}
 DATA = {
+    "runs": {
+        "runs": [COURSE, OTHER],
+        "curves": {"total": "total", "AUC": "AUC of the class"},
+        "measures": {"AUC": "AUC of the class"},
+        "higher": ["AUC"],
+    },
     "loss-laboratory": {"figure3": [row._asdict() for row in paper.FIGURE_3]},
     "threshold": {"runs": [RUN]},
 }
@@ -222,6 +246,26 @@ def test_dice_by_mouse_by_keyboard_and_empty(visit):
     assert cell(page, "both empty = 0") == cell(page, "pooled") == "0.000"
     restored = visit("dice-by-hand", linked(page))
     assert cell(restored, "both empty = 1") == "0.333"
+
+
+# ---- runs
+
+
+def test_the_curves_of_two_runs(visit):
+    page = visit("runs")
+    assert cell(page, "A, validation", 2) == "1.50" and cell(page, "A, validation", 3) == "2"
+    assert cell(page, "B, training", 2) == "1.00"  # an epoch without a value is left out
+    assert cell(page, "AUC of the class", 3) == "\N{MINUS SIGN}5.0"
+    page.locator("[data-field=curve][value=AUC]").check()
+    page.wait_for_function("document.querySelectorAll('.values tbody')[0].rows.length === 1")
+    assert cell(page, "A, validation", 2) == "80.0 %"  # of an AUC the highest is the best
+    assert "B has no such curve" in page.locator("[role=status]").inner_text()
+    assert visit("runs", linked(page)).locator("[data-field=curve][value=AUC]").is_checked()
+
+
+def test_runs_says_that_there_is_none(visit, monkeypatch):
+    monkeypatch.setitem(DATA, "runs", {"runs": []})
+    assert "No run is here yet" in visit("runs").locator("body").inner_text()
 
 
 # ---- threshold and abstention
