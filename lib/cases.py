@@ -605,25 +605,42 @@ def _near_duplicates(
 
     def look(row: Any) -> tuple[np.ndarray, np.ndarray]:
         picture = Image.fromarray(decode(row)[0])
-        small = np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=float)
-        small = small.ravel() - small.mean()
         signs = imagehash.phash(picture, hash_size=bits).hash.ravel()
-        return np.packbits(signs), small / max(np.linalg.norm(small), 1e-9)
+        return np.packbits(signs), np.asarray(picture.resize((32, 32), Image.Resampling.BOX))
 
     hashes, thumbnails = (np.stack(part) for part in zip(*_each(look, cases), strict=True))
-    hashes = np.pad(hashes, ((0, 0), (0, -hashes.shape[1] % 8))).view(np.uint64)
-    pairs = []
-    for start in range(0, len(hashes), 256):  # in blocks: memory stays linear in the cases
-        block = hashes[start : start + 256]
-        differ = sum(
-            np.bitwise_count(block[:, None, word] ^ hashes[None, :, word]).astype(np.uint16)
-            for word in range(hashes.shape[1])
-        )
-        for a, b in zip(*np.nonzero(differ <= distance), strict=True):
-            a += start
-            if a < b and thumbnails[a] @ thumbnails[b] >= correlation:
-                pairs.append((int(a), int(b)))
-    return pairs
+
+    def shape(at: int) -> np.ndarray:
+        small = thumbnails[at].astype(float)
+        small = small.ravel() - small.mean()
+        return small / max(np.linalg.norm(small), 1e-9)
+
+    return [
+        (a, b)
+        for a, b in _near(np.pad(hashes, ((0, 0), (0, -hashes.shape[1] % 8))), distance)
+        if shape(a) @ shape(b) >= correlation
+    ]
+
+
+def _near(hashes: np.ndarray, distance: int) -> Iterable[tuple[int, int]]:
+    """Pairs of rows (a < b) of uint8 (N, multiple of 8) that differ in at most `distance` bits.
+
+    Every pair is looked at, in tiles that stay in the processor's cache: for 50,000 pictures that
+    is a fortieth of the work of decoding them.
+    """
+    words = np.ascontiguousarray(hashes.view(np.uint64).T)
+    high, wide = 128, 2048
+    for top in range(0, len(hashes), high):
+        for left in range(top, len(hashes), wide):
+            differ = sum(
+                np.bitwise_count(
+                    word[top : top + high, None] ^ word[None, left : left + wide]
+                ).astype(np.uint16)
+                for word in words
+            )
+            for a, b in zip(*np.nonzero(differ <= distance), strict=True):
+                if top + a < left + b:
+                    yield int(top + a), int(left + b)
 
 
 def _components(size: int, pairs: list[tuple[int, int]]) -> np.ndarray:
