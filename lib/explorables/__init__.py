@@ -7,7 +7,7 @@ kernel sees what the reader sets and what the page computes. A module has
 """
 
 from .bundle import NAMES, bundle
-from .data import courses, decisions, made_of
+from .data import courses, decisions, made_of, tirads
 from .kernel import answers, losses, widget
 from .page import Page, show
 
@@ -21,5 +21,6 @@ __all__ = [
     "losses",
     "made_of",
     "show",
+    "tirads",
     "widget",
 ]

@@ -1,6 +1,8 @@
-"""What explorables read of committed runs: a few numbers of each, as JSON."""
+"""What explorables read: a few numbers of committed runs, and the table of the phantom, as JSON."""
 
+import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -142,3 +144,32 @@ def made_of(record: Mapping[str, Any], letter: str) -> dict[str, float]:
     benign, malignant = (float(right[where].mean()) if where.any() else 0.0 for where in of_class)
     values = (benign, malignant, float((~found).mean()), float(dice.dice))
     return {f"{letter}{key}": round(v, 4) for key, v in zip("bmed", values, strict=True)}
+
+
+def tirads() -> dict[str, Any]:
+    """For "phantom": every value of every feature with its points and its chances in each class.
+
+    `features`: by feature and value, points of ACR TI-RADS and [P(value | benign), P(value |
+    malignant)], from `lib.sources.phantom`; anechoic is certain once a nodule is cystic, and has
+    chances of 1. `levels`: 1 to 5, by points. `malignant`: share among the phantom's patients.
+    `usual`: the features to begin with.
+
+    >>> table = tirads()
+    >>> table["features"]["shape"]["taller"], table["levels"][9]
+    ({'points': 3, 'chances': [0.08, 0.43]}, 5)
+    """
+    from ..sources import phantom
+
+    level = {nodule.points: nodule.level for nodule in phantom.all_features()}
+    return {
+        "features": {
+            name: {
+                value: {"points": n, "chances": list(phantom.FEATURES[name].get(value, (1.0, 1.0)))}
+                for value, n in values.items()
+            }
+            for name, values in phantom.POINTS.items()
+        },
+        "levels": [level[points] for points in sorted(level)],
+        "malignant": inspect.signature(phantom.read).parameters["malignant"].default,
+        "usual": asdict(phantom.Features()),
+    }

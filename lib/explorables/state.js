@@ -48,10 +48,12 @@ export const fromHash = (explorable, fields, hash) => {
 
 // The state of one explorable on one page. `draw(state)` shows it and returns the values that the
 // kernel sees; it runs at most once a frame. Listeners are told of every change, before the drawing.
-export const makeStore = ({ model, name, fields, draw }) => {
+// `settle(state, changes)` gives what else must change, where not every state makes sense.
+export const makeStore = ({ model, name, fields, draw, settle = () => ({}) }) => {
   const linked = Boolean(model.get("linked")); // on a page of its own: the state is in the address
   const usual = { ...initialState(fields), ...cleanState(fields, model.get("state")) };
   const state = { ...usual, ...(linked && fromHash(name, fields, location.hash)) };
+  Object.assign(state, settle(state, {}));
   const listeners = [];
   let asked = 0, telling = 0, told = "";
 
@@ -70,7 +72,9 @@ export const makeStore = ({ model, name, fields, draw }) => {
   };
   const redraw = () => (asked ||= requestAnimationFrame(show));
   const set = (changes) => {
-    Object.assign(state, cleanState(fields, changes));
+    const clean = cleanState(fields, changes);
+    Object.assign(state, clean);
+    Object.assign(state, settle(state, clean));
     redraw();
   };
   const restore = () => {
