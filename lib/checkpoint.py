@@ -183,7 +183,8 @@ class Checkpoint(Callback):
 def save_tensors(path: Path, tensors: dict[str, Tensor], run: str = "") -> str:
     """Write tensors by name as safetensors, atomically; returns the sha256 of what they hold.
 
-    The file says its format, the `run` that it belongs to, and that sha256.
+    The file says its format, the `run` that it belongs to, and that sha256. A tensor that goes by
+    several names is written under each.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -191,7 +192,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], run: str = "") -> str:
     ...     load_tensors(Path(folder, "a.safetensors"), "mine", digest)
     {'w': tensor([1., 1.])}
     """
-    tensors = {name: t.detach().contiguous().cpu() for name, t in tensors.items()}
+    tensors = _apart({name: t.detach().contiguous().cpu() for name, t in tensors.items()})
     digest = _digest(tensors)
     with replacing(path) as draft:
         save_file(tensors, draft, {"format": str(FORMAT), "run": run, "sha256": digest})
@@ -226,6 +227,17 @@ def load_tensors(path: Path, run: str = "", digest: str | None = None) -> dict[s
     if _digest(tensors) != told.get("sha256") or digest not in (None, told["sha256"]):
         raise CheckpointError(f"{path.name}: was changed since it was written (its sha256 differs)")
     return tensors
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors without shared memory, which safetensors refuses to write."""
+    seen: set[int] = set()
+    apart = {}  # nnU-Net's plain network names its encoder's layers four times
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return apart
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

@@ -169,6 +169,16 @@ def test_a_damaged_or_changed_checkpoint_is_named(finished, tmp_path, name, kind
     assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
 
 
+def test_a_layer_with_two_names_is_kept_under_both(tmp_path):
+    """Some libraries register a layer twice; safetensors writes no memory twice by itself."""
+    layer = nn.Linear(2, 3)
+    network = nn.ModuleDict({"one": layer, "other": nn.Sequential(layer)})
+    save_tensors(tmp_path / "w.safetensors", network.state_dict())
+    kept = load_file(tmp_path / "w.safetensors")
+    assert kept.keys() == network.state_dict().keys() and len(kept) == 4
+    assert all(torch.equal(kept[name], value) for name, value in network.state_dict().items())
+
+
 def test_a_file_of_another_run_or_epoch_is_refused(finished, tmp_path):
     learn, saved = finished
     shutil.copytree(saved.folder, tmp_path / "run")
