@@ -1,11 +1,13 @@
 """Memory and time against the number of images: python ci/memory.py, into results/bench.
 
 For each number, a process of its own reads a folder of synthetic images (96 px, one patient each),
-checks them, joins near duplicates, splits, decodes them once and goes through one epoch of batches.
+checks them, joins near duplicates, splits, decodes them once and goes through one epoch of batches,
+with augmentation. Seconds are processor time of one thread, so other work of the machine hardly
+counts. Memory is the most that was resident, the pages of the memory-mapped cache included.
 """
 
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-ROOT = Path(__file__).parents[1]
+import lib
+from lib.atomic import replacing
+
+TARGET = lib.results.RESULTS / "bench" / "memory.json"
 NUMBERS = (500, 1_500, 5_000, 15_000, 50_000)
 SIZE = 96
 
@@ -38,39 +43,51 @@ def draw(folder: Path, number: int) -> None:
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
 
 
-def measure(folder: Path) -> dict[str, float]:
-    import lib.blocks  # and torch, before anything is measured
-
-    def megabytes() -> float:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-    row, began = {"memory_before_mb": megabytes()}, time.process_time()
+def measure(folder: Path) -> dict:
+    """Seconds of each part, and the highest memory so far after it in MiB."""
+    row = {"memory": {"imports": lib.cost.peak_memory_mb("cpu")}, "seconds": {}}
+    began = time.process_time()
 
     def lap(name: str) -> None:
         nonlocal began
-        row[name], began = time.process_time() - began, time.process_time()
+        row["seconds"][name] = time.process_time() - began
+        row["memory"][name] = lib.cost.peak_memory_mb("cpu")
+        began = time.process_time()
 
-    cases, _ = lib.prepare_cases(lib.sources.read("folder", folder), seed=0)
-    lap("prepare_seconds")
+    cases = lib.sources.read("folder", folder)
+    lap("read")
+    cases, problems = lib.prepare_cases(cases, seed=0)
+    lap("prepare")
     dls = lib.dataloaders(cases, size=SIZE, cache=folder / "cache")
-    lap("decode_seconds")
+    lap("decode")
     batches = sum(1 for _ in dls.train)
-    lap("epoch_seconds")
-    return {"images": len(cases), "batches": batches, **row, "memory_mb": megabytes()}
+    lap("epoch")
+    counts = {"images": len(cases), "problems": len(problems), "training": dls.train.n}
+    return {**counts, "batches": batches, "cache_mb": 2 * len(cases) * SIZE**2 / 2**20, **row}
 
 
 def main() -> None:
-    rows = []
+    commit, rows = lib.results.commit(), []
+    one = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     for number in NUMBERS:
         with tempfile.TemporaryDirectory() as folder:
             draw(Path(folder) / "data", number)
             command = [sys.executable, "-W", "ignore", __file__, str(Path(folder) / "data")]
-            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            said = subprocess.run(
+                command, check=True, capture_output=True, text=True, env={**os.environ, **one}
+            ).stdout
         rows.append(json.loads(said.splitlines()[-1]))
         print(rows[-1], flush=True)
-    target = ROOT / "results" / "bench" / "memory.json"
-    target.write_text(json.dumps(rows, indent=1) + "\n")
-    print(f"{target.relative_to(ROOT)}; next: make book")
+    record = {
+        "commit": commit,
+        "versions": lib.results.versions(),
+        "machine": lib.results.machine("cpu") | {"threads": 1},
+        "size": SIZE,
+        "rows": rows,
+    }
+    with replacing(TARGET) as draft:
+        draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    print(f"{TARGET.relative_to(lib.results.ROOT)}; next: make book")
 
 
 if __name__ == "__main__":
