@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from lib import explorables, paper
+from lib.sources.phantom import Features, probability
 
 pytestmark = pytest.mark.browser
 
@@ -51,6 +52,7 @@ DATA = {
         "higher": ["AUC"],
     },
     "loss-laboratory": {"figure3": [row._asdict() for row in paper.FIGURE_3]},
+    "phantom": explorables.tirads(),
     "threshold": {"runs": [RUN]},
 }
 
@@ -246,6 +248,128 @@ def test_dice_by_mouse_by_keyboard_and_empty(visit):
     assert cell(page, "both empty = 0") == cell(page, "pooled") == "0.000"
     restored = visit("dice-by-hand", linked(page))
     assert cell(restored, "both empty = 1") == "0.333"
+
+
+# ---- the phantom
+
+
+def picture(page):
+    """The grey levels of the canvas, and what it says to those who listen."""
+    grey = page.evaluate(
+        """(() => { const canvas = document.querySelector(".picture canvas");
+          const copy = document.createElement("canvas")
+            .getContext("2d", { willReadFrequently: true });
+          [copy.canvas.width, copy.canvas.height] = [canvas.width, canvas.height];
+          copy.drawImage(canvas, 0, 0);
+          const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+          return [...data].filter((_, i) => i % 4 === 0); })()"""
+    )
+    return SimpleNamespace(
+        grey=grey, words=page.locator(".picture canvas").get_attribute("aria-label")
+    )
+
+
+def changed(one, other):
+    """Share of the canvas that is another grey."""
+    return sum(a != b for a, b in zip(one.grey, other.grey, strict=True)) / len(one.grey)
+
+
+def test_the_phantom_is_drawn_and_its_outline_too(visit):
+    page = visit("phantom")
+    plain = picture(page)
+    assert len(set(plain.grey)) > 100
+    assert "solid, hypoechoic nodule, wider than tall, with a smooth margin" in plain.words
+    page.locator("[data-field=outline]").check()
+    page.wait_for_selector("canvas[aria-label*='dashed line']")
+    assert 0.005 < changed(plain, picture(page)) < 0.1
+    page.get_by_text("Another neck").click()
+    page.wait_for_function("() => document.querySelector('[data-field=neck]').value === '13'")
+    assert changed(plain, picture(page)) > 0.5
+
+
+def test_a_feature_by_keyboard_by_menu_and_by_finger(visit):
+    page = visit("phantom", width=360, touch=True)
+    assert (cell(page, "all five"), cell(page, "level of ACR TI-RADS")) == ("4", "TR4")
+    before = picture(page)
+    page.locator("[data-field=shape][value=wider]").focus()
+    seen = after(page, lambda: page.keyboard.press("ArrowRight"), "all five")
+    assert (seen.now, cell(page, "shape: taller", 4)) == (7, "5.38")
+    taller = picture(page)
+    assert "taller than wide" in taller.words and changed(before, taller) > 0.02
+    page.locator("[data-field=foci]").select_option("punctate")
+    page.wait_for_selector("canvas[aria-label*='punctate']")
+    assert (cell(page, "all five"), cell(page, "level of ACR TI-RADS")) == ("10", "TR5")
+    seen = after(page, page.get_by_text("spongiform").first.tap, "all five")
+    assert (seen.now, cell(page, "level of ACR TI-RADS")) == (0, "TR1")
+    assert cell(page, "shape: taller") == "\N{EN DASH}"
+    assert changed(taller, picture(page)) > 0.02
+
+
+def test_cystic_sets_anechoic_and_back(visit):
+    page = visit("phantom", "#phantom?composition=cystic&echogenicity=hypoechoic")
+    assert page.locator("[data-field=echogenicity][value=anechoic]").is_checked()
+    page.locator("[data-field=composition][value=mixed]").check()
+    page.wait_for_selector("[data-field=echogenicity][value=hypoechoic]:checked")
+    page.locator("[data-field=echogenicity][value=anechoic]").check()
+    page.wait_for_selector("[data-field=composition][value=cystic]:checked")
+    assert cell(page, "composition: cystic", 2) == "11 %"
+
+
+def test_the_phantoms_presets_share_and_link(visit):
+    typical = Features("solid", "hypoechoic", "wider", "lobulated/irregular", "punctate")
+    ratio = probability(typical, "malignant") / probability(typical, "benign")
+    page = visit("phantom")
+    page.get_by_text("A typical malignant nodule").click()
+    page.wait_for_selector("canvas[aria-label*='lobulated']")
+    now = cell(page, "malignant, with these features")
+    assert now == f"{100 * 0.43 * ratio / (0.43 * ratio + 0.57):.1f} %"
+    page.locator("[data-field=before]").focus()
+    page.keyboard.press("Home")
+    page.wait_for_selector(f"td:text-is('{100 * ratio / (ratio + 99):.1f} %')")
+    page.get_by_text("No points, yet malignant").click()
+    page.wait_for_selector("[role=status]:has-text('0 points, TR1')")
+    page.get_by_text("Another neck").click()
+    page.wait_for_function("() => document.querySelector('[data-field=neck]').value === '13'")
+    restored = visit("phantom", linked(page))
+    one, other = picture(page), picture(restored)
+    assert one.words == other.words and changed(one, other) == 0
+    assert cell(restored, "malignant, before the picture") == "1 %"
+    restored.get_by_text("Start again").click()
+    restored.wait_for_selector("td:text-is('43 %')")
+
+
+def test_guessing_hides_the_words_until_the_answer(visit):
+    page = visit("phantom")
+    page.get_by_text("Guess the class").focus()
+    for guesses in (1, 2):
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[role=status]:has-text('benign or malignant?')")
+        assert not page.locator("[data-field=composition]").first.is_visible()
+        assert not page.locator(".values").first.is_visible()
+        assert page.evaluate("document.activeElement.textContent") == "Benign"
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"[role=status]:has-text('of {guesses} right')")
+        assert page.locator(".values").first.is_visible()
+        right = page.locator("[role=status]").inner_text().startswith("Right: it is benign")
+        assert right or page.locator("[role=status]").inner_text().startswith("Wrong: it is mal")
+    page.get_by_text("Guess the class").click()
+    page.get_by_text("Start again").click()
+    page.wait_for_selector("[role=status]:has-text('4 points, TR4')")
+
+
+def test_the_phantom_is_quick_enough_for_a_switch(visit):
+    """Not a benchmark: a picture that took half a second would be a mistake on any machine."""
+    page = visit("phantom")
+    begun = page.evaluate("performance.now()")
+    for value in ("cystic", "mixed", "spongiform", "solid"):
+        page.locator(f"[data-field=composition][value={value}]").check()
+        page.wait_for_selector(f"canvas[aria-label*='with a {value}']")
+    assert page.evaluate("performance.now()") - begun < 4 * 1000
+
+
+def test_the_phantom_says_that_its_table_is_missing(visit, monkeypatch):
+    monkeypatch.delitem(DATA, "phantom")
+    assert "lib.explorables.tirads()" in visit("phantom").locator("body").inner_text()
 
 
 # ---- runs
