@@ -313,6 +313,13 @@ RIVALS = (
         recipe={"encoder": "vgg16_bn", "weights": None},
         about="VGG16 with a quarter of its channels, from random weights",
     ),
+    Experiment(
+        "segnet-native-full",
+        "SegNet, native, all channels",
+        SegNetNative,
+        recipe={"encoder": "vgg16_bn", "weights": None},
+        about="VGG16 with all its channels, from random weights: for a GPU",
+    ),
     Experiment("maskrcnn", "Mask R-CNN", MaskRCNN, rows=_one("Mask R-CNN", 1)),
     Experiment("bi2017", "Bi et al. 2017", Bi2017, rows=_one("Bi et al. 2017", 1)),
     Experiment("kang2019", "Kang et al. 2019", Kang2019, rows=_one("Kang et al. 2019", 1)),
@@ -325,6 +332,13 @@ RIVALS = (
         {"channels": (8, 16, 32, 64, 128)},
         recipe={"encoder": "v-net", "weights": None},
         about="V-Net with half its channels, from random weights",
+    ),
+    Experiment(
+        "zhou2021-native-full",
+        "Zhou et al. 2021, native, all channels",
+        Zhou2021Native,
+        recipe={"encoder": "v-net", "weights": None},
+        about="V-Net with all its channels, from random weights",
     ),
     Experiment("chen2018", "Chen et al. 2018b", Chen2018, rows=_one("Chen et al. 2018b", 1)),
     Experiment(
