@@ -15,6 +15,7 @@ from typing import Any
 MODULES = (
     "atomic",
     "blocks",
+    "cache",
     "callbacks",
     "cam",
     "cases",

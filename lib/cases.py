@@ -5,6 +5,7 @@ or None), `group` (patient), `crop` ((x0, y0, x1, y1) in pixels, or None) and, o
 Any further column is carried along.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -36,6 +37,8 @@ UNKNOWN = 3  # mask value of a nodule whose class nobody stated
 THRESHOLD = 128  # masks saved as JPEG, or resized, have edge values between 0 and 255
 MAX_PIXELS = 2**26  # 8192 x 8192: far above any ultrasound picture, far below a full memory
 # No format whose reader starts another program (EPS calls Ghostscript).
+# Out of memory or of open files, a disk or a network that fails: not what is in a file.
+MACHINE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
 SHOWN = 20  # problems an error message lists in full
 
@@ -187,6 +190,7 @@ def _read_grey(file: str, report: Callable[..., None]) -> np.ndarray | None:
         try:
             return _shades(dicom.read_pixels(path))
         except dicom.DicomError as error:
+            _stop_if_not_the_files(error, file)
             report(file, str(error))
             return None
     try:
@@ -205,8 +209,18 @@ def _read_grey(file: str, report: Callable[..., None]) -> np.ndarray | None:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         report(file, _too_large(str(error).split(" exceeds")[0]))
     except Exception as error:  # image readers raise nearly every kind of error on damaged bytes
+        _stop_if_not_the_files(error, file)
         report(file, f"damaged or cut off, cannot be decoded ({error})")
     return None
+
+
+def _stop_if_not_the_files(error: Exception, file: str) -> None:
+    """Raise again what is the machine's fault: to leave the file out would change the data."""
+    cause = error.__cause__ or error
+    if isinstance(cause, MemoryError):
+        raise MemoryError(f"{file}: not enough memory to decode it") from error
+    if isinstance(cause, OSError) and cause.errno in MACHINE:
+        raise OSError(cause.errno, cause.strerror, file) from error
 
 
 def _too_large(size: str) -> str:

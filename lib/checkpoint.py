@@ -13,18 +13,19 @@ import random
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from fastai.callback.core import Callback
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .atomic import replacing
+from .atomic import naming, replacing
 
 FORMAT = 2  # of the files: raise it whenever an older version could not read them
 
@@ -87,10 +88,25 @@ class Checkpoint(Callback):
         self.save(self.folder / f"epoch-{self.epoch + 1:03d}")
 
     def save(self, target: Path) -> None:
-        """Write one complete checkpoint; older ones go once it stands."""
+        """Write one complete checkpoint; older ones go once it stands.
+
+        After an error, such as that of a full disk, the older one is as it was and nothing stays.
+        """
         draft = target.with_name(f".draft-{target.name}")
         shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
+        try:
+            draft.mkdir(parents=True)
+            self._write(draft)
+            discard(target)
+            os.replace(draft, target)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        for old in self._epochs():
+            if old != target:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _write(self, draft: Path) -> None:
         optimiser, scalars = _split_optimiser(self.opt.state_dict())
         tensors = {
             "model": self.model.state_dict(), "optimiser": optimiser, "random": _torch_states()
@@ -110,11 +126,6 @@ class Checkpoint(Callback):
         }
         whole = {"format": FORMAT, "sha256": _digest_of_json(state), "state": state}
         _write_text(draft / "state.json", json.dumps(whole, allow_nan=False))
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(draft, target)
-        for old in self._epochs():
-            if old != target:
-                shutil.rmtree(old, ignore_errors=True)
 
     def restore(self) -> int:
         """Load the newest checkpoint into the learner; the number of epochs already done.
@@ -140,6 +151,7 @@ class Checkpoint(Callback):
             raise self._unusable(found, error) from error
         try:
             self.model.load_state_dict(tensors["model"])
+            self._lay_out_weights()
             if self.learn.opt is None:
                 self.learn.create_opt()
             self.opt.load_state_dict(_join_optimiser(tensors["optimiser"], state["optimiser"]))
@@ -151,6 +163,11 @@ class Checkpoint(Callback):
                 "to start again"
             ) from error
         return state["epoch"]
+
+    def _lay_out_weights(self) -> None:
+        """As training would lay them out: a trained network that is only tested sums alike."""
+        if plain := getattr(self.learn, "plain_tensors", None):
+            self.model.to(memory_format=plain.layout)
 
     def _unusable(self, found: Path, error: Exception) -> CheckpointError:
         return CheckpointError(
@@ -176,8 +193,25 @@ class Checkpoint(Callback):
 
     def clear(self) -> None:
         """Forget the run: its results stand, or it is to start again."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        discard(self.folder)
         self.best = {}
+
+
+def discard(folder: Path) -> None:
+    """Delete a run's checkpoints; killed in the midst of it, none is left that is half there.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as home:
+    ...     Path(home, "seed0.unfinished", "epoch-001").mkdir(parents=True)
+    ...     discard(Path(home, "seed0.unfinished"))
+    ...     list(Path(home).iterdir())
+    []
+    """
+    away = folder.with_name(f".draft-gone-{folder.name}")
+    shutil.rmtree(away, ignore_errors=True)  # of one that was killed
+    with suppress(FileNotFoundError):
+        os.replace(folder, away)
+    shutil.rmtree(away, ignore_errors=True)
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], run: str = "") -> str:
@@ -195,8 +229,18 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], run: str = "") -> str:
     tensors = _apart({name: t.detach().contiguous().cpu() for name, t in tensors.items()})
     digest = _digest(tensors)
     with replacing(path) as draft:
-        save_file(tensors, draft, {"format": str(FORMAT), "run": run, "sha256": digest})
+        _save_file(tensors, draft, {"format": str(FORMAT), "run": run, "sha256": digest})
     return digest
+
+
+def _save_file(tensors: Mapping[str, Tensor], file: Path, about: dict[str, str]) -> None:
+    """As safetensors does it, but a fault of the disk is an OSError."""
+    try:
+        save_file(tensors, file, about)
+    except SafetensorError as error:
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        raise
 
 
 def load_tensors(path: Path, run: str = "", digest: str | None = None) -> dict[str, Tensor]:
@@ -265,7 +309,7 @@ def _digest_of_json(value: Any) -> str:
 
 
 def _write_text(path: Path, text: str) -> None:
-    with open(path, "w") as file:
+    with naming(path), open(path, "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

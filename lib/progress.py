@@ -1,13 +1,17 @@
 """What the runs are doing now: read from their checkpoints and locks, by anyone, at any time."""
 
+import atexit
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+import psutil
 
 from . import results
 
@@ -73,6 +77,44 @@ def alone(run: Path, wait: bool = False) -> Iterator[None]:
     finally:
         lock.unlink(missing_ok=True)
         os.close(handle)
+
+
+def hold(run: Path) -> Callable[[], None]:
+    """Hold the lock of one run until what this returns is called, or until this process ends.
+
+    Nothing is to be done where this process holds it already, or one that started it, such as the
+    engine, or where another of several processes that share the run does. Raises Busy if somebody
+    else makes this run, OSError, with the file, if nothing can be written there.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     release = hold(Path(folder, "seed0"))
+    ...     held = is_held(Path(folder, "seed0"))
+    ...     release()
+    ...     held, is_held(Path(folder, "seed0"))
+    (True, False)
+    """
+    lock = ExitStack()
+    if int(os.environ.get("RANK", 0)):
+        return lock.close
+    try:
+        lock.enter_context(alone(run))
+    except Busy as holder:
+        if not _is_ours(str(holder)):
+            raise Busy(
+                f"{holder} is making {run.name} in {run.parent}: wait for it, or name another "
+                "folder for the results"
+            ) from None
+    atexit.register(lock.close)
+    return lock.close
+
+
+def _is_ours(holder: str) -> bool:
+    """Whether the words in a lock name this process or one that it descends from."""
+    found = re.fullmatch(r"process (\d+) on (.+)", holder, re.DOTALL)
+    if not found or found[2] != os.uname().nodename:
+        return False
+    return int(found[1]) in {os.getpid(), *(p.pid for p in psutil.Process().parents())}
 
 
 def is_held(run: Path) -> bool:

@@ -63,7 +63,7 @@ def run(tmp_path_factory):
     logging.getLogger().addHandler(handler)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
         patch.setattr(blocks, "CACHE", home / "cache")
-        patch.setattr(lib.training, "forget", lambda folder: None)  # to look at the checkpoints
+        patch.setattr(lib.checkpoint, "discard", lambda folder: None)  # to look at the checkpoints
         given = {
             "source": "folder", "root": str(root), "experiment": "unet-seg3", "profile": "smoke",
             "device": "cpu", "results": str(results),

@@ -25,8 +25,8 @@ def start(**given):
     exec(CODE[1].source, space | given)
 
 
-def test_it_starts_with_its_own_parameters():
-    start(device="cpu")
+def test_it_starts_with_its_own_parameters(tmp_path):
+    start(device="cpu", results=str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""The images that were decoded once, seen from outside: is there room, are they the files' own?"""
+
+import errno
+import resource
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from fastai.data.core import DataLoaders
+
+from . import blocks, cases
+
+DAY = 24 * 3600  # seconds; no decoding takes as long
+
+
+def require_room(
+    table: pd.DataFrame, size: int, fingerprint: str, cache: Path | None = None
+) -> None:
+    """OSError, with the folder, if `blocks.decode_once` would fill the disk.
+
+    It writes through a memory map, and a full disk would end the process without a word. Also
+    removes what killed processes have left in the folder more than a day ago. `fingerprint` as
+    from `cases.fingerprint`; the other arguments are those of `decode_once`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     require_room(pd.DataFrame({"case": ["a"]}), 96, "0a1b", Path(folder))
+    """
+    cache = Path(cache or blocks.CACHE)
+    _sweep(cache)
+    if (cache / f"{fingerprint[:16]}-{size}").exists():
+        return
+    layer = len(table) * size**2
+    there = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
+    free, limit = shutil.disk_usage(there).free, resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if free < 2 * layer + 2**16:
+        what = f"{free / 2**20:.1f} MB are free, {2 * layer / 2**20:.1f} MB are needed for the"
+        raise OSError(
+            errno.ENOSPC, f"{what} decoded images; free some, or set LIB_CACHE", str(cache)
+        )
+    if 0 <= limit < layer + 2**12:
+        what = f"files of {limit / 2**20:.1f} MB are allowed, {layer / 2**20:.1f} MB are needed"
+        raise OSError(errno.EFBIG, f"{what} for the decoded images; see ulimit -f", str(cache))
+
+
+def _sweep(cache: Path) -> None:
+    for draft in cache.glob(".draft-*"):
+        if draft.is_dir() and time.time() - draft.stat().st_mtime > DAY:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def require_unchanged(table: pd.DataFrame, dls: DataLoaders, fingerprint: str) -> None:
+    """CaseError if the files no longer hold what the network was given.
+
+    Reads every image and mask of `table` again. They must have the `fingerprint` that the results
+    will claim, and be those that the loaders read; if not, the decoded images are thrown away, for
+    nobody knows which state of the files they show.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib.sources import phantom
+    >>> with TemporaryDirectory() as folder:
+    ...     table, _ = cases.prepare_cases(phantom.read(f"{folder}/phantom", cases=20, size=64))
+    ...     dls = blocks.dataloaders(table, size=32, batch_size=4, cache=Path(folder))
+    ...     require_unchanged(table, dls, cases.fingerprint(table))
+    """
+    (decoded,) = (
+        step.decoded for step in dls.train_ds.tls[0].tfms.fs if isinstance(step, blocks.ReadImage)
+    )
+    size = decoded.images.shape[-1]
+    changed = []
+    for at, row in enumerate(decoded.cases.to_dict("records")):
+        now = [blocks.fit_square(layer, size) for layer in cases.decode(row)]
+        if not all(map(np.array_equal, now, (decoded.images[at], decoded.masks[at]))):
+            changed.append(str(row["image"]))
+    if not changed and cases.fingerprint(table) == fingerprint:
+        return
+    shutil.rmtree(Path(decoded.images.filename).parent, ignore_errors=True)
+    files = f"{len(changed)} images or masks, the first {changed[0]}" if changed else "files"
+    raise cases.CaseError(
+        f"the data changed while this ran ({files}): no results are written; run it again"
+    )
