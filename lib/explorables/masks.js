@@ -45,7 +45,11 @@ export const encodeMask = (mask) => {
   return `r${runs.join("_")}`;
 };
 
-export const areaOf = (mask) => mask.reduce((sum, value) => sum + value, 0);
+export const areaOf = (mask) => {
+  let area = 0;
+  for (let i = 0; i < mask.length; i++) area += mask[i];
+  return area;
+};
 
 // A round brush drawn from one point to another, in pixels; `value` 1 paints, 0 erases.
 export const brush = (mask, from, to, radius, value) => {

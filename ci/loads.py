@@ -1,0 +1,86 @@
+"""How long a page takes until its first screen is drawn: python ci/loads.py, into results/bench.
+
+Needs the built book. Measured for the start page and for the largest one, in headless Chromium with
+nothing cached, from the address to the drawn figures, formulas and explorables of the first screen.
+"""
+
+import json
+import os
+import statistics
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+import lib
+from lib.atomic import replacing
+
+HTML = Path(__file__).parents[1] / "_build" / "html"
+TARGET = lib.results.RESULTS / "bench" / "loads.json"
+TIMES = 15
+WATCH = """
+const drawn = () => [
+  [".plotly-drawing", "svg.main-svg"],
+  [".math", "mjx-container"],
+  [".explorable", ".explorable-view > *"],
+].every(([all, mark]) => [...document.querySelectorAll(all)]
+  .filter((thing) => thing.getBoundingClientRect().top < innerHeight)
+  .every((thing) => thing.querySelector(mark)));
+const watch = () => document.readyState !== "loading" && drawn()
+  ? requestAnimationFrame(() => (window.usable = performance.now()))  // the frame that shows it
+  : requestAnimationFrame(watch);
+requestAnimationFrame(watch);"""
+
+
+def largest() -> Path:
+    """The page of the book with the most bytes."""
+    pages = [page for page in HTML.rglob("*.html") if "_static" not in page.parts]
+    return max(pages, key=lambda page: page.stat().st_size)
+
+
+def usable_in(browser: Browser, page: Path) -> float:
+    """Milliseconds from the address to the first screen, in a window of 1440 x 900."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    tab = context.new_page()
+    tab.add_init_script(WATCH)
+    tab.goto(page.as_uri())
+    tab.wait_for_function("window.usable")
+    taken = tab.evaluate("window.usable")
+    context.close()
+    return taken
+
+
+def main() -> None:
+    load = os.getloadavg()[0]
+    rows = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            args=["--no-sandbox", "--disable-gpu"],
+        )
+        for page in (HTML / "index.html", largest()):
+            taken = sorted(usable_in(browser, page) for _ in range(TIMES))
+            rows.append(
+                {
+                    "page": page.relative_to(HTML).as_posix(),
+                    "bytes": page.stat().st_size,
+                    "ms": {"low": taken[0], "median": statistics.median(taken), "high": taken[-1]},
+                }
+            )
+        version = browser.version
+        browser.close()
+    found = {
+        "commit": lib.results.commit(),
+        "machine": lib.results.machine("cpu"),
+        "browser": f"Chromium {version}, headless",
+        "load_before": load,  # processes that wanted a core in the minute before
+        "times": TIMES,
+        "pages": rows,
+    }
+    with replacing(TARGET) as draft:
+        draft.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+    print("results/bench/loads.json; next: make book")
+
+
+if __name__ == "__main__":
+    main()
