@@ -89,12 +89,20 @@ lock: $(VENV)/.installed ## pin again what pyproject.toml asks for
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --no-annotate --custom-compile-command 'make lock' --no-emit-index-url --quiet --output-file requirements.lock
 
+# What the pages need of MathJax: its parts for TeX, and fonts for HTML; half of any whole bundle.
+MATHJAX := startup.js core.js input/tex.js output/chtml.js output/chtml/fonts/tex.js \
+  output/chtml/fonts/woff-v2 a11y/assistive-mml.js
+
 book/_vendor/.done: ci/package.json ci/package-lock.json
 	npm ci --prefix ci --ignore-scripts --no-audit --no-fund --loglevel error
 	rm -rf $(@D) && mkdir -p $(@D)/vendor
 	cp ci/node_modules/plotly.js-cartesian-dist-min/plotly-cartesian.min.js $(@D)/vendor/plotly.js
-	cp ci/node_modules/mathjax/es5/tex-svg-full.js $(@D)/vendor/mathjax.js
-	cp ci/node_modules/mathjax/LICENSE $(@D)/vendor/mathjax.LICENSE
+	cp ci/node_modules/plotly.js-cartesian-dist-min/LICENSE $(@D)/vendor/plotly.LICENSE
+	cp ci/node_modules/reveal.js/dist/reveal.js ci/node_modules/reveal.js/dist/reveal.css $(@D)/vendor
+	cp ci/node_modules/reveal.js/LICENSE $(@D)/vendor/reveal.LICENSE
+	for part in $(MATHJAX); do mkdir -p $(@D)/vendor/mathjax/$$(dirname $$part); \
+	  cp -R ci/node_modules/mathjax/es5/$$part $(@D)/vendor/mathjax/$$part; done
+	cp ci/node_modules/mathjax/LICENSE $(@D)/vendor/mathjax/LICENSE
 	touch $@
 
 # ---- running and building

@@ -1,0 +1,23 @@
+"""What all pages share is at most 4 MB: scripts, styles, fonts, and the index of the search."""
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+HTML = Path(__file__).parents[2] / "_build" / "html"
+MOST = 4_000_000  # bytes
+
+
+def test_what_pages_share_is_at_most_4_mb():
+    files = [HTML / "searchindex.js", *(HTML / "_static").rglob("*")]
+    sizes = {
+        path.relative_to(HTML).as_posix(): path.stat().st_size
+        for path in files
+        if path.is_file() and path.parent != HTML / "_static" / "pick"  # the data of one page
+    }
+    assert "_static/vendor/plotly.js" in sizes and len(sizes) > 20
+    total = sum(sizes.values())
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:10]
+    assert total <= MOST, f"{total} bytes; the largest: {largest}"
