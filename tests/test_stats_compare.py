@@ -167,3 +167,18 @@ def test_seeds_that_do_not_pair():
         ValueError, match=r"quality2.0/seed0 and .*quality2.0/seed1 ran on different"
     ):
         compare_seeds([a[0], a[1] | moved], [b[0], b[1] | moved], ["ACC"])
+
+
+def test_a_seed_may_draw_the_split_too():
+    """Each seed's pair on its own test images; over seeds, the mean of their differences."""
+
+    def part(quality, seed):
+        rows = results.rows(record(quality, seed)).iloc[20 * seed : 20 * seed + 40]
+        return record(quality, seed, per_image=results.columns(rows))
+
+    a, b = ([part(quality, k) for k in (0, 1)] for quality in (2.0, 1.0))
+    table = compare_seeds(a, b, ["AUC"], **QUICK)
+    each = [compare(a[k], b[k], ["AUC"], **QUICK).loc["AUC", "difference"] for k in (0, 1)]
+    assert table.loc[("all", "AUC"), "difference"] == pytest.approx(np.mean(each))
+    with pytest.raises(ValueError, match=r"quality2.0/seed1 and .*seed1 have different test im"):
+        compare_seeds(a, [b[0], b[1] | {"per_image": b[0]["per_image"]}], ["AUC"], **QUICK)

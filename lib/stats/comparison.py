@@ -108,10 +108,11 @@ def compare_seeds(
     the seed "all" have the means over seeds as `a` and `b`, their `difference` with Student's t
     interval over seeds, and `p` of the paired t test over seeds; `p_mcnemar` and `p_delong` are
     NaN. `p_holm` is corrected within each seed and within "all". The rows of "all" are about other
-    training runs on these test images; those of a seed, about other patients for these networks.
+    training runs on these test images (where the seed draws the split of the data, too: on other
+    splits of them); those of a seed, about other patients for these networks.
 
-    Raises ValueError for fewer than two seeds, a seed twice, seeds that only one system has, or
-    runs on different test sets.
+    Raises ValueError for fewer than two seeds, a seed twice, seeds that only one system has, runs
+    on different data, or test images that differ within a seed.
 
     >>> runs = {"a": [], "b": []}
     >>> for seed, wrong in ((0, 0.7), (1, 0.6)):
@@ -131,7 +132,7 @@ def compare_seeds(
         )
     seeds = sorted(by_seed_a)
     for k in seeds:
-        _same_test_set(by_seed_a[seeds[0]], by_seed_a[k])
+        _same_data(by_seed_a[seeds[0]], by_seed_a[k])
     options = {"n": n, "permutations": permutations, "level": level, "seed": seed}
     tables = {k: compare(by_seed_a[k], by_seed_b[k], measures, **options) for k in seeds}
     over = {}
@@ -161,19 +162,23 @@ def _corrected(table: dict[str, dict[str, float]]) -> pd.DataFrame:
 
 def _same_test_set(record_a: Record, record_b: Record) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The test images of both runs; ValueError if they are not the same."""
-    names = f"{_name(record_a)} and {_name(record_b)}"
-    prints = [str(record["data"]["fingerprint"]) for record in (record_a, record_b)]
-    if prints[0] != prints[1]:
-        raise ValueError(
-            f"{names} ran on different data (fingerprints {prints[0][:12]} and {prints[1][:12]}); "
-            "compare runs on the same test set"
-        )
+    _same_data(record_a, record_b)
     rows_a, rows_b = rows(record_a), rows(record_b)
     try:
         check_paired(rows_a, rows_b)
     except ValueError as error:
+        names = f"{_name(record_a)} and {_name(record_b)}"
         raise ValueError(f"{names} have different test images: {error}") from error
     return rows_a, rows_b
+
+
+def _same_data(record_a: Record, record_b: Record) -> None:
+    prints = [str(record["data"]["fingerprint"]) for record in (record_a, record_b)]
+    if prints[0] != prints[1]:
+        raise ValueError(
+            f"{_name(record_a)} and {_name(record_b)} ran on different data (fingerprints "
+            f"{prints[0][:12]} and {prints[1][:12]}); compare runs on the same data"
+        )
 
 
 def _by_seed(records: Iterable[Record], system: str) -> dict[int, Record]:
