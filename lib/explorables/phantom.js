@@ -59,12 +59,12 @@ const render = ({ model, el }) => {
   const fields = {
     ...Object.fromEntries(names.map((name) => [name, choiceField(TITLES[name], table.usual[name],
       Object.fromEntries(Object.keys(table.features[name]).map((value) => [value, value])))])),
-    neck: numberField("Neck, by its number", 12, 0, NECKS, 1, 0),
+    neck: numberField("Neck, by its number", 9, 0, NECKS, 1, 0),
     outline: flagField("Show the outline of the mask", false),
     before: numberField("Malignant among the patients, in %", 100 * table.malignant, 1, 99, 1, 0),
   };
   const picture = makePicture(), said = sentence();
-  const worth = valueTable("What each feature is worth: points, its share in each class, their ratio", ["", "points", "benign", "malignant", "ratio"]);
+  const worth = valueTable("Points of each value, its share in each class, and their ratio", ["", "points", "benign", "malignant", "ratio"]);
   const result = valueTable("What follows", ["", ""]);
   worth.element.classList.add("wraps");
   const noduleOf = (state) => Object.fromEntries(names.map((name) => [name, state[name]]));

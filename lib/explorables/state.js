@@ -48,7 +48,7 @@ export const fromHash = (explorable, fields, hash) => {
 
 // The state of one explorable on one page. `draw(state)` shows it and returns the values that the
 // kernel sees; it runs at most once a frame. Listeners are told of every change, before the drawing.
-// `settle(state, changes)` gives what else must change, where not every state makes sense.
+// `settle(state, changed)` gives what else must change, where not every state makes sense.
 export const makeStore = ({ model, name, fields, draw, settle = () => ({}) }) => {
   const linked = Boolean(model.get("linked")); // on a page of its own: the state is in the address
   const usual = { ...initialState(fields), ...cleanState(fields, model.get("state")) };
@@ -72,9 +72,10 @@ export const makeStore = ({ model, name, fields, draw, settle = () => ({}) }) =>
   };
   const redraw = () => (asked ||= requestAnimationFrame(show));
   const set = (changes) => {
-    const clean = cleanState(fields, changes);
-    Object.assign(state, clean);
-    Object.assign(state, settle(state, clean));
+    const clean = Object.entries(cleanState(fields, changes));
+    const changed = Object.fromEntries(clean.filter(([field, value]) => value !== state[field]));
+    Object.assign(state, changed);
+    Object.assign(state, settle(state, changed));
     redraw();
   };
   const restore = () => {

@@ -283,7 +283,7 @@ def test_the_phantom_is_drawn_and_its_outline_too(visit):
     page.wait_for_selector("canvas[aria-label*='dashed line']")
     assert 0.005 < changed(plain, picture(page)) < 0.1
     page.get_by_text("Another neck").click()
-    page.wait_for_function("() => document.querySelector('[data-field=neck]').value === '13'")
+    page.wait_for_function("() => document.querySelector('[data-field=neck]').value === '10'")
     assert changed(plain, picture(page)) > 0.5
 
 
@@ -329,7 +329,7 @@ def test_the_phantoms_presets_share_and_link(visit):
     page.get_by_text("No points, yet malignant").click()
     page.wait_for_selector("[role=status]:has-text('0 points, TR1')")
     page.get_by_text("Another neck").click()
-    page.wait_for_function("() => document.querySelector('[data-field=neck]').value === '13'")
+    page.wait_for_function("() => document.querySelector('[data-field=neck]').value === '10'")
     restored = visit("phantom", linked(page))
     one, other = picture(page), picture(restored)
     assert one.words == other.words and changed(one, other) == 0
