@@ -4,21 +4,15 @@ import pytest
 import torch
 from overfit import overfit
 
-from lib.cost import parameter_count
 from lib.networks import DeepLabV3Plus
 
 LITE = {"encoder": "tu-tf_efficientnet_lite0", "decoder_channels": (128, 64, 32, 16, 16)}
 
 
-def test_at_the_papers_size():
+def test_the_deepest_features_have_stride_16():
     with torch.device("meta"):
-        network = DeepLabV3Plus("resnet101")
-        image = torch.zeros(2, 1, 512, 512)
-        logits = network(image)
-        deepest = network.encoder(image)[-1]
-    assert deepest.shape == (2, 2048, 32, 32)  # output stride 16
-    assert logits.seg3.shape == (2, 3, 512, 512) and logits.cls is None
-    assert round(parameter_count(network) / 1e6, 1) == 45.7
+        deepest = DeepLabV3Plus("resnet101").encoder(torch.zeros(2, 1, 512, 512))[-1]
+    assert deepest.shape == (2, 2048, 32, 32)
 
 
 def test_three_atrous_branches_with_the_rates_of_stride_16():

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from overfit import overfit
+from tiny import two_nodules
 
-from lib.cost import parameter_count
 from lib.learner import TaskLoss
 from lib.losses import task_losses
 from lib.networks import PSPNet, TaskLogits
@@ -12,28 +12,17 @@ from lib.networks import PSPNet, TaskLogits
 LITE = {"encoder": "tu-tf_efficientnet_lite0", "decoder_channels": (128, 64, 32, 16, 16)}
 
 
-def batch(size=64):
-    mask = torch.zeros(2, size, size, dtype=torch.long)
-    mask[0, 10:30, 10:30], mask[1, 20:50, 20:50] = 1, 2
-    return torch.randn(2, 1, size, size), mask, torch.tensor([0, 1])
-
-
-def test_at_the_papers_size():
+def test_the_deepest_features_have_stride_8():
     with torch.device("meta"):
-        network = PSPNet("resnet101")
-        image = torch.zeros(2, 1, 512, 512)
-        logits = network(image)
-        deepest = network.encoder(image)[-1]
-    assert deepest.shape == (2, 2048, 64, 64)  # output stride 8
-    assert logits.seg3.shape == (2, 3, 512, 512) and logits.cls is None and logits.extra is None
-    assert round(parameter_count(network) / 1e6, 1) == 48.8
+        deepest = PSPNet("resnet101").encoder(torch.zeros(2, 1, 512, 512))[-1]
+    assert deepest.shape == (2, 2048, 64, 64)
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", LITE["encoder"]])
 def test_every_layer_of_the_encoder_gets_a_gradient(encoder):
     """The trap of smp's own defaults: levels 4 and 5 that never reach the output."""
     network = PSPNet(encoder)
-    image, mask, label = batch()
+    image, mask, label = two_nodules()
     TaskLoss(network.losses)(network(image), mask, label).backward()
     for name, weight in network.encoder.named_parameters():
         assert weight.grad is not None and weight.grad.abs().sum() > 0, name
@@ -50,7 +39,7 @@ def test_the_pyramid_carries_far():
 
 def test_the_auxiliary_loss_is_weighted_and_trains_the_level_before_the_last():
     network = PSPNet("resnet18", auxiliary=0.4)
-    image, mask, label = batch()
+    image, mask, label = two_nodules()
     logits = network(image)
     terms = network.losses(logits, mask, label)
     second = task_losses(TaskLogits(seg3=logits.extra), mask, label)["T3 Dice"]

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import SMALL
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib import paper, profiles
 from lib.cost import parameter_count
 from lib.experiments import RIVALS, find
-from lib.networks import NNUNetNative, PSPNet
+from lib.networks import Chen2018, NNUNetNative, PSPNet, Wang2018, Zhou2021, Zhou2021Native
 
 PAGES = Path(__file__).parents[1] / "book" / "rivals"
 PAPER = replace(profiles.find("paper"), weights=None)
@@ -55,6 +56,15 @@ def test_each_rival_of_table_1_has_a_page():
     assert pages == {page for page, _, _ in SIZES.values()} and len(pages) == 12
     filled = {system.name for system in RIVALS if system.rows}
     assert filled - {"singh2019"} <= SIZES.keys()  # its forest hides the class: see singh2019-fc
+
+
+@pytest.mark.parametrize("make", [Wang2018, Zhou2021, Zhou2021Native, Chen2018])
+def test_a_three_class_head_if_wanted(make):
+    """Those that give a nodule's mask and a class can give the 3-class mask in its place."""
+    network = make("resnet18", mask="seg3", **SMALL)
+    assert [task for task, _ in network(torch.zeros(2, 1, 64, 64)).items()] == ["cls", "seg3"]
+    with pytest.raises(ValueError, match="mask='seg4'"):
+        make("resnet18", mask="seg4")
 
 
 def operations(make, size):

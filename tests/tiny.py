@@ -1,4 +1,4 @@
-"""A network of a few hundred parameters and a few phantoms: enough to train in a second."""
+"""Small things to test with: a network of a few hundred parameters, phantoms, options."""
 
 import torch
 from torch import nn
@@ -7,6 +7,9 @@ from lib import sources
 from lib.blocks import dataloaders
 from lib.cases import prepare_cases
 from lib.networks import TaskLogits
+
+SMALL = {"decoder_channels": (32, 24, 16, 16, 8)}
+LITE = {"encoder": "tu-tf_efficientnet_lite0", "weights": "imagenet", **SMALL}
 
 
 class TinyNet(nn.Module):
@@ -32,6 +35,13 @@ class TinyNet(nn.Module):
 def phantom_cases(root, cases=40, **options):
     """A checked and split table of small phantoms under `root`."""
     return prepare_cases(sources.phantom.read(root, cases=cases, size=64, **options))[0]
+
+
+def two_nodules(size=64):
+    """Noise (2, 1, size, size), the masks of a benign and a malignant square, and the labels."""
+    mask = torch.zeros(2, size, size, dtype=torch.long)
+    mask[0, 10:30, 10:30], mask[1, 20:50, 20:50] = 1, 2
+    return torch.randn(2, 1, size, size), mask, torch.tensor([0, 1])
 
 
 def tiny_loaders(folder, cases=40, batch_size=8, **options):
