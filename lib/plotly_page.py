@@ -50,8 +50,8 @@ def figure_html(figure: Mapping[str, Any]) -> str:
     >>> page[:34], page == figure_html({"layout": {"title": {"text": "ROC"}}, "data": []})
     ('<div class="plotly-figure" id="plo', True)
     """
-    # A `</script>` inside the figure's own text would end the element early.
-    content = json.dumps(figure, sort_keys=True, separators=(",", ":")).replace("</", r"<\/")
+    # A `</script>` inside the figure's own text would end the element early, a `<!--` late.
+    content = json.dumps(figure, sort_keys=True, separators=(",", ":")).replace("<", r"\u003c")
     name = "plotly-" + hashlib.sha256(content.encode()).hexdigest()[:16]
     text = html.escape(figure_text(figure))
     height = figure.get("layout", {}).get("height", 450)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(os.environ.get("LIB_RESULTS", ROOT / "results"))
 SCHEMA = 1
+NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 KEYS = (
     "schema",
     "experiment",
@@ -94,6 +96,8 @@ def save(record: Mapping[str, Any], root: Path | None = None) -> Path:
         raise ResultError(f"the record lacks {', '.join(missing)}; nothing was written")
     if bad := list(_non_finite(record)):
         raise ResultError(f"{', '.join(bad[:5])}: not a finite number; nothing was written")
+    if wrong := _no_name(record):
+        raise ResultError(f"{wrong}; nothing was written")
     target = path(record["source"], record["profile"], record["experiment"], record["seed"], root)
     # One line for each top-level key and each column: small, and a diff that a person can read.
     text = "{\n" + ",\n".join(f'"{k}": {_compact(v)}' for k, v in record.items()) + "\n}\n"
@@ -122,6 +126,8 @@ def load(file: str | Path) -> dict[str, Any]:
         raise ResultError(f"{file}: schema {found}, this version reads {SCHEMA}; run it again")
     if missing := [key for key in KEYS if key not in record]:
         raise ResultError(f"{file}: lacks {', '.join(missing)}; run it again")
+    if wrong := _no_name(record):
+        raise ResultError(f"{file}: {wrong}; run it again")
     return record
 
 
@@ -170,6 +176,8 @@ def save_failure(failure: Mapping[str, Any], root: Path | None = None) -> Path:
     """
     if missing := [key for key in FAILURE_KEYS if key not in failure]:
         raise ResultError(f"the failure lacks {', '.join(missing)}; nothing was written")
+    if wrong := _no_name(failure):
+        raise ResultError(f"{wrong}; nothing was written")
     names = (failure[key] for key in ("source", "profile", "experiment", "seed"))
     target = failure_path(*names, root)
     note = dict(failure)
@@ -202,7 +210,20 @@ def _load_failure(file: Path) -> dict[str, Any]:
         raise ResultError(f"{file}: cannot be read ({error}); delete it") from error
     if missing := [key for key in FAILURE_KEYS if key not in failure]:
         raise ResultError(f"{file}: lacks {', '.join(missing)}; delete it")
+    if wrong := _no_name(failure):
+        raise ResultError(f"{file}: {wrong}; delete it")
     return failure
+
+
+def _no_name(record: Mapping[str, Any]) -> str:
+    """What is wrong with the names that make a run's path and stand on pages; empty if nothing."""
+    for key in ("source", "profile", "experiment"):
+        if not (isinstance(record[key], str) and NAME.fullmatch(record[key])):
+            return f"{key} {str(record[key])[:40]!r} is no name: letters, digits and ._+- only"
+    seed = record["seed"]
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        return f"seed {str(seed)[:40]!r} is not a whole number from 0 on"
+    return ""
 
 
 def rows(record: Mapping[str, Any]) -> pd.DataFrame:

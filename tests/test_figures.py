@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,8 @@ def test_learning_curves_of_two_runs_with_different_terms():
         for e in record()["history"]
     ]
     drawn = figures.learning_curves({"without": record()["history"], "with": more})
-    assert [title.text for title in drawn.layout.annotations] == ["T1 BCE", "L_T2T3", "total"]
+    titles = [unescape(title.text) for title in drawn.layout.annotations]
+    assert titles == ["T1 BCE", "L_T2T3", "total"]
     assert len(drawn.data) == 4 + 2 + 4
     assert drawn.layout.height > figures.learning_curves(more[:1]).layout.height - 1
 

@@ -59,7 +59,7 @@ def show(
     if "</script" in source:
         raise ValueError(f"{name}: the module holds </script, which would end it early")
     values = {"linked": True, "state": dict(state or {}), "values": {}, "data": dict(data or {})}
-    content = json.dumps(values, allow_nan=False, separators=(",", ":")).replace("</", r"<\/")
+    content = json.dumps(values, allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
     digest = hashlib.sha256((source + content).encode()).hexdigest()[:8]
     identity = f"explorable-{name}-{digest}"
     words = escape(f"Explorable: {name.replace('-', ' ')}")

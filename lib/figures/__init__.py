@@ -56,6 +56,7 @@ from .style import (
     TEMPLATE,
     figure,
     table,
+    text,
 )
 from .tables import contradictions_table, costs_table, provenance_table
 from .training import TERMS, learning_curves
@@ -139,6 +140,7 @@ __all__ = [
     "table",
     "tests_of",
     "tests_table",
+    "text",
     "told",
     "unlike",
     "verdicts_table",

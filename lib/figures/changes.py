@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..stats import Interval
 from .measures import DERIVED, NAMES
-from .style import ABSENT, cell, number, table, words
+from .style import ABSENT, cell, number, table, text, words
 
 NEITHER = "could not be told apart"
 # What the headline tells beside contradictions of T1 and T3
@@ -68,7 +68,8 @@ def tests_table(
                     ("higher" if change.estimate > 0 else "lower") if clear else "unclear",
                 ]
             )
-    head = ["in % and points", *titles, f"{titles[0]} less<br>{titles[1]}", *tests.values()]
+    one, two = map(text, titles)
+    head = ["in % and points", one, two, f"{one} less<br>{two}", *tests.values()]
     derived = any(str(name).endswith("_seg") for name in compared.index.get_level_values(-1))
     note = (
         "In brackets 95 % intervals. The verdict is that of p after Holm's correction, at .05; "

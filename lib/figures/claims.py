@@ -1,14 +1,13 @@
 """The ledger of claims as tables: verdicts side by side, and the numbers behind each."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from .. import claims
 from ..claims import Comparison, Difference, Finding, Part
 from ..stats import Interval
 from .measures import NAMES
-from .style import ABSENT, cell, number, table
+from .style import ABSENT, cell, number, table, text
 
 MARKS = {
     "reproduced": "\N{CHECK MARK}",
@@ -40,10 +39,10 @@ def verdicts_table(ledgers: Mapping[str, Sequence[Finding]]) -> str:
         claim = found[0].claim
         if claim.question != question:
             question = claim.question
-            body.append(escape(question))
-        where = f"<br><small>{escape(claim.where)}</small>"
-        body.append([escape(claim.says) + where, *(_verdict(one) for one in found)])
-    return table(["the paper's claim", *map(escape, ledgers)], body, words=True)
+            body.append(text(question))
+        where = f"<br><small>{text(claim.where)}</small>"
+        body.append([text(claim.says) + where, *(_verdict(one) for one in found)])
+    return table(["the paper's claim", *map(text, ledgers)], body, words=True)
 
 
 def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None = None) -> str:
@@ -62,8 +61,8 @@ def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None =
         if not any(part.found for part in found.parts):
             continue
         claim = found.claim
-        note = f"<br><small>{escape(claim.note)}</small>" if claim.note else ""
-        body.append(f"{_verdict(found)}: {escape(claim.says)} ({escape(claim.where)}){note}")
+        note = f"<br><small>{text(claim.note)}</small>" if claim.note else ""
+        body.append(f"{_verdict(found)}: {text(claim.says)} ({text(claim.where)}){note}")
         body += [_numbers(part, titles or {}) for part in found.parts]
     if not body:
         raise ValueError("none of the claims has been run here")
@@ -102,7 +101,7 @@ def changes_table(
         raise ValueError("there is no run to compare")
     shown = list(heads or JUDGED)
     body = [
-        [escape(title), *(_change(found.get(measure)) for measure in shown)]
+        [text(title), *(_change(found.get(measure)) for measure in shown)]
         for title, found in rows.items()
     ]
     head = [first, *(_short(measure) for measure in shown)]
@@ -126,11 +125,11 @@ def described(comparison: Comparison, titles: Mapping[str, str]) -> str:
 
 
 def _numbers(part: Part, titles: Mapping[str, str]) -> list[str]:
-    name = f"{WIDE}{escape(described(part.comparison, titles))}</span>"
+    name = f"{WIDE}{text(described(part.comparison, titles))}</span>"
     theirs = number(part.printed, signed=True)
     if part.found is None:
         why = part.why or f"not run yet: {', '.join(part.missing)}"
-        return [name, theirs, ABSENT, ABSENT, ABSENT, ABSENT, f"<small>{escape(why)}</small>"]
+        return [name, theirs, ABSENT, ABSENT, ABSENT, ABSENT, f"<small>{text(why)}</small>"]
     d = part.found
     return [
         name,

@@ -15,7 +15,7 @@ from ..stats import Interval
 from .apart import KINDS, SAID, SIGNS, apart, refuse_other_data
 from .reproduced import DERIVED, System
 from .sortable import NOTHING, Cell, Column, sortable
-from .style import ABSENT, COLOURS, SYMBOLS, figure, number
+from .style import ABSENT, COLOURS, SYMBOLS, figure, number, text
 
 COSTS = {
     "parameters": ("Parameters,<br>million", 1),
@@ -128,12 +128,15 @@ def costs_beside(rows: Sequence[Cost], caption: str, csv: str | None = None) -> 
     ]
     body = []
     for row in rows:
-        cells: list[Cell | str] = [f"{row.title}{_signs(row)}", Cell(str(row.place), row.place)]
+        cells: list[Cell | str] = [
+            f"{text(row.title)}{_signs(row)}",
+            Cell(str(row.place), row.place),
+        ]
         for key, (_, digits) in COSTS.items():
             value = row.costs.get(key, math.nan)
             cells.append(NOTHING if value != value else Cell(f"{value:,.{digits}f}", value))
         cells += [_gain(row, measure) for measure in GAINS]
-        kind = row.kind + (f"<small>{row.about}</small>" if row.about else "")
+        kind = row.kind + (f"<small>{text(row.about)}</small>" if row.about else "")
         cells.append(f'<span class="words">{kind}</span>')
         cells.append(Cell(f"{row.seeds} seed{'s' * (row.seeds != 1)}", row.seeds))
         body.append(cells)
@@ -176,7 +179,7 @@ def cost_figure(rows: Sequence[Cost]) -> go.Figure:
             textposition="middle right",
             marker={"color": COLOURS[look], "symbol": SYMBOLS[look], "size": 10},
             name=kind,
-            customdata=[row.title for row in some],
+            customdata=[text(row.title) for row in some],
             hovertemplate="%{customdata}<br>%{x:.3g}, %{y:.1f} %<extra></extra>",
         )
     flat = {key: _flat(head) for key, (head, _) in COSTS.items()}
@@ -206,7 +209,7 @@ def cost_figure(rows: Sequence[Cost]) -> go.Figure:
         ],
     ]
     shown = "; ".join(
-        f"{row.place} {row.title}: "
+        f"{row.place} {text(row.title)}: "
         + ", ".join(
             [f"{flat[c]} {row.costs[c]:.3g}" for c in costs if row.costs.get(c, math.nan) > 0]
             + [
@@ -284,7 +287,7 @@ def _signs(row: Cost) -> str:
 
 
 def _note(rows: Sequence[Cost]) -> str:
-    machines = "; ".join(dict.fromkeys(row.where for row in rows))
+    machines = text("; ".join(dict.fromkeys(row.where for row in rows)))
     said = [
         f"Made on: {machines}. A multiplication with its addition is two operations. Processor "
         "seconds are those of the whole run over its epochs, so other work of the machine does not "
@@ -298,7 +301,7 @@ def _note(rows: Sequence[Cost]) -> str:
     for kind in KINDS:
         marked = sorted({what for row in rows for what in row.apart.get(kind, ())})
         if marked:
-            said.append(f"<sup>{SIGNS[kind]}</sup> {SAID[kind]}: {', '.join(marked)}.")
+            said.append(f"<sup>{SIGNS[kind]}</sup> {SAID[kind]}: {text(', '.join(marked))}.")
     return " ".join(said)
 
 

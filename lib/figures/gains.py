@@ -24,7 +24,7 @@ from ..cases import CLASSES
 from ..stats import Interval
 from ..stats.pairing import check_paired
 from .runs import by_title, groups_of
-from .style import cell, figure, number, series, table, words, wrapped
+from .style import cell, figure, number, series, table, text, words, wrapped
 
 PARTS = ("mean Dice", "agreement on the class", "contours", "mixed and empty masks")
 # Colour and pattern of each part but the first, which is the sum
@@ -163,9 +163,9 @@ def gain(
     >>> {bar.name: bar.x[0] for bar in drawn.data}
     {'agreement on the class': 1.37, 'contours': 0.79, 'mean Dice': 2.16}
     """
-    ours = {title: gained(*pair) for title, pair in pairs.items()}
+    ours = {text(title): gained(*pair) for title, pair in pairs.items()}
     theirs = {
-        f"{title} ({THEIRS})": split_gain(*(printed_dice(row) for row in rows))
+        f"{text(title)} ({THEIRS})": split_gain(*(printed_dice(row) for row in rows))
         for title, rows in (printed or {}).items()
     }
     for parts in theirs.values():
@@ -215,7 +215,7 @@ def gain_table(pairs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]])
     4
     """
     body = [
-        [title, *(cell(part, signed=True) for part in gained(*pair).values())]
+        [text(title), *(cell(part, signed=True) for part in gained(*pair).values())]
         for title, pair in pairs.items()
     ]
     return table(["gain, points", *PARTS], body)

@@ -26,6 +26,7 @@ from .style import (
     number,
     small_titles,
     table,
+    text,
 )
 
 RIGHT, WRONG = "\N{CHECK MARK}", "\N{BALLOT X}"
@@ -106,7 +107,7 @@ def grid(galleries: Mapping[str, Gallery | None]) -> str:
         f"without a class yellow and dotted. {RIGHT} right, {WRONG} wrong. In brackets, how sure "
         "T1 is."
     )
-    return table(["truth", *(escape(title) for title in galleries)], body, note)
+    return table(["truth", *(text(title) for title in galleries)], body, note)
 
 
 def cams(without: Gallery, with_: Gallery, count: int = 4) -> go.Figure:

@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from ..cases import CLASSES
-from .style import CLASS_COLOURS, CLASS_DASHES, CLASS_NAMES, faint, figure, small_titles
+from .style import CLASS_COLOURS, CLASS_DASHES, CLASS_NAMES, faint, figure, small_titles, text
 
 
 def pick_cases(rows: pd.DataFrame) -> dict[str, int]:
@@ -116,8 +115,8 @@ def overlays(rows: pd.DataFrame, maps: Mapping[str, Any], picked: Mapping[str, i
             answers.append(f"T3: {_map_words(case['seg3'])}")
         elif "seg2" in case:
             answers.append(f"T2: {'a' if case['seg2'].any() else 'no'} nodule")
-        titles += [f"<b>{escape(title)}</b><br>{truth}", "<br>".join(answers) or " "]
-        told.append(f"{title}: {', '.join([truth, *answers])}")
+        titles += [f"<b>{text(title)}</b><br>{truth}", "<br>".join(answers) or " "]
+        told.append(f"{text(title)}: {', '.join([truth, *answers])}")
         panels += [(case["image"], [("mask", case["mask"])])]
         panels += [(case["image"], [(n, case[n]) for n in ("seg3", "seg2") if n in case])]
     drawn = make_subplots(

@@ -8,7 +8,19 @@ import plotly.graph_objects as go
 
 from ..stats import Interval
 from .runs import by_system, by_title, intervals, of_system
-from .style import ABSENT, COLOURS, cell, error_bars, figure, number, series, table, words, wrapped
+from .style import (
+    ABSENT,
+    COLOURS,
+    cell,
+    error_bars,
+    figure,
+    number,
+    series,
+    table,
+    text,
+    words,
+    wrapped,
+)
 
 # Every measure of `lib.metrics.summarise`, as a table shows them
 SECTIONS = {
@@ -165,7 +177,7 @@ def measures_table(
     every = [measure for section in SECTIONS.values() for measure in section]
     found = {name: intervals(record, every) for name, record in named.items()}
     theirs = {
-        experiment: (titles or {}).get(experiment, experiment)
+        experiment: text((titles or {}).get(experiment, experiment))
         for experiment in dict.fromkeys(record["experiment"] for record in records)
         if (paper or {}).get(experiment)
     }

@@ -19,7 +19,7 @@ from .apart import KINDS, SAID, SIGNS, apart, refuse_other_data
 from .changes import SIGNIFICANT, p_value
 from .measures import NAMES
 from .sortable import NOTHING, Cell, Column, sortable
-from .style import ABSENT, cell, number, words
+from .style import ABSENT, cell, number, text, words
 
 PERMUTATIONS = 9999
 NOT_RUN = "not run yet"
@@ -242,7 +242,7 @@ def reproduced_table(table: int, rows: Sequence[Row], caption: str, csv: str | N
         columns.append(Column("ours", block.head, block.band))
     body = []
     for row in rows:
-        cells: list[Cell | str] = [f"{row.title}{_signs(row)}", _runs_cell(row)]
+        cells: list[Cell | str] = [f"{text(row.title)}{_signs(row)}", _runs_cell(row)]
         for block in blocks:
             if block.measure in printed:
                 cells.append(_their_cell(row.theirs.get(block.measure)))
@@ -272,8 +272,8 @@ def tests_of(rows: Sequence[Row], caption: str, csv: str | None = None) -> str:
     ]  # fmt: skip
     body = [
         [
-            test.system,
-            _words(test.against),
+            text(test.system),
+            _words(text(test.against)),
             _words(NAMES.get(test.measure, test.measure)),
             Cell(
                 cell(Interval(test.difference, test.low, test.high), signed=True), test.difference
@@ -578,7 +578,7 @@ def _their_cell(value: float | None) -> Cell:
 
 def _runs_cell(row: Row) -> Cell:
     if row.state:
-        return Cell(f"<i>{row.state}</i>", 0)
+        return Cell(f"<i>{text(row.state)}</i>", 0)
     count = len(row.seeds)
     return Cell(f"{count} seed{'s' * (count != 1)}", count)
 
@@ -588,8 +588,8 @@ def _signs(row: Row) -> str:
     return f" <sup>{signs}</sup>" if signs else ""
 
 
-def _words(text: str) -> str:
-    return f'<span class="words">{text}</span>' if text else ABSENT
+def _words(html: str) -> str:
+    return f'<span class="words">{html}</span>' if html else ABSENT
 
 
 def _note(table: int, rows: Sequence[Row]) -> str:
@@ -625,7 +625,7 @@ def _note(table: int, rows: Sequence[Row]) -> str:
             "(Alg. 1)."
         )
     for kind in KINDS:
-        marked = {what for row in rows for what in row.apart.get(kind, ())}
+        marked = sorted({what for row in rows for what in row.apart.get(kind, ())})
         if marked:
-            said.append(f"<sup>{SIGNS[kind]}</sup> {SAID[kind]}: {', '.join(sorted(marked))}.")
+            said.append(f"<sup>{SIGNS[kind]}</sup> {SAID[kind]}: {text(', '.join(marked))}.")
     return " ".join(said)

@@ -1,7 +1,6 @@
 """What figures and tables of several runs share: a name for each, and its intervals."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -9,6 +8,7 @@ import pandas as pd
 from .. import results, stats
 from ..metrics import summarise
 from ..stats import Interval
+from .style import text
 
 
 def by_title(
@@ -22,7 +22,7 @@ def by_title(
     for record in records:
         extra = [f"seed {record[k]}" if k == "seed" else str(record[k]) for k in differs]
         title = (titles or {}).get(record["experiment"], record["experiment"])
-        named[escape(", ".join([title, *extra]))] = record
+        named[text(", ".join([title, *extra]))] = record
     return named
 
 
@@ -43,7 +43,7 @@ def by_system(
     systems: dict[str, list[Mapping[str, Any]]] = {}
     for record in sorted(records, key=lambda r: order.get(r["experiment"], len(order))):
         title = (titles or {}).get(record["experiment"], record["experiment"])
-        name = escape(", ".join([title, *(str(record[key]) for key in differs)]))
+        name = text(", ".join([title, *(str(record[key]) for key in differs)]))
         systems.setdefault(name, []).append(record)
     for name, runs in systems.items():
         seeds = [run["seed"] for run in runs]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..grid import changed_modules
 from .sortable import NOTHING, Cell, Column, sortable
-from .style import ABSENT
+from .style import ABSENT, text
 
 CURRENT, STALE = "current", "stale"
 
@@ -57,16 +57,16 @@ def runs_table(
         title = (titles or {}).get(line["experiment"], line["experiment"])
         body.append(
             [
-                f"{title}<br><code>{line['experiment']}</code>",
-                line["source"],
-                line["profile"],
+                f"{text(title)}<br><code>{text(line['experiment'])}</code>",
+                text(line["source"]),
+                text(line["profile"]),
                 Cell(str(line["seed"]), line["seed"]),
-                f'<span class="words">{line["state"]}</span>',
+                f'<span class="words">{text(line["state"])}</span>',
                 _number(line["epochs"], 0),
                 _number(line["minutes"], 1),
                 _number(line["processor_minutes"], 1),
                 _number(line["memory_mb"], 0),
-                f"<code>{_short(line['commit'])}</code>",
+                f"<code>{text(_short(line['commit']))}</code>",
                 f"<code>{line['code']}</code>" if line["code"] else ABSENT,
                 line["machine"] or ABSENT,
                 line["versions"] or ABSENT,
@@ -111,30 +111,32 @@ def _sets(
 ) -> str:
     found = _numbered(records, key, letter)
     body: list[list[Cell | str]] = []
-    for text, label in found.items():
-        values = json.loads(text)
-        count = sum(_text(record[key]) == text for record in records)
+    for written, label in found.items():
+        values = json.loads(written)
+        count = sum(_written(record[key]) == written for record in records)
         body.append([label, Cell(str(count), count), *(_part(values, part) for part in parts)])
     if today:
         body.append(["this build", ABSENT, *(_part(today, part) for part in parts)])
     name = {"M": "The machines of the runs.", "V": "The versions of Python and the packages."}
-    return sortable([Column("set"), Column("runs"), *map(Column, parts)], body, name[letter])
+    return sortable(
+        [Column("set"), Column("runs"), *(Column(text(part)) for part in parts)], body, name[letter]
+    )
 
 
 def _part(values: Mapping[str, Any], part: str) -> str:
     value = values.get(part)
-    return ABSENT if value is None else str(value)
+    return ABSENT if value is None else text(value)
 
 
-def _text(values: Mapping[str, Any]) -> str:
+def _written(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True)
 
 
 def _numbered(records: Sequence[Mapping[str, Any]], key: str, letter: str) -> dict[str, str]:
     """Each different value as text, with its label: the most used is the first."""
-    texts = [_text(record[key]) for record in records]
-    order = sorted(dict.fromkeys(texts), key=lambda text: -texts.count(text))
-    return {text: f"{letter}{place}" for place, text in enumerate(order, 1)}
+    every = [_written(record[key]) for record in records]
+    order = sorted(dict.fromkeys(every), key=lambda written: -every.count(written))
+    return {written: f"{letter}{place}" for place, written in enumerate(order, 1)}
 
 
 def _frame(
@@ -155,8 +157,8 @@ def _frame(
             "memory_mb": record["memory_mb"],
             "commit": str(record["commit"]),
             "code": code_digest(record),
-            "machine": machines[_text(record["machine"])],
-            "versions": versions[_text(record["versions"])],
+            "machine": machines[_written(record["machine"])],
+            "versions": versions[_written(record["versions"])],
         }
         for record in records
     ] + [

@@ -8,6 +8,7 @@ alone: dashes, symbols or words say the same. Every figure carries its words in
 
 import re
 from collections.abc import Sequence
+from html import escape, unescape
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
 
 NARROW = 14  # letters that a label beside a figure may take on one line
 MINUS, ABSENT = "\N{MINUS SIGN}", "\N{EN DASH}"
+# Letters that Markdown, or Plotly's formulas, would read as more than a letter
+LITERAL = str.maketrans({letter: f"&#{ord(letter)};" for letter in "`$*_[]{}\\|~"})
 
 TEMPLATE = go.layout.Template(
     layout={
@@ -53,13 +56,26 @@ TEMPLATE = go.layout.Template(
 )
 
 
+def text(value: Any) -> str:
+    """A name from data as it is written, for HTML, Markdown and the texts of a Plotly figure.
+
+    No part of it is read as a tag, a link, a formula or emphasis. What cannot be seen, such as a
+    line's end or a mark that turns the direction of reading, is shown by its escape.
+
+    >>> text("<b>$x$"), text("two\\nlines")
+    ('&lt;b&gt;&#36;x&#36;', 'two&#92;nlines')
+    """
+    seen = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return escape(seen).translate(LITERAL)
+
+
 def figure(
     alt: str, *, height: int = 360, base: go.Figure | None = None, **layout: Any
 ) -> go.Figure:
     """A figure in the book's style, empty or made from `base`; `alt` says in words what it shows.
 
-    `height` in pixels; the width is the reader's. `layout` as in Plotly. Raises ValueError if
-    `alt` is empty.
+    `height` in pixels; the width is the reader's. `layout` as in Plotly. In `alt`, names that went
+    through `text` are letters again. Raises ValueError if `alt` is empty.
 
     >>> figure("An empty figure", height=200).layout.meta
     {'alt': 'An empty figure'}
@@ -67,7 +83,7 @@ def figure(
     if not alt.strip():
         raise ValueError("alt is empty; say in words what the figure shows")
     drawn = go.Figure() if base is None else base
-    drawn.update_layout(template=TEMPLATE, height=height, meta={"alt": alt})
+    drawn.update_layout(template=TEMPLATE, height=height, meta={"alt": unescape(alt)})
     return drawn.update_layout(**layout)
 
 

@@ -1,7 +1,6 @@
 """Counts of contradictions, and where the numbers come from."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -9,7 +8,7 @@ import pandas as pd
 from .. import results
 from ..metrics import classified
 from .runs import by_system, by_title
-from .style import ABSENT, table
+from .style import ABSENT, table, text
 
 
 def contradictions_table(
@@ -77,7 +76,7 @@ def costs_table(
             for value, n in zip(means, digits, strict=True)
         ]
         where = dict.fromkeys(_device(run) for run in runs)
-        body.append([name, *cells, ", ".join(map(escape, where))])
+        body.append([name, *cells, ", ".join(map(text, where))])
     note = (
         "A multiplication with its addition is two operations. Minutes are those of a whole run, "
         "and what else the machine had to do is in them; memory is the highest that was used, of "
@@ -121,8 +120,7 @@ def provenance_table(
     }
     named = by_title(records, titles)
     body = [
-        [name, *(escape(str(read(record))) for record in named.values())]
-        for name, read in wanted.items()
+        [name, *(text(read(record)) for record in named.values())] for name, read in wanted.items()
     ]
     return table(["run", *named], body)
 

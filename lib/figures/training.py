@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from .style import COLOURS, figure, small_titles
+from .style import COLOURS, figure, small_titles, text
 
 TERMS = ("T1 BCE", "T2 Dice", "T3 Dice", "L_T2T3", "L_T1T3", "L_T1T2T3", "total")
 
@@ -25,7 +25,8 @@ def learning_curves(
     >>> {line.name: line.y for line in learning_curves([first, second]).data}
     {'training': (2.0, 1.0), 'validation': (3.0, 1.5)}
     """
-    runs = dict(history) if isinstance(history, Mapping) else {"": history}
+    runs = history if isinstance(history, Mapping) else {"": history}
+    runs = {text(run): epochs for run, epochs in runs.items()}
     if not any(runs.values()):
         raise ValueError("the history holds no epoch; train at least one")
     epochs = [epoch for run in runs.values() for epoch in run]
@@ -34,7 +35,11 @@ def learning_curves(
     rows = -(-len(terms) // 2)
     height = 90 + 190 * rows
     drawn = make_subplots(
-        rows, 2, subplot_titles=terms, horizontal_spacing=0.16, vertical_spacing=56 / height
+        rows,
+        2,
+        subplot_titles=[text(term) for term in terms],
+        horizontal_spacing=0.16,
+        vertical_spacing=56 / height,
     )
     told = []
     for panel, term in enumerate(terms):
@@ -62,7 +67,7 @@ def learning_curves(
                     **where,
                 )
                 told.append(
-                    f"{term}{' of ' + run if run else ''}, {name}: {y[0]:.3g} to {y[-1]:.3g}"
+                    f"{text(term)}{' of ' + run if run else ''}, {name}: {y[0]:.3g} to {y[-1]:.3g}"
                 )
         if panel >= len(terms) - 2:
             drawn.update_xaxes(title_text="epoch", **where)
