@@ -39,7 +39,7 @@ ASKED = --source '$(SOURCE)' --profile '$(PROFILE)' --seeds '$(SEEDS)' $(if $(RO
   $(if $(TOGETHER),--together '$(TOGETHER)') $(if $(DEVICE),--device '$(DEVICE)') $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
 
 .PHONY: help book plan tables paper progress test lab clean lint units engine notebooks smoke pages \
-  browser lock test-engine test-slurm test-lab
+  browser lock sbom audit test-engine test-slurm test-lab
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -78,16 +78,29 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	  echo "$(PYTHON) is not Python 3.11; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 6 GB, some minutes"
+	# What the lock names and nothing else, each file with its checksum; then: is that all it needs?
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
-	  -r requirements.lock | { grep -E --line-buffered '^(Downloading|Installing|Building)' || true; }
+	  --no-deps --require-hashes -r requirements.lock \
+	  | { grep -E --line-buffered '^(Downloading|Installing|Building)' || true; }
+	$(BIN)/python -m pip check --disable-pip-version-check
 	# With every core, where pip would take one; some packages ship files that are no Python.
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
+	  --editable .
 	touch $@
 
 lock: $(VENV)/.installed ## pin again what pyproject.toml asks for
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
-	  --no-annotate --custom-compile-command 'make lock' --no-emit-index-url --quiet --output-file requirements.lock
+	  --generate-hashes --no-annotate --custom-compile-command 'make lock' --no-emit-index-url --quiet \
+	  --output-file requirements.lock
+
+sbom: $(VENV)/.installed ## what it is made of, with licences: _build/sbom.json (CycloneDX), and the page's list
+	$(BIN)/python ci/sbom.py
+
+# pip-audit comes into a place of its own. --strict: what could not be asked about is an error, too.
+audit: $(VENV)/.installed ## known vulnerabilities of all that is installed; asks over the network
+	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+	npm audit --prefix ci --package-lock-only
 
 # What the pages need of MathJax: its parts for TeX, and fonts for HTML; half of any whole bundle.
 MATHJAX := startup.js core.js input/tex.js output/chtml.js output/chtml/fonts/tex.js \

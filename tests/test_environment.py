@@ -12,11 +12,12 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DIRECT = PYPROJECT["dependencies"] + PYPROJECT["optional-dependencies"]["dev"]
-LOCK = [
-    line
-    for line in (ROOT / "requirements.lock").read_text().splitlines()
-    if not line.startswith("#")
+# One entry a package: the requirement, then its checksums
+ENTRIES = [
+    [line.removesuffix(" \\").strip() for line in entry.splitlines()]
+    for entry in re.split(r"\n(?=\w)", (ROOT / "requirements.lock").read_text())[1:]
 ]
+LOCK = [entry[0] for entry in ENTRIES]
 
 
 def name_of(requirement: str) -> str:
@@ -33,6 +34,16 @@ def test_every_line_of_the_lock_is_one_exact_version():
     loose = [line for line in LOCK if not re.fullmatch(r"[\w.-]+==[\w.+!]+(?: ; .+)?", line)]
     assert not loose
     assert len(LOCK) > len(DIRECT)
+
+
+def test_every_line_of_the_lock_has_checksums():
+    """Without one, pip would ask for none at all."""
+    sums = {entry[0]: entry[1:] for entry in ENTRIES}
+    bare = [name for name, given in sums.items() if not given]
+    odd = [one for given in sums.values() for one in given
+           if not re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one)]  # fmt: skip
+    assert not bare and not odd
+    assert "--require-hashes -r requirements.lock" in (ROOT / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("requirement", DIRECT, ids=name_of)
@@ -60,7 +71,14 @@ def test_every_direct_dependency_has_its_reason_beside_it():
 def test_conda_installs_the_same_lock_for_the_same_python():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     (pip,) = [entry["pip"] for entry in environment if isinstance(entry, dict)]
-    assert pip == ["-r requirements.lock", "-e ."]
+    assert pip == ["-r requirements.lock"]
+    # An editable folder has no checksum, so it is installed apart, as make does.
+    apart = "pip install --no-deps --no-build-isolation --editable ."
+    assert apart in (ROOT / "postBuild").read_text()
+    make = re.sub(
+        r" \\\n\s+| --disable-pip-version-check| --quiet", " ", (ROOT / "Makefile").read_text()
+    )
+    assert apart in re.sub(" +", " ", make)
     (python,) = [entry for entry in environment if str(entry).startswith("python=")]
     assert PYPROJECT["requires-python"] == python.replace("python=", ">=")
     assert f"--python-version {python.removeprefix('python=')} " in (ROOT / "Makefile").read_text()
