@@ -381,7 +381,7 @@ def test_the_curves_of_two_runs(visit):
     assert cell(page, "B, training", 2) == "1.00"  # an epoch without a value is left out
     assert cell(page, "AUC of the class", 3) == "\N{MINUS SIGN}5.0"
     page.locator("[data-field=curve][value=AUC]").check()
-    page.wait_for_function("document.querySelectorAll('.values tbody')[0].rows.length === 1")
+    page.wait_for_function("() => document.querySelectorAll('.values tbody')[0].rows.length === 1")
     assert cell(page, "A, validation", 2) == "80.0 %"  # of an AUC the highest is the best
     page.wait_for_selector("[role=status]:has-text('B has no such curve')")
     assert visit("runs", linked(page)).locator("[data-field=curve][value=AUC]").is_checked()
