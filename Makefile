@@ -39,7 +39,7 @@ ASKED = --source '$(SOURCE)' --profile '$(PROFILE)' --seeds '$(SEEDS)' $(if $(RO
   $(if $(TOGETHER),--together '$(TOGETHER)') $(if $(DEVICE),--device '$(DEVICE)') $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
 
 .PHONY: help book plan tables paper progress test lab clean lint units engine notebooks smoke pages \
-  browser lock sbom audit test-engine test-slurm test-lab
+  browser lock sbom audit test-engine test-faults test-slurm test-lab
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -129,12 +129,20 @@ book/runs/%.ipynb: book/experiment.ipynb $(LIB) requirements.lock | $(VENV)/.ins
 	  -p experiment $(call part,3) -p seed $(subst seed,,$(call part,4))
 	mv $(@:.ipynb=.unfinished.ipynb) $@
 
-# Always from nothing: Sphinx does not see that a result which a page reads has changed.
+# Always from nothing: Sphinx does not see that a result which a page reads has changed. The pages
+# take their place when all are written: a build that was killed leaves the older book, or none. The
+# time is that of the beginning, so that what is edited meanwhile is newer.
+DRAFT := _build/draft
 $(BOOK): $(RUNS) $(PAGES) $(ASSETS) $(RESULTS) $(LIB) $(SHOWN) book/_vendor/.done | $(VENV)/.installed
-	rm -rf _build/html _build/.doctrees
-	$(BIN)/jupyter-book build book --config _config.yml --path-output . \
+	rm -rf $(DRAFT)
+	mkdir -p $(DRAFT)
+	touch $(DRAFT)/begun
+	$(BIN)/jupyter-book build book --config _config.yml --path-output $(DRAFT) \
 	  --all -n -W --keep-going
-	touch $@
+	touch -r $(DRAFT)/begun $(DRAFT)/$@
+	rm -rf _build/html
+	mv $(DRAFT)/_build/html _build/html
+	rm -rf $(DRAFT)
 
 # ---- testing: the steps of `make test`, each also by itself
 
@@ -155,10 +163,14 @@ smoke: $(VENV)/.installed
 	test -s "$$out/phantom/smoke/ms-mtl+intra+inter/seed0.json"
 
 engine: $(VENV)/.installed
-	$(BIN)/pytest -q -m engine tests/test_grid_engine.py tests/test_distributed.py
+	$(BIN)/pytest -q -m engine tests/test_grid_engine.py tests/test_distributed.py \
+	  tests/test_faults_together.py tests/test_faults_kills.py
 
 test-engine: $(VENV)/.installed ## kill the engine and a kernel in mid-epoch, and start two at once
 	$(BIN)/pytest -q -s -m campaign tests/test_grid_campaign.py
+
+test-faults: $(VENV)/.installed ## kill -9 at every writing step and 30 random moments, and finish
+	$(BIN)/python -W ignore ci/faults.py --steps
 
 test-slurm: $(VENV)/.installed ## the grid on a real Slurm of one node (Debian: slurm-wlm, munge)
 	$(BIN)/python ci/slurm_test.py

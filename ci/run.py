@@ -133,13 +133,47 @@ def followers(processes: int, parameters: dict, log: Path) -> Iterator[None]:
             command = [sys.executable, "-W", "ignore", FOLLOW, json.dumps(parameters)]
             own = os.environ | {"RANK": rank, "LOCAL_RANK": rank, "MPLBACKEND": "agg"}
             started.append(subprocess.Popen(command, env=own, stdout=file, stderr=file))
+    lost: list[str] = []
+    threading.Thread(target=watch, args=(started, lost), daemon=True).start()
     try:
         yield
         for process in started:
             process.wait(timeout=60)
+    except Exception as error:
+        # An error of this process's own stays; what the loss of another one looks like from here
+        # is a dead kernel or the words of the library that joins them.
+        if not re.search(
+            r"kernel ?died|DeadKernel|gloo|nccl|connection|socket", repr(error), re.IGNORECASE
+        ):
+            raise
+        until = time.monotonic() + 10
+        while not lost and time.monotonic() < until:
+            time.sleep(0.1)
+        if lost:
+            raise LostProcess(f"{lost[0]}: see its log beside the run's notebook") from error
+        raise
     finally:
         for process in started:
             process.kill()
+
+
+class LostProcess(RuntimeError):
+    """One of the processes that trained a run together is gone."""
+
+
+def watch(started: list[subprocess.Popen], lost: list[str]) -> None:
+    """When a follower fails, say so in `lost` and end the kernel, which might wait for minutes."""
+    own = {process.pid for process in started}
+    while any(process.poll() != 0 for process in started):
+        for rank, process in enumerate(started, 1):
+            if (status := process.poll()) and not lost:
+                how = f"killed by signal {-status}" if status < 0 else f"status {status}"
+                lost.append(f"process {rank + 1} of {len(started) + 1} ended early ({how})")
+        if lost:
+            for child in psutil.Process().children():  # the kernel, also if it starts only now
+                if child.pid not in own:
+                    child.kill()
+        time.sleep(0.5)
 
 
 @contextmanager
