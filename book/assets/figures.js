@@ -29,18 +29,39 @@
     return result;
   };
 
+  // A sheet of paper is narrower than the screen, and no figure goes on overleaf.
+  const PAPER = { width: 640, height: 860 };
+  let printing = false;
+  const sized = (layout) => printing
+    ? { ...layout, width: PAPER.width, height: Math.min(layout.height ?? 450, PAPER.height) }
+    : { ...layout, autosize: true, width: undefined };
+
   const draw = (div) => {
     const { data, layout = {}, config = {}, frames } = JSON.parse(div.querySelector("script").textContent);
     const target = div.querySelector(".plotly-drawing");
-    const show = () => Plotly.react(target, { data, layout: themed({ ...layout, autosize: true, width: undefined }), frames,
+    const show = () => Plotly.react(target, { data, layout: themed(sized(layout)), frames,
       config: { ...config, responsive: true, displaylogo: false } });
     show();
     // The theme's switch, and the system's.
     new MutationObserver(show).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    for (const when of ["beforeprint", "afterprint"])
+      addEventListener(when, () => {
+        printing = when === "beforeprint";
+        show();
+      });
   };
 
   const script = document.createElement("script");
   script.src = plotly.href;
-  script.onload = () => figures.forEach(draw);
+  script.onload = async () => {
+    // The first screen at once; then one figure after the other, with the page usable between them.
+    const [first, later] = [true, false].map((near) =>
+      [...figures].filter((div) => (div.getBoundingClientRect().top < innerHeight) === near));
+    first.forEach(draw);
+    for (const div of later) {
+      await new Promise((done) => setTimeout(done));
+      draw(div);
+    }
+  };
   document.head.append(script);
 })();
