@@ -204,6 +204,8 @@ def describe(error: Exception, plan: dict, job: grid.Job, notebook: Path) -> dic
     kind, message = type(error).__name__, str(error)
     if isinstance(error, papermill.PapermillExecutionError):
         kind, message = error.ename, error.evalue
+    elif kind == "DeadKernelError":
+        message += "; it was killed, perhaps for want of memory: see the log beside its notebook"
     cell = None
     if notebook.exists():
         for candidate in json.loads(notebook.read_text())["cells"]:

@@ -24,6 +24,7 @@ from PIL import Image
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d
 
+from lib.atomic import naming
 from lib.cases import CLASSES, CaseError, Region
 
 VERSION = 1  # of the drawing: raise it whenever a picture changes, so that old folders are redrawn
@@ -764,6 +765,11 @@ def _check(wanted: dict) -> None:
 
 def _write(root: Path, wanted: dict) -> None:
     """Draws all images into a folder beside `root`, which then takes its place."""
+    with naming(root):
+        _write_whole(root, wanted)
+
+
+def _write_whole(root: Path, wanted: dict) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     _sweep(root)
     part = Path(tempfile.mkdtemp(prefix=f".{root.name}.part-", dir=root.parent))
