@@ -75,7 +75,7 @@ def licence(about: Mapping[str, Any], texts: Iterable[str] = ()) -> tuple[str, s
     for text in (field, *texts):
         for name, words in TEXTS.items():
             if re.search(words, text):
-                return name, "its licence's text"
+                return name, "text"
     return NOT_STATED, ""
 
 
