@@ -34,7 +34,19 @@ import matplotlib.pyplot  # noqa: E402, F401
 import nbformat  # noqa: E402
 import torch  # noqa: E402
 
-from lib import blocks, cam, figures, gallery, grid, results, training  # noqa: E402, F401
+from lib import (  # noqa: E402, F401
+    blocks,
+    cam,
+    cost,
+    experiments,
+    figures,
+    gallery,
+    grid,
+    profiles,
+    provenance,
+    results,
+    training,
+)
 from lib.atomic import replacing  # noqa: E402
 
 TARGET = ROOT / "results" / "bench" / "faults.json"
@@ -118,7 +130,8 @@ class Phase:
     share: int = 4  # of every 30 kills
 
     def holds(self, path: str) -> bool:
-        return path.startswith(self.where) and not (self.but and self.but in path)
+        where = self.where and path.startswith(self.where)
+        return bool(where) and not (self.but and self.but in path)
 
 
 PHASES = [
@@ -148,15 +161,16 @@ class Kill:
 
 @dataclass
 class Ended:
-    """How a process ended (0, or minus the signal), its steps, and seconds since the first one."""
+    """How a process ended (0, or minus the signal), its steps, and what it took from where."""
 
     status: int
     steps: list[str]
+    since: dict[str, float]  # seconds from the first step of each phase to the end
     seconds: float
 
 
-def watch(folder: Path, phase: Phase, step: Callable[[str], None]) -> None:
-    """Call `step` before each writing step of the phase in this process."""
+def watch(folder: Path, phases: list[Phase], step: Callable[[Phase, str], None]) -> None:
+    """Call `step` before each writing step of these phases in this process."""
 
     def below(path: str | os.PathLike, at: int) -> str:
         whole = os.fspath(path)
@@ -167,15 +181,19 @@ def watch(folder: Path, phase: Phase, step: Callable[[str], None]) -> None:
         return whole[len(str(folder)) + 1 :].removeprefix(".") if inside else ""
 
     def hook(event: str, given: tuple) -> None:
-        if event == "faults.training" and phase.name == "training":
-            step("training begins")
-        if event not in WRITES or not phase.where or not isinstance(given[0], str | os.PathLike):
+        if event == "faults.training":
+            for phase in phases:
+                if phase.name == "training":
+                    step(phase, "training begins")
+        if event not in WRITES or not isinstance(given[0], str | os.PathLike):
             return
         if event == "open" and not given[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             return
         at = given[-1] if event in ("os.remove", "os.rmdir", "os.mkdir") else -1
-        if phase.holds(path := below(given[0], at)):
-            step(f"{event.removeprefix('os.')} {steady(path)}")
+        path = below(given[0], at)
+        for phase in phases:
+            if path and phase.holds(path):
+                step(phase, f"{event.removeprefix('os.')} {steady(path)}")
 
     sys.addaudithook(hook)
 
@@ -186,7 +204,9 @@ def steady(path: str) -> str:
     return "/".join(p[:6] if p.startswith(".draft-") and "epoch" not in p else p for p in parts)
 
 
-def begin(phase: Phase, folder: Path, kill: Kill, log: Path) -> tuple[int, int]:
+def begin(
+    phase: Phase, folder: Path, kill: Kill, log: Path, watched: list[Phase]
+) -> tuple[int, int]:
     """A process that runs the phase's command; its number, and a pipe that tells its steps."""
     reading, writing = os.pipe()
     os.set_inheritable(writing, True)  # make and what it starts end with it
@@ -196,10 +216,10 @@ def begin(phase: Phase, folder: Path, kill: Kill, log: Path) -> tuple[int, int]:
         return child, reading
     code, count = 1, 0
 
-    def step(what: str) -> None:
+    def step(of: Phase, what: str) -> None:
         nonlocal count
         count += 1
-        os.write(writing, f"{what}\n".encode())
+        os.write(writing, f"{of.name}: {what}\n".encode())
         if kill.delay is None and count == kill.step:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -209,7 +229,7 @@ def begin(phase: Phase, folder: Path, kill: Kill, log: Path) -> tuple[int, int]:
             os.dup2(file.fileno(), 1), os.dup2(file.fileno(), 2)
         torch.set_num_threads(1)
         blocks.CACHE = folder / "cache"
-        watch(folder, phase, step)
+        watch(folder, watched, step)
         phase.command(folder)
         code = 0
     except BaseException:
@@ -219,12 +239,18 @@ def begin(phase: Phase, folder: Path, kill: Kill, log: Path) -> tuple[int, int]:
         os._exit(code)
 
 
-def execute(phase: Phase, folder: Path, log: Path, kill: Kill | None = None) -> Ended:
-    """Run the phase's command, killed as asked."""
+def execute(
+    phase: Phase,
+    folder: Path,
+    log: Path,
+    kill: Kill | None = None,
+    watched: list[Phase] | None = None,
+) -> Ended:
+    """Run the phase's command, killed as asked; tells the steps of all phases that are watched."""
     kill = kill or Kill(phase, 0)
     began = time.monotonic()
-    child, reading = begin(phase, folder, kill, log)
-    text, first, due, killed = "", None, None, False
+    child, reading = begin(phase, folder, kill, log, watched or [phase])
+    text, due, killed, at = "", None, False, {}
     with os.fdopen(reading, "rb", buffering=0) as steps:
         while True:
             reached = text.count("\n") >= kill.step
@@ -237,13 +263,15 @@ def execute(phase: Phase, folder: Path, log: Path, kill: Kill | None = None) -> 
                 told = os.read(steps.fileno(), 65536).decode()
                 if not told:
                     break
-                first = first or time.monotonic()
                 text += told
+                for name in re.findall(r"^(\w+): ", text, re.MULTILINE):
+                    at.setdefault(name, time.monotonic())
             elif due is not None and not killed and time.monotonic() >= due:
                 os.killpg(child, signal.SIGKILL)
                 killed = True
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return Ended(status, text.splitlines(), time.monotonic() - (first or began))
+    since = {name: time.monotonic() - moment for name, moment in at.items()}
+    return Ended(status, text.splitlines(), since, time.monotonic() - began)
 
 
 # ---- what came out
@@ -279,7 +307,7 @@ def standing(folder: Path, phase: Phase) -> str:
     """The furthest thing that a killed command has left whole."""
     if phase.command is build:
         return "pages" if any(folder.glob("_build/html/index.html")) else "nothing"
-    if any(folder.glob("prepared/*.json")):
+    if any(folder.glob("prepared/[!.]*.json")):
         return "prepared data"
     run = folder / "results" / "phantom" / PROFILE / SYSTEM
     if (run / "seed0.json").exists():
@@ -308,27 +336,37 @@ class Campaign:
 
     def __init__(self, home: Path, phases: list[Phase], seed: int):
         self.home, self.phases, self.random = home, phases, random.Random(seed)
-        self.whole: dict[str, dict[str, str]] = {}
+        self.before = home / "before"
+        self.whole: dict[Callable, dict[str, str]] = {}
         self.steps: dict[str, list[str]] = {}
         self.seconds: dict[str, float] = {}
         self.rows: list[dict] = []
 
     def undisturbed(self) -> None:
-        """Run every command twice: the two must agree before a third one can be compared."""
-        for phase in self.phases:
+        """Run every command twice from nothing: the two must agree before others are compared."""
+        for command in dict.fromkeys(phase.command for phase in PHASES):
+            watched = [phase for phase in self.phases if phase.command is command]
+            if not watched and command is not run:
+                continue
+            first = next(phase for phase in PHASES if phase.command is command)
             for at in ("first", "second"):
-                folder = self.ready(phase, f"{phase.name}-{at}")
-                ended = execute(phase, folder, self.log(folder))
+                folder = self.ready(first, f"{command.__name__}-{at}")
+                ended = execute(first, folder, self.log(folder), watched=watched)
                 if ended.status:
-                    raise SystemExit(f"{phase.name}: failed undisturbed\n{self.said(folder)}")
-                found = outcome(folder, phase)
-                if self.whole.setdefault(phase.name, found) != found:
-                    differ = {n for n, _ in self.whole[phase.name].items() ^ found.items()}
-                    raise SystemExit(f"{phase.name}: two undisturbed ones differ: {differ}")
-                self.steps[phase.name] = ended.steps
-                self.seconds[phase.name] = ended.seconds
-                shutil.rmtree(folder)
-            print(f"{phase.name}: {len(ended.steps)} steps, {ended.seconds:.1f} s", flush=True)
+                    raise SystemExit(f"{folder.name}: failed undisturbed\n{self.said(folder)}")
+                found = outcome(folder, first)
+                if self.whole.setdefault(command, found) != found:
+                    differ = {n for n, _ in self.whole[command].items() ^ found.items()}
+                    raise SystemExit(f"{folder.name}: two undisturbed ones differ: {differ}")
+                if folder.name == "run-first":
+                    folder.rename(self.before)  # the phases that do not begin with nothing
+                else:
+                    shutil.rmtree(folder)
+            for phase in watched:
+                told = [line for line in ended.steps if line.startswith(f"{phase.name}: ")]
+                self.steps[phase.name] = [line.split(": ", 1)[1] for line in told]
+                self.seconds[phase.name] = ended.since.get(phase.name, ended.seconds)
+            print(f"{command.__name__}: {ended.seconds:.1f} s", flush=True)
 
     def ready(self, phase: Phase, name: str) -> Path:
         """A folder with what stands before the phase's command."""
@@ -337,7 +375,7 @@ class Campaign:
         if phase.command is build:
             small_book(folder)
         for part in {"nothing": (), "phantom": ("phantom",)}.get(phase.after, ("phantom", "cache")):
-            shutil.copytree(self.home / "before" / part, folder / part)
+            shutil.copytree(self.before / part, folder / part)
         return folder
 
     def log(self, folder: Path) -> Path:
@@ -345,14 +383,6 @@ class Campaign:
 
     def said(self, folder: Path) -> str:
         return self.log(folder).read_text()[-3000:]
-
-    def before(self) -> None:
-        """The phantom and its decoded images, for the phases that begin with them."""
-        folder = self.home / "before"
-        folder.mkdir()
-        ended = execute(PHASES[0], folder, self.log(folder))
-        if ended.status:
-            raise SystemExit(self.said(folder))
 
     def random_kill(self, phase: Phase) -> Kill:
         if phase.command is build:
@@ -373,7 +403,7 @@ class Campaign:
             while not self.one(phase, self.random_kill(phase)):
                 pass  # it had ended before the kill came
 
-    def at_steps(self, most: int = 24) -> None:
+    def at_steps(self, most: int = 12) -> None:
         """A kill right before every writing step; of a phase with more than `most`, evenly."""
         for phase in self.phases:
             count = len(self.steps[phase.name])
@@ -396,13 +426,20 @@ class Campaign:
         row["stood"] = standing(folder, phase)
         again = execute(phase, folder, self.log(folder))
         row["finished"] = again.status == 0
-        row |= compare(folder, phase, self.whole[phase.name], self.log(folder))
+        row |= compare(folder, phase, self.whole[phase.command], self.log(folder))
         if not row["finished"]:
             row["said"] = self.said(folder).strip().splitlines()[-1][-300:]
         self.rows.append(row)
         print(" ".join(f"{key}={value}" for key, value in row.items()), flush=True)
         shutil.rmtree(folder)
         return True
+
+
+def warm_up() -> None:
+    """What each process would import again."""
+    system = experiments.find(SYSTEM)
+    budget = system.budget(profiles.find(PROFILE))
+    cost.forward_flops(system.build(budget), budget.size)
 
 
 def main() -> int:
@@ -414,9 +451,9 @@ def main() -> int:
     parser.add_argument("--to", type=Path, default=TARGET, help="the report")
     options = parser.parse_args()
     phases = [phase for phase in PHASES if phase.name in options.phases.split()]
+    warm_up()
     with tempfile.TemporaryDirectory(prefix="faults-") as home:
         campaign = Campaign(Path(home), phases, options.seed)
-        campaign.before()
         campaign.undisturbed()
         campaign.at_moments(options.kills)
         if options.steps:
