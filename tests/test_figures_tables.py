@@ -141,6 +141,16 @@ def test_runs_on_other_data_are_refused_by_name(part):
         figures.reproduce(1, runs, SYSTEMS)
 
 
+def test_seeds_that_draw_their_own_split_stand_in_one_table():
+    def seed(k):
+        rows = some_rows(80).iloc[20 * k : 20 * k + 60].reset_index(drop=True)
+        data = {"fingerprint": "0", "split": f"split {k}"}
+        return [run(name, seed=k, rows=rows, data=data) for name in ("ms-mtl", "full")]
+
+    rows = by_title(figures.reproduce(3, [*seed(0), *seed(1)], SYSTEMS, permutations=99))
+    assert rows[FULL].seeds == (0, 1) and (rows[FULL].tests["difference"] == 0).all()
+
+
 def test_runs_of_other_code_budget_machine_or_versions_are_marked():
     runs = table_runs()
     runs[3] |= {"code": {"metrics": "ff"}, "history": runs[3]["history"][:1]}

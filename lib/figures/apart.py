@@ -24,7 +24,10 @@ Record = Mapping[str, Any]
 
 
 def refuse_other_data(records: Sequence[Record]) -> None:
-    """Raise ValueError, naming two runs, unless all are on the same data, split and test images.
+    """Raise ValueError, naming two runs, unless all are on the same data, and on one split a seed.
+
+    A seed may draw the split of the data: then its runs, of whatever system, have test images of
+    their own, the same for all of them.
 
     >>> run = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
     >>> runs = [run | {"data": {"fingerprint": k}, "per_image": {"label": [0]}} for k in "ab"]
@@ -33,26 +36,29 @@ def refuse_other_data(records: Sequence[Record]) -> None:
         ...
     ValueError: phantom/quick/mtl/seed0 and phantom/quick/mtl/seed0: other fingerprint, a and b; ...
     """
-    if not records:
-        return
-    first = records[0]
-    for part in ("fingerprint", "split"):
-        known = [record for record in records if record["data"].get(part)]
-        for record in known[1:]:
-            values = [str(one["data"][part])[:12] for one in (known[0], record)]
-            if values[0] != values[1]:
+    _refuse_other("fingerprint", records)
+    for seed in dict.fromkeys(record["seed"] for record in records):
+        first, *others = (record for record in records if record["seed"] == seed)
+        _refuse_other("split", [first, *others])
+        rows = results.rows(first)
+        for record in others:
+            try:
+                check_paired(rows, results.rows(record))
+            except ValueError as error:
                 raise ValueError(
-                    f"{name(known[0])} and {name(record)}: other {part}, {values[0]} and "
-                    f"{values[1]}; runs on different data must not stand in one table"
-                )
-    rows = results.rows(first)
-    for record in records[1:]:
-        try:
-            check_paired(rows, results.rows(record))
-        except ValueError as error:
+                    f"{name(first)} and {name(record)} have different test images: {error}"
+                ) from error
+
+
+def _refuse_other(part: str, records: Sequence[Record]) -> None:
+    known = [record for record in records if record["data"].get(part)]
+    for record in known[1:]:
+        values = [str(one["data"][part])[:12] for one in (known[0], record)]
+        if values[0] != values[1]:
             raise ValueError(
-                f"{name(first)} and {name(record)} have different test images: {error}"
-            ) from error
+                f"{name(known[0])} and {name(record)}: other {part}, {values[0]} and "
+                f"{values[1]}; runs on different data must not stand in one table"
+            )
 
 
 def apart(

@@ -85,7 +85,7 @@ def cost_rows(
         runs = [records[k] for k in mine]
         tables = [results.rows(run) for run in runs]
         wanted = [*GAINS, *DERIVED.values()]
-        found = stats.mean_intervals(tables, wanted, groups=tables[0].get("group"))
+        found = stats.mean_intervals(tables, wanted)
         kinds = {
             kind: sorted({what for k in mine for what in different[k].get(kind, ())})
             for kind in KINDS

@@ -469,7 +469,7 @@ def _found(records: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> dic
     if not records:
         return {}
     runs = [results.rows(record) for record in records]
-    return stats.mean_intervals(runs, measures, groups=runs[0].get("group"))
+    return stats.mean_intervals(runs, measures)
 
 
 def _spread(records: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> dict[str, float]:
@@ -493,9 +493,7 @@ def _tests(
     if not seeds:
         return pd.DataFrame()
     a, b = ([results.rows(side[seed]) for seed in seeds] for side in (mine, base))
-    table = stats.mean_differences(
-        a, b, measures, groups=a[0].get("group"), permutations=permutations
-    )
+    table = stats.mean_differences(a, b, measures, permutations=permutations)
     return table.assign(p_named=[_named_test(a[0], b[0], measure) for measure in table.index])
 
 
