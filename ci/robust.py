@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = ("hostile_images", "hostile_dicom", "hostile_tables", "hostile_parameters", "no_pickle",
-         "privacy", "resume", "fetch")  # fmt: skip
+         "privacy", "resume", "fetch", "faults_disk", "faults_run", "faults_loaders")  # fmt: skip
 
 
 class Counting:
