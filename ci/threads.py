@@ -34,7 +34,8 @@ def run(threads: int, seed: int) -> dict:
         command = [sys.executable, "-W", "ignore", "-m", "papermill", "--no-progress-bar"]
         command += [str(lib.results.ROOT / "book" / "experiment.ipynb"), f"{folder}/run.ipynb"]
         command += [word for name, value in given.items() for word in ("-p", name, value)]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        # A thread that waits sleeps: on a busy machine, spinning would keep the other from its work.
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
         subprocess.run(command, check=True, env=environment, capture_output=True)
         (file,) = Path(folder).rglob(f"seed{seed}.json")
         return lib.results.load(file)
