@@ -34,7 +34,7 @@ def run(threads: int, seed: int) -> dict:
         command = [sys.executable, "-W", "ignore", "-m", "papermill", "--no-progress-bar"]
         command += [str(lib.results.ROOT / "book" / "experiment.ipynb"), f"{folder}/run.ipynb"]
         command += [word for name, value in given.items() for word in ("-p", name, value)]
-        # A thread that waits sleeps: on a busy machine, spinning would keep the other from its work.
+        # A thread that waits sleeps: on a busy machine, spinning would keep the other from work.
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
         subprocess.run(command, check=True, env=environment, capture_output=True)
         (file,) = Path(folder).rglob(f"seed{seed}.json")
