@@ -40,7 +40,8 @@ def largest() -> Path:
 def usable_in(browser: Browser, page: Path) -> tuple[float, float]:
     """Milliseconds from the address to the first screen, in a window of 1440 x 900.
 
-    By the clock, and of the processor for the page's thread, which a busy machine hardly lengthens.
+    By the clock, and of the processor for the page's thread, which a busy machine hardly lengthens;
+    the second holds a little of what is drawn after the first screen.
     """
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     tab = context.new_page()
