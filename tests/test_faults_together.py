@@ -22,8 +22,10 @@ def following(engine, kernel):
     return None
 
 
-@pytest.mark.parametrize("when", ["before they meet", "while they train"])
-@pytest.mark.parametrize("kernel", [False, True], ids=["the process", "its kernel"])
+@pytest.mark.parametrize(
+    ("when", "kernel"),
+    [("before they meet", False), ("while they train", False), ("while they train", True)],
+)
 def test_a_lost_process_ends_the_run(tmp_path, when, kernel):
     house = House(tmp_path)
     house.edit("lib/profiles.py", "epochs=2", "epochs=200")
