@@ -17,3 +17,10 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const one of parameters.children) one.setAttribute("role", "presentation");
   }
 });
+// A formula wider than the page is scrolled by keys, too.
+addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  for (const formula of document.querySelectorAll('mjx-container[display="true"]')) {
+    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+  }
+});
