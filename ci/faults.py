@@ -22,7 +22,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +52,8 @@ from lib.atomic import replacing  # noqa: E402
 TARGET = ROOT / "results" / "bench" / "faults.json"
 TEMPLATE = ROOT / "book" / "experiment.ipynb"
 CELLS = [c for c in nbformat.read(TEMPLATE, as_version=4).cells if c.cell_type == "code"]
-SYSTEM, PROFILE, EPOCHS = "unet-seg3", "smoke", 2
+SYSTEM, PROFILE, EPOCHS = "unet-seg3", "tiny", 2
+profiles.PROFILES[PROFILE] = replace(profiles.find("smoke"), name=PROFILE, size=32, phantoms=40)
 # What two undisturbed runs do not share: times, memory, and the commit, if one is made meanwhile.
 APART = ("seconds", "memory_mb", "commit")
 WRITES = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate"}
@@ -119,19 +120,19 @@ def small_book(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a command: its steps are the writes below `where`, but not below `but`."""
+    """A part of a command: its steps write to paths that begin as `where` says, without `but`."""
 
     name: str
     about: str
     command: Callable[[Path], None]
-    where: str = ""
+    where: str = ""  # a regular expression
     but: str = ""
     after: str = "nothing"  # what stands before the command: nothing, phantom, or cache
     share: int = 4  # of every 30 kills
 
     def holds(self, path: str) -> bool:
-        where = self.where and path.startswith(self.where)
-        return bool(where) and not (self.but and self.but in path)
+        begins = self.where and re.match(self.where, path)
+        return bool(begins) and not (self.but and self.but in path)
 
 
 PHASES = [
@@ -139,8 +140,8 @@ PHASES = [
     Phase("decoding", "decoding all images once", run, "cache", after="phantom"),
     Phase("listing", "preparing the data of a plan", plan, "prepared", after="phantom", share=3),
     Phase("training", "training", run, after="cache", share=6),
-    Phase("checkpoint", "writing a checkpoint", run, "results/phantom/smoke/unet-seg3/seed0.unf",
-          after="cache", share=5),
+    Phase("checkpoint", "writing a checkpoint", run, r".*\.unfinished", after="cache",
+          share=5),
     Phase("results", "writing the results and the pictures", run, "results", ".unfinished",
           after="cache"),
     Phase("book", "building the book", build),
@@ -200,8 +201,9 @@ def watch(folder: Path, phases: list[Phase], step: Callable[[Phase, str], None])
 
 def steady(path: str) -> str:
     """A path without the random part of a draft's name."""
-    parts = path.split("/")
-    return "/".join(p[:6] if p.startswith(".draft-") and "epoch" not in p else p for p in parts)
+    parts = re.sub(r"\.part-\w+", ".part", path).split("/")
+    random_part = re.compile(r"^\.draft-(?!epoch|gone).*?(\.\w+)?$")
+    return "/".join(random_part.sub(r".draft\1", part) for part in parts)
 
 
 def begin(
@@ -334,8 +336,9 @@ def compare(folder: Path, phase: Phase, whole: dict[str, str], log: Path) -> dic
 class Campaign:
     """Kills in folders of their own under `home`, each compared with an undisturbed command."""
 
-    def __init__(self, home: Path, phases: list[Phase], seed: int):
-        self.home, self.phases, self.random = home, phases, random.Random(seed)
+    def __init__(self, home: Path, phases: list[Phase], seed: int, report: Path):
+        self.home, self.phases, self.report = home, phases, report
+        self.seed, self.random = seed, random.Random(seed)
         self.before = home / "before"
         self.whole: dict[Callable, dict[str, str]] = {}
         self.steps: dict[str, list[str]] = {}
@@ -403,12 +406,17 @@ class Campaign:
             while not self.one(phase, self.random_kill(phase)):
                 pass  # it had ended before the kill came
 
-    def at_steps(self, most: int = 12) -> None:
-        """A kill right before every writing step; of a phase with more than `most`, evenly."""
+    def at_steps(self, most: int = 40) -> None:
+        """A kill right before every writing step; of a phase with more than `most`, evenly.
+
+        Of steps that are told in the same words, such as making a folder that is there, the last.
+        """
         for phase in self.phases:
-            count = len(self.steps[phase.name])
-            chosen = {round(1 + at * (count - 1) / (most - 1)) for at in range(most)}
-            for step in range(1, count + 1) if count <= most else sorted(chosen):
+            last = {what: step for step, what in enumerate(self.steps[phase.name], 1)}
+            steps = sorted(last.values())
+            if len(steps) > most:
+                steps = [steps[round(at * (len(steps) - 1) / (most - 1))] for at in range(most)]
+            for step in steps:
                 self.one(phase, Kill(phase, step))
 
     def one(self, phase: Phase, kill: Kill) -> bool:
@@ -430,9 +438,25 @@ class Campaign:
         if not row["finished"]:
             row["said"] = self.said(folder).strip().splitlines()[-1][-300:]
         self.rows.append(row)
+        self.write()
         print(" ".join(f"{key}={value}" for key, value in row.items()), flush=True)
         shutil.rmtree(folder)
         return True
+
+    def write(self) -> None:
+        """The report of the kills so far."""
+        told = {
+            "seed": self.seed,
+            "system": SYSTEM,
+            "profile": PROFILE,
+            "epochs": EPOCHS,
+            "set_aside": ["seconds", "memory_mb", "commit", "history: seconds"],
+            "phases": {phase.name: phase.about for phase in self.phases},
+            "steps": {name: len(steps) for name, steps in self.steps.items()},
+            "kills": self.rows,
+        }
+        with replacing(self.report) as draft:
+            draft.write_text(json.dumps(told, indent=1) + "\n")
 
 
 def warm_up() -> None:
@@ -453,24 +477,12 @@ def main() -> int:
     phases = [phase for phase in PHASES if phase.name in options.phases.split()]
     warm_up()
     with tempfile.TemporaryDirectory(prefix="faults-") as home:
-        campaign = Campaign(Path(home), phases, options.seed)
+        campaign = Campaign(Path(home), phases, options.seed, options.to)
         campaign.undisturbed()
         campaign.at_moments(options.kills)
         if options.steps:
             campaign.at_steps()
     rows = campaign.rows
-    report = {
-        "seed": options.seed,
-        "system": SYSTEM,
-        "profile": PROFILE,
-        "epochs": EPOCHS,
-        "set_aside": ["seconds", "memory_mb", "commit", "history: seconds"],
-        "phases": {phase.name: phase.about for phase in phases},
-        "steps": {name: len(steps) for name, steps in campaign.steps.items()},
-        "kills": rows,
-    }
-    with replacing(options.to) as draft:
-        draft.write_text(json.dumps(report, indent=1) + "\n")
     good = [row for row in rows if row["finished"] and row["equal"]]
     print(f"{len(rows)} kills, {len(good)} finished with equal results: {options.to.name}")
     return len(good) != len(rows)
