@@ -5,8 +5,6 @@ frame. The page notes when each frame begins and how long its script runs; Chrom
 processor's time, which a busy machine hardly lengthens.
 """
 
-import json
-import os
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -14,13 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from chromium import measured
+from playwright.sync_api import Page
 
-import lib
 from lib import explorables, paper
-from lib.atomic import replacing
 
-TARGET = lib.results.RESULTS / "bench" / "frames.json"
 DRAGS, MOVES, RADIUS = 7, 180, 60  # circles, moves in one, pixels
 PAGE = '<!doctype html><meta charset="utf8"><title>Drag</title><body>{}</body>'
 NOTE = """
@@ -111,17 +107,12 @@ def middle(drags: list[dict], part: str, name: str) -> float:
 
 
 def main() -> None:
-    load = os.getloadavg()[0]
     body = explorables.show(
         "loss-laboratory", {"figure3": [row._asdict() for row in paper.FIGURE_3]}
     ).html
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, measured("frames.json") as (browser, found):
         file = Path(folder) / "drag.html"
         file.write_text(PAGE.format(body), encoding="utf8")
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu"],
-        )
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.add_init_script(NOTE)
         page.goto(file.as_uri())
@@ -131,27 +122,17 @@ def main() -> None:
         idle = page.evaluate("idle(120)")
         page.evaluate(LOSSES, 100)
         _, losses = processor(page, lambda: page.evaluate(LOSSES, 500))
-        version = browser.version
-        browser.close()
-    found = {
-        "commit": lib.results.commit(),
-        "machine": lib.results.machine("cpu"),
-        "browser": f"Chromium {version}, headless, drawn by the processor",
-        "load_before": load,  # processes that wanted a core in the minute before
-        "drags": DRAGS,
-        "moves": MOVES,
-        "pixels": [128, 128],
-        "frame_ms": {name: middle(drags, "frame_ms", name) for name in ("median", "p95")},
-        "best_frame_ms": min(one["frame_ms"]["median"] for one in drags),  # of the drags
-        "script_ms": {name: middle(drags, "script_ms", name) for name in ("median", "p95")},
-        "processor_ms": {part: middle(drags, "processor_ms", part) for part in PARTS}
-        | {"losses and gradients alone": losses["TaskDuration"] / 500},
-        "idle_frame_ms": span([two - one for one, two in pairwise(idle)]),
-    }
-    with replacing(TARGET) as unfinished:
-        unfinished.write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
-    print(f"{TARGET.relative_to(lib.results.RESULTS.parent)}; next: make book")
+        found |= {
+            "drags": DRAGS,
+            "moves": MOVES,
+            "pixels": [128, 128],
+            "frame_ms": {name: middle(drags, "frame_ms", name) for name in ("median", "p95")},
+            "best_frame_ms": min(one["frame_ms"]["median"] for one in drags),  # of the drags
+            "script_ms": {name: middle(drags, "script_ms", name) for name in ("median", "p95")},
+            "processor_ms": {part: middle(drags, "processor_ms", part) for part in PARTS}
+            | {"losses and gradients alone": losses["TaskDuration"] / 500},
+            "idle_frame_ms": span([two - one for one, two in pairwise(idle)]),
+        }
 
 
 if __name__ == "__main__":

@@ -4,19 +4,14 @@ Needs the built book. Measured for the start page and for the largest one, in he
 nothing cached, from the address to the drawn figures, formulas and explorables of the first screen.
 """
 
-import json
-import os
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
-
-import lib
-from lib.atomic import replacing
+from chromium import measured
+from playwright.sync_api import Browser
 
 HTML = Path(__file__).parents[1] / "_build" / "html"
-TARGET = lib.results.RESULTS / "bench" / "loads.json"
 TIMES = 9
 WATCH = """
 const drawn = () => [
@@ -63,16 +58,11 @@ def span(values: Iterable[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    load = os.getloadavg()[0]
-    rows = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu"],
-        )
+    with measured("loads.json") as (browser, found):
+        found |= {"times": TIMES, "pages": []}
         for page in (HTML / "index.html", largest()):
             clock, spent = zip(*(usable_in(browser, page) for _ in range(TIMES)), strict=True)
-            rows.append(
+            found["pages"].append(
                 {
                     "page": page.relative_to(HTML).as_posix(),
                     "bytes": page.stat().st_size,
@@ -80,20 +70,6 @@ def main() -> None:
                     "processor_ms": span(spent),
                 }
             )
-        version = browser.version
-        browser.close()
-    found = {
-        "commit": lib.results.commit(),
-        "machine": lib.results.machine("cpu"),
-        "browser": f"Chromium {version}, headless",
-        "load_before": load,  # processes that wanted a core in the minute before
-        "times": TIMES,
-        "pages": rows,
-    }
-    with replacing(TARGET) as draft:
-        draft.write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
-    print("results/bench/loads.json; next: make book")
 
 
 if __name__ == "__main__":

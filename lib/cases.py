@@ -639,8 +639,7 @@ def _near_duplicates(
 def _near(hashes: np.ndarray, distance: int) -> Iterable[tuple[int, int]]:
     """Pairs of rows (a < b) of uint8 (N, multiple of 8) that differ in at most `distance` bits.
 
-    Every pair is looked at, in tiles that stay in the processor's cache: for 50,000 pictures that
-    is a fifth of the work of preparing them.
+    Every pair is looked at, in tiles that stay in the processor's cache.
     """
     words = np.ascontiguousarray(hashes.view(np.uint64).T)
     high, wide = 128, 2048

@@ -1,6 +1,7 @@
 """What the tests of bad input share: a folder of sound images to spoil, and a watch over files."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,3 +51,22 @@ def untouched(root: Path) -> Iterator[None]:
     before = tree(root)
     yield
     assert tree(root) == before
+
+
+def in_a_child(what) -> str:
+    """The error that `what` ends with in a process of its own, or "no error"."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = "no error"
+        try:
+            what()
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        os.write(writing, said.encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said

@@ -183,21 +183,12 @@ def as_nobody(folder: Path, what) -> str:
     ours = Path(tempfile.gettempdir())
     for part in (folder, *(above for above in folder.parents if ours in above.parents)):
         part.chmod(0o755)
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        said = "no error"
-        try:
-            os.setgroups([]), os.setgid(65534), os.setuid(65534)
-            what()
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-        os.write(writing, said.encode())
-        os._exit(0)
-    os.close(writing)
-    os.waitpid(child, 0)
-    with os.fdopen(reading) as pipe:
-        return pipe.read()
+
+    def become_nobody():
+        os.setgroups([]), os.setgid(65534), os.setuid(65534)
+        what()
+
+    return hostile.in_a_child(become_nobody)
 
 
 def test_a_run_on_a_read_only_disk_ends_before_it_trains(small_disk):

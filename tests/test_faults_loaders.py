@@ -40,25 +40,6 @@ def test_no_program_asks_for_workers():
     assert asked == ["blocks.py"]
 
 
-def in_a_child(what) -> str:
-    """What `what` ends with in a process of its own, within a minute."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        said = "no error"
-        try:
-            what()
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-        os.write(writing, said.encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        said = pipe.read()
-    os.waitpid(child, 0)
-    return said
-
-
 def test_out_of_memory_while_it_decodes(tmp_path):
     """In earnest: a picture of 8000 x 8000 px, and address space for a part of it."""
     root = hostile.folder(tmp_path, cases=12)
@@ -74,7 +55,7 @@ def test_out_of_memory_while_it_decodes(tmp_path):
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         cases.decode(row)
 
-    assert in_a_child(decode) == f"MemoryError: {file}: not enough memory to decode it"
+    assert hostile.in_a_child(decode) == f"MemoryError: {file}: not enough memory to decode it"
 
 
 def test_too_many_open_files_while_it_decodes(tmp_path):
@@ -86,7 +67,7 @@ def test_too_many_open_files_while_it_decodes(tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(files) + 1, max(files) + 1))
         prepare_cases(table)
 
-    said = in_a_child(decode)
+    said = hostile.in_a_child(decode)
     assert said.startswith("OSError: [Errno 24] Too many open files") and ".png" in said
 
 
