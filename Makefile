@@ -13,9 +13,8 @@ export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser ||
 
 # What a run is made from: the library but for what only pages show. Runs and pages are real files,
 # so make repeats only what changed.
-SHOWN := $(shell find lib/explorables lib/figures -name '*.py' -o -name '*.js' -o -name '*.css') \
-  lib/plotly_page.py lib/exercises.py lib/claims.py
-LIB := $(filter-out $(SHOWN),$(shell find lib -name '*.py'))
+SHOWN := $(shell find book/kit -name '*.py' -o -name '*.js' -o -name '*.css')
+LIB := $(shell find lib ci/engine -name '*.py')
 PAGES := $(wildcard book/*.md book/*/*.md book/*.ipynb book/*/*.ipynb book/*.bib book/exercises/*)
 ASSETS := $(wildcard book/assets/* book/_extensions/*.py book/_templates/*/*) _config.yml book/_toc.yml
 RESULTS := $(shell find results -name 'seed*.json' -o -name 'seed*.npz' 2>/dev/null)
@@ -86,7 +85,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	# With every core, where pip would take one; some packages ship files that are no Python.
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
-	  --editable .
+	  --config-settings editable_mode=compat --editable .
 	touch $@
 
 lock: $(VENV)/.installed ## pin again what pyproject.toml asks for
@@ -163,11 +162,10 @@ smoke: $(VENV)/.installed
 	test -s "$$out/phantom/smoke/ms-mtl+intra+inter/seed0.json"
 
 engine: $(VENV)/.installed
-	$(BIN)/pytest -q -m engine tests/test_grid_engine.py tests/test_distributed.py \
-	  tests/test_faults_together.py tests/test_faults_kills.py
+	$(BIN)/pytest -q -m engine tests/engine
 
 test-engine: $(VENV)/.installed ## kill the engine and a kernel in mid-epoch, and start two at once
-	$(BIN)/pytest -q -s -m campaign tests/test_grid_campaign.py
+	$(BIN)/pytest -q -s -m campaign tests/engine/test_grid_campaign.py
 
 test-faults: $(VENV)/.installed ## kill -9 at every writing step and 30 random moments, and finish
 	$(BIN)/python -W ignore ci/faults.py --steps

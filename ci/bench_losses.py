@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 import lib
-from lib import consistency, fused
+from ci.engine import fused
+from lib import consistency
 from lib.atomic import replacing
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -36,7 +37,7 @@ WAYS = {
     "literal": "Algorithms 1 and 2 line by line, softmax included",
     "consistency": "lib.consistency, softmax included",
     "consistency, probabilities": "lib.consistency on ready probabilities, no softmax",
-    "fused": "lib.fused, from raw scores, softmax included",
+    "fused": "ci.engine.fused, from raw scores, softmax included",
 }
 
 

@@ -29,25 +29,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
 
-import fastai.vision.all  # noqa: E402, F401  (so that no fork has to wait for it)
-import matplotlib.pyplot  # noqa: E402, F401
-import nbformat  # noqa: E402
-import torch  # noqa: E402
+import fastai.vision.all  # noqa: F401  (so that no fork has to wait for it)
+import matplotlib.pyplot  # noqa: F401
+import nbformat
+import torch
 
-from lib import (  # noqa: E402, F401
-    blocks,
-    cam,
-    cost,
-    experiments,
-    figures,
-    gallery,
-    grid,
-    profiles,
-    provenance,
-    results,
-    training,
-)
-from lib.atomic import replacing  # noqa: E402
+from book.kit import figures, gallery  # noqa: F401
+from ci.engine import grid, provenance  # noqa: F401
+from lib import blocks, cam, cost, experiments, profiles, results, training  # noqa: F401
+from lib.atomic import replacing
 
 TARGET = ROOT / "results" / "bench" / "faults.json"
 TEMPLATE = ROOT / "book" / "experiment.ipynb"

@@ -15,7 +15,8 @@ from typing import Any
 from chromium import measured
 from playwright.sync_api import Page
 
-from lib import explorables, paper
+from book.kit import explorables
+from lib import paper
 
 DRAGS, MOVES, RADIUS = 7, 180, 60  # circles, moves in one, pixels
 PAGE = '<!doctype html><meta charset="utf8"><title>Drag</title><body>{}</body>'

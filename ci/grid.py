@@ -18,8 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the library beside this file
 
-from lib import grid, progress, results  # noqa: E402
-from lib.progress import duration  # noqa: E402
+from ci.engine import grid, progress
+from ci.engine.progress import duration
+from lib import results
 
 ENGINES = ROOT / "_build" / "grid"
 RUNS = ROOT / "book" / "runs"

@@ -26,10 +26,11 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
-import papermill  # noqa: E402
-import psutil  # noqa: E402
+import papermill
+import psutil
 
-from lib import grid, progress, results  # noqa: E402
+from ci.engine import grid, progress
+from lib import results
 
 TEMPLATE = ROOT / "book" / "experiment.ipynb"
 FOLLOW = ROOT / "ci" / "follow.py"

@@ -136,7 +136,7 @@ def as_ratios(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Every measure but AUCs and means over classes, as a numerator and a denominator per image.
 
     A measure is the ratio of the two sums. Most are plain means: the denominator is 1 for images
-    that enter and 0 for the others. The bootstrap in `lib.stats` re-weights the same numbers.
+    that enter and 0 for the others. The bootstrap in `book.kit.stats` re-weights the same numbers.
 
     >>> rows = pd.DataFrame({"label": [0, 1, -1], "p_malignant": [0.2, 0.4, 0.9]})
     >>> as_ratios(rows)["ACC"]  # right, wrong, no label

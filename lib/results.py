@@ -148,6 +148,17 @@ def load_all(root: Path | None = None) -> list[dict[str, Any]]:
     return [load(file) for file in files if not file.name.endswith(".failed.json")]
 
 
+def changed_modules(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The modules that do something else now than then, by digests as `provenance.code` gives them.
+
+    Empty for a run that today's code would repeat. A module that came or went counts, too.
+
+    >>> changed_modules({"metrics": "0a", "blocks": "1b"}, {"metrics": "2c", "blocks": "1b"})
+    ['metrics']
+    """
+    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+
+
 def failure_path(
     source: str, profile: str, experiment: str, seed: int, root: Path | None = None
 ) -> Path:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_extensions"))  # what the build adds to Sphinx
+SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Algorithms 1 and 2 and Equations 2 to 7 as printed, in whole tensors: slow, and the reference.
 
 Each step of the paper is a line here, on probabilities; nothing is shared with `lib`. The tests
-hold `lib.consistency` and `lib.fused` against it, and the benchmark its time.
+hold `lib.consistency` and `ci.engine.fused` against it, and the benchmark its time.
 """
 
 import torch

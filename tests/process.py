@@ -13,7 +13,8 @@ from tiny import TinyNet, tiny_loaders
 from torch import nn
 
 import lib
-from lib import callbacks, distributed
+from ci.engine import distributed
+from lib import callbacks
 from lib.checkpoint import Checkpoint
 
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from lib.figures import MINUS
+from book.kit.figures import MINUS
 
 PAINTED = ("benign", "malignant")
 

@@ -14,10 +14,9 @@ from typing import Any
 import nbformat
 from content_policy import POLICY
 from nbconvert import SlidesExporter
+from plotly_page import MIME_TYPE, figure_html
 from sphinx.application import Sphinx
 from traitlets.config import Config
-
-from lib.plotly_page import MIME_TYPE, figure_html
 
 SHOWN = {"slide", "fragment", "-"}
 LOWEST, HIGHEST = 400, 560  # of a figure on a slide, which is 720 pixels high

@@ -1,4 +1,4 @@
-// Checks the forms of the exercises' page. `lib/exercises.py` writes them; both count and hash alike.
+// Checks the forms of the exercises' page. `book/kit/exercises.py` writes them; both count and hash alike.
 (() => {
   const hash = (salt, key) =>
     [0x811c9dc5, 0x1000193].map((start) => {

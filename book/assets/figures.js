@@ -1,4 +1,4 @@
-// Draws the Plotly figures of a page: `lib/plotly_page.py` leaves each as a div with its JSON.
+// Draws the Plotly figures of a page: `book/_extensions/plotly_page.py` leaves each as a div with its JSON.
 // Plotly itself (1.5 MB) is loaded once, from the book, and only by a page that has a figure.
 (() => {
   const plotly = new URL("vendor/plotly.js", document.currentScript.src);

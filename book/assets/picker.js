@@ -1,5 +1,5 @@
-// The picker: two runs of one test set, compared in the page. `lib/figures/picker.py` packs the runs.
-// First the numbers (the same as `lib.stats`; tests/test_picker.py checks that), then the page.
+// The picker: two runs of one test set, compared in the page. `book/kit/figures/picker.py` packs the runs.
+// First the numbers (the same as `book.kit.stats`; tests/kit/test_picker.py checks that), then the page.
 (() => {
   const MISSING = 4095, STEPS = 4094, DRAWS = 2000;
   const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

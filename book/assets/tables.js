@@ -1,4 +1,4 @@
-// Makes the tables of `lib/figures/sortable.py` sortable and narrow, and shows one data set at a
+// Makes the tables of `book/kit/figures/sortable.py` sortable and narrow, and shows one data set at a
 // time. Without this script everything is there, below each other.
 (() => {
   const make = (tag, attributes = {}, ...children) => {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from lib.exercises import answer_of, check, exercises
+from book.kit.exercises import answer_of, check, exercises
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib import explorables, paper
+from book.kit import explorables
+from lib import paper
 from lib.sources.phantom import Features, probability
 
 pytestmark = pytest.mark.browser
@@ -369,7 +370,7 @@ def test_the_phantom_is_quick_enough_for_a_switch(visit):
 
 def test_the_phantom_says_that_its_table_is_missing(visit, monkeypatch):
     monkeypatch.delitem(DATA, "phantom")
-    assert "lib.explorables.tirads()" in visit("phantom").locator("body").inner_text()
+    assert "book.kit.explorables.tirads()" in visit("phantom").locator("body").inner_text()
 
 
 # ---- runs

@@ -15,14 +15,15 @@ import pandas as pd
 import pytest
 from docutils.core import publish_parts
 from myst_parser.parsers.docutils_ import Parser
+from plotly_page import figure_html
 from records import record, some_rows
 
-from lib import claims, explorables, figures, gallery, results
-from lib.exercises import Exercise, _form
-from lib.figures.costs import COSTS, KIND_NAMES, Cost
-from lib.figures.reproduced import Row
-from lib.plotly_page import figure_html
-from lib.stats import Interval
+from book.kit import claims, explorables, figures, gallery
+from book.kit.exercises import Exercise, _form
+from book.kit.figures.costs import COSTS, KIND_NAMES, Cost
+from book.kit.figures.reproduced import Row
+from book.kit.stats import Interval
+from lib import results
 
 pytestmark = pytest.mark.browser
 

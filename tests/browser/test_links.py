@@ -1,16 +1,13 @@
 """In the built book every link leads to a file, and every fragment to a place, that is there."""
 
-import sys
 from pathlib import Path
 
 import pytest
+from links import Page, broken
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "book" / "_extensions"))
-
-from links import Page, broken  # noqa: E402
 
 HTML = ROOT / "_build" / "html"
 

@@ -2,15 +2,11 @@
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from test_accessible import AXE, FAULTS
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "book" / "_extensions"))
-
 from content_policy import POLICY
+from test_accessible import AXE, FAULTS
 
 pytestmark = pytest.mark.browser
 

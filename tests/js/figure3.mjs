@@ -1,7 +1,7 @@
 // Reads the rows of Fig. 3 from standard input, writes what the laboratory's presets give for them.
 import { readFileSync } from "node:fs";
-import { figure3State, LAB_FIELDS, labValues } from "../../lib/explorables/loss-laboratory.js";
-import { cleanState, fromHash, initialState, toHash } from "../../lib/explorables/state.js";
+import { figure3State, LAB_FIELDS, labValues } from "../../book/kit/explorables/loss-laboratory.js";
+import { cleanState, fromHash, initialState, toHash } from "../../book/kit/explorables/state.js";
 
 const usual = initialState(LAB_FIELDS);
 const answer = (row) => {

@@ -1,6 +1,6 @@
-// Reads random cases from standard input, writes what lib/explorables/consistency.js makes of them.
+// Reads random cases from standard input, writes what book/kit/explorables/consistency.js makes of them.
 import { readFileSync } from "node:fs";
-import { interTask, intraTask, threeTask, throughSoftmax } from "../../lib/explorables/consistency.js";
+import { interTask, intraTask, threeTask, throughSoftmax } from "../../book/kit/explorables/consistency.js";
 
 const plain = ({ loss, gradient, asCls }) => ({
   loss,

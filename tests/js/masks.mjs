@@ -1,6 +1,6 @@
 // Reads mask texts from standard input, writes their pixels, and their texts written anew.
 import { readFileSync } from "node:fs";
-import { decodeMask, encodeMask } from "../../lib/explorables/masks.js";
+import { decodeMask, encodeMask } from "../../book/kit/explorables/masks.js";
 
 const answer = (text) => {
   const mask = decodeMask(text);

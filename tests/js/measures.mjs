@@ -1,9 +1,9 @@
 // What the other explorables compute, from cases on standard input.
 import { readFileSync } from "node:fs";
-import { overlaps } from "../../lib/explorables/dice-by-hand.js";
-import { meanDice, splitGain } from "../../lib/explorables/gain.js";
-import { bestOf, curveOf, roundSpan } from "../../lib/explorables/runs.js";
-import { contradicts, leastSure, rocCurve, tally } from "../../lib/explorables/threshold.js";
+import { overlaps } from "../../book/kit/explorables/dice-by-hand.js";
+import { meanDice, splitGain } from "../../book/kit/explorables/gain.js";
+import { bestOf, curveOf, roundSpan } from "../../book/kit/explorables/runs.js";
+import { contradicts, leastSure, rocCurve, tally } from "../../book/kit/explorables/threshold.js";
 
 const given = JSON.parse(readFileSync(0, "utf8"));
 process.stdout.write(JSON.stringify({

@@ -1,8 +1,8 @@
 // Draws the phantom from recorded random numbers and from seeds, and tells what its features are worth.
 import { readFileSync } from "node:fs";
-import { drawNeck } from "../../lib/explorables/neck.js";
-import { seededSource } from "../../lib/explorables/random.js";
-import { agreeOnFluid, drawPatient, everyNodule, foolingNodule, judge, shareOfLevel, typicalNodule } from "../../lib/explorables/tirads.js";
+import { drawNeck } from "../../book/kit/explorables/neck.js";
+import { seededSource } from "../../book/kit/explorables/random.js";
+import { agreeOnFluid, drawPatient, everyNodule, foolingNodule, judge, shareOfLevel, typicalNodule } from "../../book/kit/explorables/tirads.js";
 
 const given = JSON.parse(readFileSync(0, "utf8"));
 const doubles = (text) => new Float64Array(Uint8Array.from(Buffer.from(text, "base64")).buffer);

@@ -1,0 +1,339 @@
+"""Exercises that check themselves, all from one file: `book/exercises/exercises.toml`.
+
+From each entry come three things: a form on the book's page, checked there by
+`book/assets/exercises.js`; a cell in the exercises' notebook, checked by `check`; and the solution.
+The page holds no answer, only salted hashes of the answers that are accepted. After a change of
+the source, `python -m book.kit.exercises` writes the page and the notebook again.
+"""
+
+import html
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lib.names import look_up
+
+__all__ = ["Exercise", "Verdict", "check", "exercises", "hints", "notebook", "page", "solution"]
+
+FOLDER = Path(__file__).resolve().parents[1] / "exercises"
+TIERS = ("A first hint", "A second hint", "Nearly the answer")
+KINDS = ("number", "choice", "code")
+RIGHT, WRONG, UNREADABLE = "Right.", "Not yet.", "Type a number, such as 0.42."
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise.
+
+    name, title, question (Markdown), chapter (its page, without the ending); kind "number",
+    "choice" or "code"; solution: Python that leaves `answer`, a number, a letter or a function;
+    hints, from gentle to plain. For a number: unit, and step, the width of what counts as equal.
+    For a choice: options by letter. For code: the stub, and a test of `answer` that raises
+    AssertionError. mistakes: typical wrong answers (for code: Python as in solution), each with
+    what to say to them.
+
+    >>> exercises()["dice-by-hand"].kind
+    'number'
+    """
+
+    name: str
+    title: str
+    chapter: str
+    kind: str
+    question: str
+    solution: str
+    hints: tuple[str, ...]
+    step: float = 0.01
+    unit: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    stub: str = ""
+    test: str = ""
+    mistakes: tuple[tuple[Any, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says: true if the answer is right; shown as its words.
+
+    >>> bool(Verdict(False, "Not yet.")), Verdict(True, "Right.")
+    (False, Right.)
+    """
+
+    right: bool
+    says: str
+
+    def __bool__(self) -> bool:
+        return self.right
+
+    def __repr__(self) -> str:
+        return self.says
+
+
+@lru_cache
+def exercises() -> dict[str, Exercise]:
+    """Every exercise by name, in the order of the source.
+
+    >>> len(exercises()) >= 20
+    True
+    """
+    read = tomllib.loads((FOLDER / "exercises.toml").read_text())["exercise"]
+    every = [
+        Exercise(**{**entry, "hints": tuple(entry["hints"]), **_pairs(entry)}) for entry in read
+    ]
+    found = {exercise.name: exercise for exercise in every}
+    if len(found) < len(every):
+        raise ValueError("two exercises share a name; give each its own")
+    if unknown := {exercise.kind for exercise in every} - set(KINDS):
+        raise ValueError(f"the kinds {sorted(unknown)} are unknown; use {', '.join(KINDS)}")
+    return found
+
+
+def check(name: str, answer: Any) -> Verdict:
+    """Is the answer right? A number, a letter, or a function, as the exercise asks.
+
+    A number is right within the exercise's step of the solution's. Raises ValueError for an unknown
+    name, with the near ones.
+
+    >>> check("dice-by-hand", 0.5)
+    Right.
+    >>> check("dice-by-hand", 1 / 3)
+    Not yet. That is IoU: it divides by the union, counted once.
+    """
+    exercise = _find(name)
+    if exercise.kind == "code":
+        return _check_code(exercise, answer)
+    if exercise.kind == "number" and not _is_number(answer):
+        return Verdict(False, UNREADABLE)
+    said = _key(exercise, answer)
+    if said in _accepted(exercise):
+        return Verdict(True, RIGHT)
+    typical = {_key(exercise, wrong): says for wrong, says in exercise.mistakes}
+    return Verdict(False, f"{WRONG} {typical.get(said, '')}".strip())
+
+
+def hints(name: str, tiers: int = 1) -> None:
+    """Print the first `tiers` hints of an exercise.
+
+    >>> hints("dice-by-hand")
+    A first hint: Dice divides by the sum of the two areas.
+    """
+    for tier, hint in list(zip(TIERS, _find(name).hints, strict=False))[:tiers]:
+        print(f"{tier}: {hint}")
+
+
+def solution(name: str) -> str:
+    """The Python that solves an exercise; run, it leaves the name `answer`.
+
+    >>> print(solution("dice-by-hand"))
+    shared, one, other = 4, 10, 6
+    answer = 2 * shared / (one + other)
+    """
+    return _find(name).solution.strip()
+
+
+def answer_of(code: str) -> Any:
+    """What `code` leaves under the name `answer`.
+
+    >>> answer_of("answer = 6 * 7")
+    42
+    """
+    names: dict[str, Any] = {}
+    exec(code, names)  # ours: the solutions of the source
+    return names["answer"]
+
+
+def page() -> str:
+    """The exercises' page in MyST Markdown, with forms that `exercises.js` checks.
+
+    >>> "data-right=" in page()
+    True
+    """
+    lines = [PAGE_HEAD]
+    chapter = ""
+    for number, exercise in enumerate(exercises().values(), 1):
+        if exercise.chapter != chapter:
+            chapter = exercise.chapter
+            lines.append(f"## {_title(chapter)}\n\n[To the chapter](../{chapter}.ipynb)\n")
+        lines.append(f"(exercise-{exercise.name})=\n### {number}. {exercise.title}\n")
+        lines.append(exercise.question.strip() + "\n")
+        lines.append(_code(exercise) if exercise.kind == "code" else _form(exercise))
+        for tier, hint in zip(TIERS, exercise.hints, strict=False):
+            lines.append(f":::{{dropdown}} {tier}\n{hint}\n:::\n")
+    lines.append(PAGE_FOOT)
+    return "\n".join(lines)
+
+
+def notebook(solved: bool = False) -> str:
+    """The exercises as a notebook (JSON): stubs, or with `solved` the solutions in their place.
+
+    >>> len(json.loads(notebook())["cells"]) > 2 * len(exercises())
+    True
+    """
+    cells = [_cell("markdown", "about", NOTEBOOK_HEAD), _cell("code", "import", NOTEBOOK_IMPORT)]
+    for number, exercise in enumerate(exercises().values(), 1):
+        text = f"## {number}. {exercise.title}\n\n{exercise.question.strip()}\n"
+        text += "".join(f"\n- **{key}**: {says}" for key, says in exercise.options.items())
+        cells.append(_cell("markdown", f"{exercise.name}-question", text.strip()))
+        if solved:
+            code = exercise.solution.strip()
+        else:
+            code = exercise.stub.strip() or "answer = ...  # your answer"
+        gap = "\n\n\n" if code.startswith("def ") else "\n\n"
+        cells.append(_cell("code", exercise.name, f'{code}{gap}check("{exercise.name}", answer)'))
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    about = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    whole = {"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+# ------------------------------------------------------------------------------------------ details
+
+
+PAGE_HEAD = """\
+% Made by `python -m book.kit.exercises` from exercises.toml: change that.
+
+# Exercises
+
+Each exercise belongs to a chapter and has hints, from gentle to plain. A number or a choice is
+checked on this page, without a server; nothing you type leaves it. Those in code are checked in the
+notebook {download}`exercises.ipynb`, as all the others can be: `make lab` opens it.
+
+A number is right within the rounding that the question asks for; 0.5, .5 and 0,5 are the same.
+"""
+
+PAGE_FOOT = """\
+```{raw} html
+<noscript><p>Checking needs JavaScript; the notebook checks without it.</p></noscript>
+<script src="../_static/exercises.js" defer></script>
+```
+"""
+
+NOTEBOOK_HEAD = """\
+# Exercises
+
+Put your answer in the place of `...` and run the cell. `hints("dice-by-hand")` gives the first hint
+of an exercise, `hints("dice-by-hand", 3)` all of them, and `print(solution("dice-by-hand"))` the
+solution."""
+
+NOTEBOOK_IMPORT = "from book.kit.exercises import check, hints, solution  # noqa: F401"
+
+
+def _pairs(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"mistakes": tuple((m["answer"], m["says"]) for m in entry.get("mistakes", ()))}
+
+
+def _find(name: str) -> Exercise:
+    return look_up("exercise", name, exercises())
+
+
+def _is_number(answer: Any) -> bool:
+    try:
+        return math.isfinite(float(answer))
+    except (TypeError, ValueError):
+        return False
+
+
+def _key(exercise: Exercise, answer: Any) -> str:
+    """What is compared and hashed: the letter, or the number in steps, rounded as in JavaScript."""
+    if exercise.kind == "choice":
+        return str(answer).strip().lower()
+    return str(math.floor(float(answer) / exercise.step + 0.5))
+
+
+def _accepted(exercise: Exercise) -> list[str]:
+    """The keys of right answers: a number may be one step off, for another rounding on the way."""
+    key = _key(exercise, answer_of(exercise.solution))
+    if exercise.kind == "choice" or exercise.step == 1:
+        return [key]
+    return [str(int(key) + off) for off in (-1, 0, 1)]
+
+
+def _check_code(exercise: Exercise, answer: Any) -> Verdict:
+    if not callable(answer):
+        return Verdict(False, f"{WRONG} Give a function.")
+    try:
+        exec(exercise.test, {"answer": answer})
+    except AssertionError as wrong:
+        return Verdict(False, f"{WRONG} {wrong}".strip())
+    except Exception as error:  # the reader's own code
+        return Verdict(False, f"{WRONG} It stopped with {type(error).__name__}: {error}")
+    return Verdict(True, RIGHT)
+
+
+def _hash(salt: str, key: str) -> str:
+    """Two 32-bit FNV-1a sums in hexadecimal: hides an answer from a glance, not from an attack."""
+    parts = []
+    for start in (0x811C9DC5, 0x1000193):
+        value = start
+        for byte in f"{salt}:{key}".encode():
+            value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+        parts.append(f"{value:08x}")
+    return "".join(parts)
+
+
+def _title(chapter: str) -> str:
+    cells = json.loads((FOLDER.parent / f"{chapter}.ipynb").read_text())["cells"]
+    return cells[0]["source"][0].removeprefix("# ").strip()
+
+
+def _form(exercise: Exercise) -> str:
+    name = exercise.name
+    right = " ".join(_hash(name, key) for key in _accepted(exercise))
+    said = {_hash(name, _key(exercise, wrong)): says for wrong, says in exercise.mistakes}
+    data = (
+        f'data-name="{name}" data-kind="{exercise.kind}" data-step="{exercise.step!r}" '
+        f'data-right="{right}" data-mistakes="{html.escape(json.dumps(said))}"'
+    )
+    if exercise.kind == "choice":
+        options = "".join(
+            f'<label><input type="radio" name="answer" value="{key}"> '
+            f"<span>{html.escape(text)}</span></label>"
+            for key, text in exercise.options.items()
+        )
+        body = f"<fieldset><legend>Choose one</legend>{options}</fieldset>"
+    else:
+        unit = f" ({html.escape(exercise.unit)})" if exercise.unit else ""
+        body = (
+            f'<label for="answer-{name}">Your answer{unit}</label>'
+            f'<input id="answer-{name}" name="answer" inputmode="decimal" autocomplete="off">'
+        )
+    title = html.escape(exercise.title)
+    return (
+        f'```{{raw}} html\n<form class="exercise" {data} aria-label="{title}" novalidate>{body}'
+        '<button type="submit">Check</button><p role="status" aria-live="polite"></p></form>\n```\n'
+    )
+
+
+def _code(exercise: Exercise) -> str:
+    return (
+        f"```python\n{exercise.stub.strip()}\n```\n\n"
+        f'*Checked in the notebook:* `check("{exercise.name}", answer)`.\n'
+    )
+
+
+def _cell(kind: str, name: str, source: str) -> dict[str, Any]:
+    lines = source.splitlines(keepends=True)
+    cell: dict[str, Any] = {"cell_type": kind, "id": name[:64], "metadata": {}, "source": lines}
+    return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Write the page and the notebook into `folder`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     main(Path(folder))
+    ...     sorted(file.name for file in Path(folder).iterdir())
+    ['exercises.ipynb', 'index.md']
+    """
+    (folder / "index.md").write_text(page())
+    (folder / "exercises.ipynb").write_text(notebook())
+
+
+if __name__ == "__main__":
+    main()

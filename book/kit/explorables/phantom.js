@@ -1,0 +1,164 @@
+// The phantom: the features of ACR TI-RADS as switches, the picture that they make, and their worth.
+import { button, control, controls, endBar, make, percent, sentence, valueTable } from "./controls.js";
+import { drawNeck } from "./neck.js";
+import { BLUE, outlineMask } from "./paint.js";
+import { seededSource } from "./random.js";
+import { choiceField, flagField, makeStore, numberField } from "./state.js";
+import { agreeOnFluid, drawPatient, foolingNodule, judge, shareOfLevel, typicalNodule } from "./tirads.js";
+
+const PICTURE = 128; // pixels a side
+const ZOOM = 3; // points of the canvas for one of them
+const NECKS = 999;
+const TITLES = { composition: "Composition", echogenicity: "Echogenicity", shape: "Shape", margin: "Margin", foci: "Echogenic foci" };
+// The values in words that a sentence can hold.
+const SAID = {
+  mixed: "mixed cystic and solid", "hyper/isoechoic": "hyper- or isoechoic", wider: "wider than tall", taller: "taller than wide",
+  smooth: "a smooth margin", "ill-defined": "an ill-defined margin", "lobulated/irregular": "a lobulated or irregular margin",
+  extrathyroidal: "extrathyroidal extension", none: "no echogenic foci", "comet-tail": "comet-tail artefacts",
+  macrocalcification: "macrocalcification", "rim calcification": "rim calcification", punctate: "punctate echogenic foci",
+};
+const saidOf = (value) => SAID[value] ?? value;
+export const describeNodule = ({ composition, echogenicity, shape, margin, foci }) =>
+  `a ${saidOf(composition)}, ${saidOf(echogenicity)} nodule, ${saidOf(shape)}, with ${saidOf(margin)} and ${saidOf(foci)}`;
+
+const capital = (words) => words[0].toUpperCase() + words.slice(1);
+const shortNumber = (value) => (value >= 1000 ? value.toFixed(0) : value.toPrecision(3));
+const shortPercent = (share) => `${Number((100 * share).toPrecision(2))} %`;
+
+// The picture with its text, and a switch's worth of outline over it.
+const makePicture = () => {
+  const canvas = make("canvas", { width: PICTURE * ZOOM, height: PICTURE * ZOOM, role: "img" });
+  const context = canvas.getContext("2d");
+  const small = make("canvas", { width: PICTURE, height: PICTURE });
+  let shown = "", drawn = null;
+  const draw = (nodule, seed, outlined) => {
+    const wanted = JSON.stringify([nodule, seed]);
+    if (shown !== wanted) {
+      drawn = drawNeck(nodule, seededSource(seed), PICTURE);
+      const inside = small.getContext("2d"), pixels = inside.createImageData(PICTURE, PICTURE);
+      drawn.image.forEach((grey, i) => pixels.data.set([grey, grey, grey, 255], 4 * i));
+      inside.putImageData(pixels, 0, 0);
+      shown = wanted;
+    }
+    context.imageSmoothingEnabled = false;
+    context.drawImage(small, 0, 0, canvas.width, canvas.height);
+    if (outlined) outlineMask(context, ZOOM, drawn.mask, BLUE, [8, 5]);
+    canvas.setAttribute("aria-label", `Simulated ultrasound of the neck with ${describeNodule(nodule)}${outlined ? "; a dashed line runs round it" : ""}.`);
+  };
+  return { element: make("div", { class: "stage picture" }, canvas), draw };
+};
+
+const render = ({ model, el }) => {
+  const table = model.get("data");
+  el.classList.add("explorable-view");
+  if (!table?.features) {
+    el.replaceChildren(make("p", {}, "No table of features is here: give it as data, book.kit.explorables.tirads()."));
+    return () => {};
+  }
+  const names = Object.keys(table.features);
+  const fields = {
+    ...Object.fromEntries(names.map((name) => [name, choiceField(TITLES[name], table.usual[name],
+      Object.fromEntries(Object.keys(table.features[name]).map((value) => [value, value])))])),
+    neck: numberField("Neck, by its number", 9, 0, NECKS, 1, 0),
+    outline: flagField("Show the outline of the mask", false),
+    before: numberField("Malignant among the patients, in %", 100 * table.malignant, 1, 99, 1, 0),
+  };
+  const picture = makePicture(), said = sentence();
+  const worth = valueTable("Points of each value, its share in each class, and their ratio", ["", "points", "benign", "malignant", "ratio"]);
+  const result = valueTable("What follows", ["", ""]);
+  worth.element.classList.add("wraps");
+  const noduleOf = (state) => Object.fromEntries(names.map((name) => [name, state[name]]));
+  // The game: a patient whose class is asked for, until the answer; then what came out.
+  let patient = null, outcome = "";
+  const score = { asked: 0, reader: 0, ideal: 0 };
+
+  const draw = (state) => {
+    const nodule = noduleOf(state), share = state.before / 100, found = judge(table, nodule, share);
+    picture.draw(nodule, Math.round(state.neck), state.outline);
+    if (patient && names.some((name) => state[name] !== patient.nodule[name])) patient = null; // a link was followed
+    const asks = patient !== null;
+    for (const part of [switches, numbers, next]) part.hidden = asks;
+    answers.hidden = !asks;
+    worth.write([
+      ...found.rows.map(({ name, value, points, chances: [benign, malignant] }) => [
+        `${name}: ${value}`, found.spongiform && name !== "composition" ? "\u2013" : points,
+        shortPercent(benign), shortPercent(malignant), shortNumber(malignant / benign),
+      ]),
+      ["all five", found.points, shortPercent(found.benign), shortPercent(found.malignant), shortNumber(found.ratio)],
+    ]);
+    result.write([
+      ["level of ACR TI-RADS", `TR${found.level}`],
+      ["malignant, before the picture", percent(share, 0)],
+      [`malignant, among all of TR${found.level}`, percent(shareOfLevel(table, found.level, share))],
+      ["malignant, with these features", percent(found.after)],
+    ]);
+    said.say(asks
+      ? `Patient ${Math.round(state.neck)}: is this nodule benign or malignant?`
+      : `${outcome}${capital(describeNodule(nodule))}: ${found.points} ${found.points === 1 ? "point" : "points"}, TR${found.level}. ` +
+        `With ${Math.round(state.before)} malignant nodules among 100, this one is malignant with a probability of ${percent(found.after)}.`);
+    const { points, level, benign, malignant, ratio, after } = found;
+    return { points, level, benign, malignant, ratio, after };
+  };
+  const store = makeStore({ model, name: "phantom", fields, draw, settle: agreeOnFluid });
+  const { state } = store;
+  const another = () => ({ neck: (Math.round(state.neck) % NECKS) + 1 });
+  // Whoever sets something by hand has left the last patient.
+  const leave = () => {
+    patient = null;
+    outcome = "";
+  };
+  const setByHand = (changes) => {
+    leave();
+    store.set(changes);
+  };
+  const byHand = { ...store, set: setByHand };
+  const startAgain = () => {
+    leave();
+    store.reset();
+  };
+
+  const ask = () => {
+    leave();
+    const { neck } = another();
+    patient = drawPatient(table, seededSource(neck), state.before / 100);
+    store.set({ neck, ...patient.nodule });
+    draw(state); // at once, so that the buttons are there to be focused
+    answers.querySelector("button").focus();
+  };
+  const answer = (malignant) => {
+    const ideal = judge(table, patient.nodule, state.before / 100).after > 0.5;
+    score.asked += 1;
+    score.reader += malignant === patient.malignant;
+    score.ideal += ideal === patient.malignant;
+    outcome = `${malignant === patient.malignant ? "Right" : "Wrong"}: it is ${patient.malignant ? "malignant" : "benign"}. ` +
+      `You: ${score.reader} of ${score.asked} right; a reader who knows this table: ${score.ideal}. `;
+    patient = null;
+    draw(state);
+    store.redraw();
+    next.focus();
+  };
+  const next = button("Guess the class of the next patient", ask);
+  const answers = make("div", { class: "presets", role: "group", "aria-label": "Your guess" },
+    button("Benign", () => answer(false)), button("Malignant", () => answer(true)));
+  const switches = make("div", {},
+    controls(byHand, "Features of the nodule", ...names),
+    make("p", { class: "note" }, "Cystic and anechoic go together: whichever you choose sets the other."),
+    controls(byHand, "Neck", "neck"),
+    make("p", { class: "presets" }, button("Another neck", () => setByHand(another()))));
+  const numbers = make("div", { class: "columns" }, worth.element,
+    make("div", {}, controls(store, "Patients", "before"), result.element));
+  const preset = (words, nodule) => button(words, () => setByHand(nodule));
+  el.replaceChildren(
+    make("div", { class: "presets", role: "group", "aria-label": "Begin with" },
+      preset("A typical benign nodule", typicalNodule(table, 0)), preset("A typical malignant nodule", typicalNodule(table, 1)),
+      preset("Many points, yet benign", foolingNodule(table, true)), preset("No points, yet malignant", foolingNodule(table, false))),
+    make("div", { class: "columns" },
+      make("div", {}, picture.element, control(store, "outline"), next, answers, said.element), switches),
+    numbers,
+    endBar({ ...store, reset: startAgain }, model),
+  );
+  store.first();
+  return store.stop;
+};
+
+export default { render };

@@ -1,0 +1,148 @@
+"""The book's figures and tables: each function takes plain results and returns something to show.
+
+One file is one kind of picture; `style` holds what all share. A new kind is a new file here, one
+import below and its names in `__all__`. Give no file the name of a function: `book.kit.figures.roc`
+is the function.
+"""
+
+from .changes import (
+    NEITHER,
+    headline,
+    tests_table,
+    unlike,
+)
+from .claims import JUDGED, MARKS, changes_table, described, ledger_table, verdicts_table
+from .costs import cost_figure, cost_rows, costs_beside
+from .fig3 import fig3_losses, fig3_table
+from .gains import (
+    MeanDice,
+    dice_plane,
+    gain,
+    gain_table,
+    gained,
+    printed_dice,
+    split_dice,
+    split_gain,
+)
+from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid, inside_difference
+from .images import outline, overlays, pick_cases
+from .measures import (
+    COLUMNS,
+    HEADLINE,
+    NAMES,
+    SECTIONS,
+    comparison,
+    forest,
+    forests,
+    measures_table,
+    systems_table,
+)
+from .picker import packed_numbers, picker, picker_script, picker_sets
+from .places import LOCAL, SOURCES, place_name, places
+from .reproduced import reproduce, reproduced_table, tests_of, told
+from .runs import by_system, intervals
+from .scores import calibration, calibration_error, reliability, roc, roc_band
+from .sortable import choice, sortable
+from .status import machines_table, runs_table, versions_table
+from .style import (
+    ABSENT,
+    CLASS_COLOURS,
+    CLASS_DASHES,
+    CLASS_NAMES,
+    COLOURS,
+    DASHES,
+    MINUS,
+    SYMBOLS,
+    TEMPLATE,
+    figure,
+    table,
+    text,
+)
+from .tables import contradictions_table, costs_table, provenance_table
+from .training import TERMS, learning_curves
+
+__all__ = [
+    "ABSENT",
+    "CLASS_COLOURS",
+    "CLASS_DASHES",
+    "CLASS_NAMES",
+    "COLOURS",
+    "COLUMNS",
+    "DASHES",
+    "HEADLINE",
+    "JUDGED",
+    "LOCAL",
+    "MARKS",
+    "MINUS",
+    "NAMES",
+    "NEITHER",
+    "RIGHT",
+    "SECTIONS",
+    "SOURCES",
+    "SYMBOLS",
+    "TEMPLATE",
+    "TERMS",
+    "WRONG",
+    "MeanDice",
+    "by_system",
+    "calibration",
+    "calibration_error",
+    "cam_table",
+    "cams",
+    "changes_table",
+    "choice",
+    "comparison",
+    "contradiction",
+    "contradictions_table",
+    "cost_figure",
+    "cost_rows",
+    "costs_beside",
+    "costs_table",
+    "described",
+    "dice_plane",
+    "fig3_losses",
+    "fig3_table",
+    "figure",
+    "forest",
+    "forests",
+    "gain",
+    "gain_table",
+    "gained",
+    "grid",
+    "headline",
+    "inside_difference",
+    "intervals",
+    "learning_curves",
+    "ledger_table",
+    "machines_table",
+    "measures_table",
+    "outline",
+    "overlays",
+    "packed_numbers",
+    "pick_cases",
+    "picker",
+    "picker_script",
+    "picker_sets",
+    "place_name",
+    "places",
+    "printed_dice",
+    "provenance_table",
+    "reliability",
+    "reproduce",
+    "reproduced_table",
+    "roc",
+    "roc_band",
+    "runs_table",
+    "sortable",
+    "split_dice",
+    "split_gain",
+    "systems_table",
+    "table",
+    "tests_of",
+    "tests_table",
+    "text",
+    "told",
+    "unlike",
+    "verdicts_table",
+    "versions_table",
+]

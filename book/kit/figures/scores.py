@@ -1,0 +1,269 @@
+"""How well the probability of malignant tells the two classes apart, and how far to believe it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from sklearn.metrics import roc_curve
+from statsmodels.stats.proportion import proportion_confint
+
+from lib import results
+from lib.metrics import classified
+
+from .. import stats
+from .runs import by_title, groups_of
+from .style import faint, figure, number, series, words
+
+DRAWS = 1000
+GRID = np.linspace(0, 1, 101)  # where the band of a ROC curve is computed, as 1 - specificity
+
+
+def roc(records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None) -> go.Figure:
+    """The ROC curves of several runs on their test images, each in its band of 95 % confidence.
+
+    records: as `lib.results.load` gives them, one to six, best read with four at most; titles:
+    experiment -> name to show. The band is pointwise: at each 1 - specificity, the central 95 % of
+    the sensitivities of the bootstrap draws over patients (vertical averaging: Fawcett 2006). The
+    AUC and its interval are in the legend. Raises ValueError if no run has classes to compare, or
+    if there are too many to be told apart.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> roc([run], {"mtl": "MTL"}).data[1].name.startswith("MTL<br>AUC 75.0")
+    True
+    """
+    drawn = go.Figure()
+    told = []
+    for index, (name, rows) in enumerate(_two_classes(records, titles).items()):
+        known, truth, score = classified(rows)
+        false, true, _ = roc_curve(truth[known], score[known])
+        low, high = roc_band(rows)
+        auc = words(stats.bootstrap_interval(rows, "AUC", groups=groups_of(rows)))
+        told.append(f"{name}: AUC {auc}")
+        colour, dash, _ = series(index)
+        drawn.add_scatter(
+            x=np.r_[GRID, GRID[::-1]].round(2),
+            y=np.r_[high, low[::-1]].round(3),
+            mode="lines",
+            line={"width": 0},
+            fill="toself",
+            fillcolor=faint(colour, 0.15),
+            legendgroup=name,
+            showlegend=False,
+            hoverinfo="skip",
+        )
+        drawn.add_scatter(
+            x=false.round(4),
+            y=true.round(4),
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 2.5},
+            name=f"{name}<br>AUC {auc} %",
+            legendgroup=name,
+        )
+    drawn.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": "#808080", "width": 1},
+        name="chance",
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    return figure(
+        "ROC curves, malignant as positive, each in a band of pointwise 95 % intervals; AUC in "
+        f"per cent. {'; '.join(told)}.",
+        height=330 + 45 * len(told),
+        base=drawn,
+        xaxis={"title": "1 - specificity", "range": [-0.01, 1.01], "constrain": "domain"},
+        yaxis={
+            "title": "sensitivity",
+            "range": [-0.01, 1.01],
+            "scaleanchor": "x",
+            "constrain": "domain",
+            "constraintoward": "top",
+        },
+    )
+
+
+def roc_band(rows: pd.DataFrame, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and highest sensitivity at each of the 101 values of 1 - specificity in `GRID`.
+
+    rows as `lib.metrics.count_batch` gives them; patients are drawn as in
+    `book.kit.stats.bootstrap_interval`. Draws that lack a class are left out.
+
+    >>> rows = pd.DataFrame({"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.9]})
+    >>> low, high = roc_band(rows)
+    >>> low.shape, bool((low <= high).all())
+    ((101,), True)
+    """
+    known, truth, score = classified(rows)
+    weights = stats.draw(len(rows), groups_of(rows), n=DRAWS, seed=0)[:, known]
+    curves = roc_draws(truth[known], score[known], weights)
+    low, high = np.nanquantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def roc_draws(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The sensitivity at each 1 - specificity in `GRID`, under each row of image weights.
+
+    truth (N,) Boolean, True for malignant; score (N,); weights (draws, N), whole numbers. Returns
+    (draws, 101), NaN for a draw without one of the classes. Between thresholds the curve is a
+    straight line; where it is upright its upper end counts.
+
+    >>> curve = roc_draws(np.array([False, True, True]), np.array([0.2, 0.9, 0.1]), np.ones((1, 3)))
+    >>> curve[0, [0, 50, 100]].tolist()
+    [0.5, 0.5, 1.0]
+    """
+    order = np.argsort(-score, kind="stable")
+    score, truth, weights = score[order], truth[order], weights[:, order]
+    last = np.flatnonzero(np.r_[score[1:] != score[:-1], True])  # of each run of equal scores
+    true = np.cumsum(weights * truth, axis=1)[:, last]
+    false = np.cumsum(weights * ~truth, axis=1)[:, last]
+    curves = np.full((len(weights), len(GRID)), np.nan)
+    for draw in np.flatnonzero((true[:, -1] > 0) & (false[:, -1] > 0)):
+        x, y = (np.r_[0, counts[draw] / counts[draw, -1]] for counts in (false, true))
+        curves[draw] = np.interp(GRID, x, y)
+    return curves
+
+
+def reliability(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None, bins: int = 10
+) -> go.Figure:
+    """How often an image is malignant against the probability of malignant that a run gave it.
+
+    The images of a run, in order of their probability, are cut into `bins` groups of equal size;
+    each is a dot at its mean probability and its share of malignant images, with Wilson's 95 %
+    interval (as if images were independent). On the diagonal a probability means what it says.
+    Below, the share of images at each probability. The expected calibration error, the mean
+    distance of the dots from the diagonal, is in the legend (Guo et al. 2017, there with bins of
+    equal width). Arguments and errors as in `roc`.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> reliability([run], {"mtl": "MTL"}, bins=2).data[0].x.tolist()
+    [0.35, 0.7]
+    """
+    drawn = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.04)
+    told = []
+    for index, (name, rows) in enumerate(_two_classes(records, titles).items()):
+        known, truth, score = classified(rows)
+        groups = calibration(truth[known], score[known], bins)
+        error = number(calibration_error(groups))
+        told.append(
+            f"{name}: expected calibration error {error}, dots at "
+            + ", ".join(f"{p:.0%} ({share:.0%})" for p, share in groups[["p", "share"]].to_numpy())
+        )
+        colour, dash, symbol = series(index)
+        drawn.add_scatter(
+            x=groups["p"].round(4),
+            y=groups["share"].round(4),
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": (groups["high"] - groups["share"]).round(4),
+                "arrayminus": (groups["share"] - groups["low"]).round(4),
+                "thickness": 1.5,
+                "width": 3,
+            },
+            mode="lines+markers",
+            line={"color": colour, "dash": dash, "width": 1.5},
+            marker={"symbol": symbol, "size": 8},
+            name=f"{name}<br>calibration error {error} %",
+            legendgroup=name,
+            row=1,
+            col=1,
+        )
+        count, edges = np.histogram(score[known], 20, (0, 1))
+        drawn.add_scatter(
+            x=edges.round(2),
+            y=np.r_[count, count[-1]] / known.sum(),
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 1.5, "shape": "hv"},
+            fill="tozeroy",
+            fillcolor=faint(colour, 0.15),
+            legendgroup=name,
+            showlegend=False,
+            row=2,
+            col=1,
+        )
+    drawn.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": "#808080", "width": 1},
+        name="as it says",
+        showlegend=False,
+        hoverinfo="skip",
+        row=1,
+        col=1,
+    )
+    drawn.update_xaxes(range=[-0.02, 1.02])
+    drawn.update_xaxes(title_text="probability of malignant", row=2, col=1)
+    drawn.update_yaxes(title_text="malignant", range=[-0.02, 1.02], row=1, col=1)
+    drawn.update_yaxes(title_text="images", rangemode="tozero", nticks=3, row=2, col=1)
+    return figure(
+        "Reliability diagram: the share of malignant images (in brackets) against the mean "
+        f"probability of malignant, in groups of equal size. {'; '.join(told)}.",
+        height=480,
+        base=drawn,
+    )
+
+
+def calibration(truth: np.ndarray, score: np.ndarray, bins: int = 10) -> pd.DataFrame:
+    """Groups of equal size by score: images, mean score, share of malignant, Wilson's interval.
+
+    truth (N,) Boolean, score (N,) from 0 to 1. Columns: images, p, share, low, high; fewer than
+    `bins` rows where scores tie. The groups are those of scikit-learn's
+    `calibration_curve(strategy="quantile")`, which does not tell their sizes. Raises ValueError for
+    fewer than one bin. Wilson 1927.
+
+    >>> calibration(np.array([False, False, True, True]), np.array([0.1, 0.2, 0.8, 1.0]), 2)[
+    ...     ["images", "p", "share"]
+    ... ].to_numpy().round(2).tolist()
+    [[2.0, 0.15, 0.0], [2.0, 0.9, 1.0]]
+    """
+    if bins < 1:
+        raise ValueError(f"bins is {bins}; at least one is needed")
+    edges = np.quantile(score, np.linspace(0, 1, bins + 1))
+    place = np.searchsorted(edges[1:-1], score)
+    images, malignant, total = (
+        np.bincount(place, weights) for weights in (None, truth.astype(float), score)
+    )
+    full = images > 0
+    images, malignant, total = images[full], malignant[full], total[full]
+    low, high = proportion_confint(malignant, images, method="wilson")
+    share = malignant / images
+    return pd.DataFrame(
+        {"images": images, "p": total / images, "share": share, "low": low, "high": high}
+    )
+
+
+def calibration_error(groups: pd.DataFrame) -> float:
+    """The expected calibration error: mean over the images of `|share - p|` of their group, 0 to 1.
+
+    groups as `calibration` gives them. Guo et al. 2017, Eq. 3.
+
+    >>> groups = pd.DataFrame({"images": [3, 1], "p": [0.25, 0.75], "share": [0.0, 0.75]})
+    >>> calibration_error(groups)
+    0.1875
+    """
+    return float(np.average((groups["share"] - groups["p"]).abs(), weights=groups["images"]))
+
+
+def _two_classes(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None
+) -> dict[str, pd.DataFrame]:
+    """Title and rows of each run that gave images of both classes a probability: one to six."""
+    found = {}
+    for name, record in by_title(records, titles).items():
+        rows = results.rows(record)
+        known, truth, _ = classified(rows)
+        if 0 < truth.sum() < known.sum():
+            found[name] = rows
+    if not found:
+        raise ValueError("no run has benign and malignant test images with a predicted class")
+    series(len(found) - 1)  # refuses too many before anything is computed
+    return found

@@ -1,0 +1,193 @@
+"""Every run, what it took and what made it; the runs that failed; what built the page."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from lib.results import changed_modules
+
+from .sortable import NOTHING, Cell, Column, sortable
+from .style import ABSENT, text
+
+CURRENT, STALE = "current", "stale"
+
+
+def code_digest(record: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits of all the code that a run executed.
+
+    >>> code_digest({"code": {"metrics": "0a"}}) == code_digest({"code": {"metrics": "0b"}})
+    False
+    """
+    text = json.dumps(record["code"], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def runs_table(
+    records: Sequence[Mapping[str, Any]],
+    failures: Sequence[Mapping[str, Any]] = (),
+    code: Mapping[str, Mapping[str, str]] | None = None,
+    titles: Mapping[str, str] | None = None,
+    csv: str | None = None,
+) -> str:
+    """HTML of every run and every failure, one line each, to sort by any column.
+
+    code: experiment -> today's digests, to tell which runs are stale; titles: experiment -> name to
+    show. Machines and sets of versions are numbered as in `machines_table` and `versions_table`.
+    Raises ValueError if there is neither a run nor a failure.
+
+    >>> failure = {"experiment": "mtl", "source": "busbra", "profile": "laptop", "seed": 0}
+    >>> shown = runs_table([], [failure | {"error": "MemoryError", "commit": "c" * 40}])
+    >>> "failed: MemoryError" in shown
+    True
+    """
+    if not records and not failures:
+        raise ValueError("there is no run to show")
+    frame = _frame(records, failures, code or {})
+    columns = [
+        Column("run"), Column("source"), Column("profile"), Column("seed"), Column("state"),
+        Column("epochs"), Column("minutes"), Column("processor<br>minutes"),
+        Column("memory,<br>MB"), Column("commit"), Column("code"), Column("machine"),
+        Column("versions"),
+    ]  # fmt: skip
+    body = []
+    for line in frame.to_dict("records"):
+        title = (titles or {}).get(line["experiment"], line["experiment"])
+        body.append(
+            [
+                f"{text(title)}<br><code>{text(line['experiment'])}</code>",
+                text(line["source"]),
+                text(line["profile"]),
+                Cell(str(line["seed"]), line["seed"]),
+                f'<span class="words">{text(line["state"])}</span>',
+                _number(line["epochs"], 0),
+                _number(line["minutes"], 1),
+                _number(line["processor_minutes"], 1),
+                _number(line["memory_mb"], 0),
+                f"<code>{text(_short(line['commit']))}</code>",
+                f"<code>{line['code']}</code>" if line["code"] else ABSENT,
+                line["machine"] or ABSENT,
+                line["versions"] or ABSENT,
+            ]
+        )
+    stale_runs = int(frame["state"].str.startswith(STALE).sum())
+    caption = (
+        f"{len(records)} runs, {stale_runs} of them stale, and {len(failures)} that failed. A run "
+        "is stale if a module that it executes does something else today; comments do not count."
+    )
+    return sortable(columns, body, caption, csv=(csv, frame) if csv else None)
+
+
+def machines_table(records: Sequence[Mapping[str, Any]]) -> str:
+    """HTML of the machines that runs were made on, numbered, with the runs of each counted.
+
+    >>> "AVX2" in machines_table([{"machine": {"device": "cpu", "instructions": "AVX2"}}])
+    True
+    """
+    return _sets(records, "machine", "M", ("device", "gpu", "processor", "instructions", "threads"))
+
+
+def versions_table(
+    records: Sequence[Mapping[str, Any]], today: Mapping[str, str] | None = None
+) -> str:
+    """HTML of the sets of versions that runs were made with, numbered, and of those of this build.
+
+    >>> shown = versions_table([{"versions": {"torch": "2.14.1"}}], {"torch": "2.14.1"})
+    >>> shown.count("2.14.1"), "this build" in shown
+    (2, True)
+    """
+    packages = dict.fromkeys(k for r in records for k in r["versions"])
+    return _sets(records, "versions", "V", list(packages | dict.fromkeys(today or {})), today)
+
+
+def _sets(
+    records: Sequence[Mapping[str, Any]],
+    key: str,
+    letter: str,
+    parts: Sequence[str],
+    today: Mapping[str, str] | None = None,
+) -> str:
+    found = _numbered(records, key, letter)
+    body: list[list[Cell | str]] = []
+    for written, label in found.items():
+        values = json.loads(written)
+        count = sum(_written(record[key]) == written for record in records)
+        body.append([label, Cell(str(count), count), *(_part(values, part) for part in parts)])
+    if today:
+        body.append(["this build", ABSENT, *(_part(today, part) for part in parts)])
+    name = {"M": "The machines of the runs.", "V": "The versions of Python and the packages."}
+    return sortable(
+        [Column("set"), Column("runs"), *(Column(text(part)) for part in parts)], body, name[letter]
+    )
+
+
+def _part(values: Mapping[str, Any], part: str) -> str:
+    value = values.get(part)
+    return ABSENT if value is None else text(value)
+
+
+def _written(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True)
+
+
+def _numbered(records: Sequence[Mapping[str, Any]], key: str, letter: str) -> dict[str, str]:
+    """Each different value as text, with its label: the most used is the first."""
+    every = [_written(record[key]) for record in records]
+    order = sorted(dict.fromkeys(every), key=lambda written: -every.count(written))
+    return {written: f"{letter}{place}" for place, written in enumerate(order, 1)}
+
+
+def _frame(
+    records: Sequence[Mapping[str, Any]],
+    failures: Sequence[Mapping[str, Any]],
+    code: Mapping[str, Mapping[str, str]],
+) -> pd.DataFrame:
+    machines, versions = (
+        _numbered(records, key, letter) for key, letter in (("machine", "M"), ("versions", "V"))
+    )
+    lines = [
+        _names(record)
+        | {
+            "state": _state(record, code),
+            "epochs": len(record["history"]),
+            "minutes": record["seconds"]["total"] / 60,
+            "processor_minutes": (record["seconds"].get("processor") or math.nan) / 60,
+            "memory_mb": record["memory_mb"],
+            "commit": str(record["commit"]),
+            "code": code_digest(record),
+            "machine": machines[_written(record["machine"])],
+            "versions": versions[_written(record["versions"])],
+        }
+        for record in records
+    ] + [
+        _names(failure)
+        | {"state": f"failed: {failure['error']}", "commit": str(failure["commit"])}
+        | dict.fromkeys(("epochs", "minutes", "processor_minutes", "memory_mb"), math.nan)
+        | dict.fromkeys(("code", "machine", "versions"), "")
+        for failure in failures
+    ]
+    return pd.DataFrame(lines)
+
+
+def _names(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in ("experiment", "source", "profile", "seed")}
+
+
+def _state(record: Mapping[str, Any], code: Mapping[str, Mapping[str, str]]) -> str:
+    today = code.get(record["experiment"])
+    if today is None:
+        return "not known"
+    changed = changed_modules(record["code"], today)
+    return f"{STALE}: {', '.join(changed)}" if changed else CURRENT
+
+
+def _short(commit: str) -> str:
+    name, _, changed = commit.partition("-")
+    return name[:8] + ("-changed" if changed else "")
+
+
+def _number(value: float, digits: int) -> Cell:
+    return NOTHING if value != value else Cell(f"{value:,.{digits}f}", value)

@@ -1,0 +1,147 @@
+"""Counts of contradictions, and where the numbers come from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from lib import results
+from lib.metrics import classified
+
+from .runs import by_system, by_title
+from .style import ABSENT, table, text
+
+
+def contradictions_table(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
+) -> str:
+    """How often T1 and T3 name different classes, and who is then right: counts of test images.
+
+    Each image with a class is counted once: T1 and T3 agree; they differ, and only T1 is right, or
+    only T3 is right; or T3 sees no nodule. Raises ValueError if no run has both tasks.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> run["per_image"] |= {"seg_as_cls": [0, 0, 0, -1]}
+    >>> contradictions_table([run], {"mtl": "MTL"}).count("<td")  # cells
+    5
+    """
+    body = []
+    for name, record in by_title(records, titles).items():
+        rows = results.rows(record)
+        if not {"p_malignant", "seg_as_cls"} <= set(rows):
+            continue
+        known, truth, score = classified(rows)
+        guess, painted = score[known] > 0.5, rows["seg_as_cls"].to_numpy(float)[known]
+        right, none = guess == truth[known], painted < 0
+        differ = ~none & (painted != guess)
+        counts = [~none & ~differ, differ & right, differ & ~right, none]
+        body.append([name, str(known.sum()), *(str(int(c.sum())) for c in counts)])
+    if not body:
+        raise ValueError("no run has both a class (T1) and a 3-class mask (T3)")
+    head = [
+        "test images", "all", "T1 and T3 agree", "differ: only T1 right",
+        "differ: only T3 right", "T3 sees no nodule",
+    ]  # fmt: skip
+    return table(head, body)
+
+
+def costs_table(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
+) -> str:
+    """What each system cost: parameters, operations, minutes and memory, means over its seeds.
+
+    titles as in `systems_table`. Raises ValueError if there is no run.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run |= {"model": {"parameters": 51_500_000}, "seconds": {"total": 90.0}}
+    >>> run |= {"memory_mb": 512.0, "machine": {"device": "cpu"}}
+    >>> shown = costs_table([run], {"mtl": "MTL"})
+    >>> all(f">{cell}</td>" in shown for cell in ("51.5", "1.5", "512", "cpu"))
+    True
+    """
+    if not records:
+        raise ValueError("there is no run to show")
+    columns = {
+        "parameters,<br>million": lambda r: r["model"]["parameters"] / 1e6,
+        "forward,<br>GFLOP an image": lambda r: r["model"].get("forward_flops", float("nan")) / 1e9,
+        "minutes": lambda r: _total_seconds(r["seconds"]) / 60,
+        "memory,<br>MB": lambda r: r["memory_mb"],
+    }
+    body = []
+    for name, runs in by_system(records, titles).items():
+        means = [sum(map(read, runs)) / len(runs) for read in columns.values()]
+        digits = (1, 2, 1, 0)
+        cells = [
+            f"{value:.{n}f}" if value == value else ABSENT
+            for value, n in zip(means, digits, strict=True)
+        ]
+        where = dict.fromkeys(_device(run) for run in runs)
+        body.append([name, *cells, ", ".join(map(text, where))])
+    note = (
+        "A multiplication with its addition is two operations. Minutes are those of a whole run, "
+        "and what else the machine had to do is in them; memory is the highest that was used, of "
+        "the GPU where there is one."
+    )
+    return table(["a run", *columns, "on"], body, note)
+
+
+def provenance_table(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
+) -> str:
+    """Where the numbers come from: settings, data, cost and code of each run, one column each.
+
+    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
+    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
+    >>> run |= {"parameters": {"size": 96}, "model": {"parameters": 51_500_000}, "history": []}
+    >>> run |= {"data": {"fingerprint": "0f"}, "seconds": {"total": 90.0}, "memory_mb": 512.0}
+    >>> run |= {"machine": {"device": "cpu"}, "commit": "c" * 40, "versions": {"torch": "2.14.1"}}
+    >>> ">2.14.1</td>" in provenance_table([run])
+    True
+    """
+    wanted = {
+        "source, profile": lambda r: f"{r['source']}, {r['profile']}",
+        "seed": lambda r: r["seed"],
+        "epochs": lambda r: len(r["history"]),
+        "encoder": lambda r: _search(r, "encoder"),
+        "size, px": lambda r: _search(r, "size"),
+        "precision": lambda r: _search(r, "precision_used", "precision"),
+        "parameters, million": lambda r: f"{r['model']['parameters'] / 1e6:.1f}",
+        "data, fingerprint": lambda r: str(r["data"]["fingerprint"])[:12],
+        "test images": lambda r: len(results.rows(r)),
+        "test patients": lambda r: results.rows(r).get("group", pd.Series()).nunique() or ABSENT,
+        "minutes": lambda r: f"{_total_seconds(r['seconds']) / 60:.1f}",
+        "memory, MB": lambda r: f"{r['memory_mb']:.0f}",
+        "device": lambda r: r["machine"].get("gpu") or r["machine"].get("device", ABSENT),
+        "code, commit": lambda r: _short(str(r["commit"])),
+        **{
+            package: lambda r, package=package: r["versions"].get(package, ABSENT)
+            for package in ("python", "torch", "fastai", "segmentation-models-pytorch")
+        },
+    }
+    named = by_title(records, titles)
+    body = [
+        [name, *(text(read(record)) for record in named.values())] for name, read in wanted.items()
+    ]
+    return table(["run", *named], body)
+
+
+def _search(record: Mapping[str, Any], *names: str) -> Any:
+    """A setting by the first of its names that the record's parameters hold."""
+    return next((record["parameters"][n] for n in names if n in record["parameters"]), ABSENT)
+
+
+def _total_seconds(seconds: Mapping[str, float]) -> float:
+    return seconds["total"] if "total" in seconds else sum(seconds.values())
+
+
+def _device(record: Mapping[str, Any]) -> str:
+    machine = record["machine"]
+    threads = machine.get("threads")
+    threads = f", {threads} thread{'s' * (threads != 1)}" if threads else ""
+    return machine.get("gpu") or f"{machine.get('device', ABSENT)}{threads}"
+
+
+def _short(commit: str) -> str:
+    name, _, changed = commit.partition("-")
+    return name[:10] + ("-changed" if changed else "")

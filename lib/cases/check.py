@@ -1,0 +1,230 @@
+"""Every problem of a case table in one pass, before an hour of training."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .pixels import THRESHOLD, UNKNOWN, decode, decode_with_problems, is_file, read_grey
+from .table import (
+    CLASSES,
+    LABELS,
+    SPLITS,
+    CaseError,
+    Problem,
+    class_index,
+    each,
+    get,
+    is_missing,
+    require_columns,
+    text,
+    tidy,
+)
+
+SHOWN = 20  # problems an error message lists in full
+
+
+def check_cases(
+    cases: pd.DataFrame, *, strict: bool = False, minimum: int = 10
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """Find every problem of a case table in one pass, and leave the rows that have one out.
+
+    A picture or a patient in two splits leaks. The copy nearest to training is then left out
+    (train before valid before test), so that what was meant for testing stays.
+
+    Args:
+        cases: the case table; a `split` column, if there is one, is checked too.
+        strict: raise on any problem instead of leaving rows out.
+        minimum: fewest cases that must be left.
+
+    Returns:
+        The good rows, with a fresh index, text columns as str and missing values as None; and all
+        problems, those that the source had found while reading (`attrs["left_out"]`) first.
+
+    Raises:
+        CaseError: a column is missing; a problem, if `strict`; too few cases, or no case of one of
+            the two classes, are left (unless no case at all is labelled).
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib.sources import phantom
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = phantom.read(folder, cases=12, size=32)
+    ...     cases.loc[0, "label"] = "maligant"
+    ...     checked, problems = check_cases(cases)
+    >>> len(checked), problems[0].what.split(";")[0]
+    (11, "unknown label 'maligant'")
+    """
+    require_columns(cases)
+    known = list(cases.attrs.get("left_out", []))
+    found = defaultdict(list)  # row position -> its problems
+    digests: dict[int, str] = {}
+
+    for at, (problems, digest) in enumerate(each(_examine, cases)):
+        found[at] += problems
+        if digest:
+            digests[at] = digest
+    for at, problem in _repeated_names(cases):
+        found[at].append(problem)
+    sound = [at for at in range(len(cases)) if not any(p.left_out for p in found[at])]
+    if "split" in cases:
+        # A row that is left out for another reason cannot leak, so only sound rows are compared.
+        table = cases.iloc[sound]
+        for keys, what in (
+            ([digests[at] for at in sound], "the same picture"),
+            (table["group"].astype(str).tolist(), "its group"),
+        ):
+            for at, problem in split_leaks(table, keys, what):
+                found[sound[at]].append(problem)
+
+    problems = list(dict.fromkeys([*known, *(p for at in sorted(found) for p in found[at])]))
+    if strict:
+        stop_on_any(problems)
+    keep = [at for at in sound if not any(p.left_out for p in found[at])]
+    checked = tidy(cases.iloc[keep])
+    require_enough(checked, cases, problems, minimum)
+    checked.attrs["left_out"] = problems
+    return checked, problems
+
+
+def _examine(row: Any) -> tuple[list[Problem], str | None]:
+    """All problems that one row has by itself, and a digest of its pixels."""
+    case, file, label = get(row, "case"), str(get(row, "image")), get(row, "label")
+    problems: list[Problem] = []
+
+    def report(what: str) -> None:
+        problems.append(Problem(str(case), file, what))
+
+    for name in ("case", "image", "group"):
+        value = get(row, name)
+        if is_missing(value) or not str(value).strip():
+            report(f"column {name!r} has no value (case {case!r})")
+    label = text(label)
+    if label is not None and label not in LABELS:
+        report(f"unknown label {label!r}; known are {', '.join(LABELS)}, or None (unlabelled)")
+    split = get(row, "split", "train")
+    if split not in SPLITS:
+        report(f"unknown split {split!r}; known are {', '.join(SPLITS)}")
+    if is_missing(get(row, "image")):
+        return problems, None
+
+    image, mask, faults = decode_with_problems(row)
+    problems += faults
+    if image is not None and image.min() == image.max():
+        report(f"a constant picture: every pixel is {image.min()}")
+    if mask is None or any(p.left_out for p in faults):
+        return problems, None
+
+    for region in get(row, "mask"):
+        if region.label is not None and region.label not in CLASSES:
+            report(f"unknown label {region.label!r} of a region; known are {', '.join(CLASSES)}")
+        elif region.label is not None and label not in (region.label, "both"):
+            report(f"a region is labelled {region.label}, but the case {label}")
+    outlines = [str(r.outline) for r in get(row, "mask") if is_file(r.outline)]
+    where = f" (mask {', '.join(outlines)})" if outlines else ""
+    if label == "normal":
+        if mask.any():
+            report(
+                f"labelled normal, but its mask holds {np.count_nonzero(mask)} nodule pixels{where}"
+            )
+    elif not mask.any():
+        report(f"labelled {label}, but its mask is empty{where}{_why_empty(row)}")
+    elif label == "both" and (mask == UNKNOWN).any():
+        report(f"labelled both, but a region does not say which of the two it is{where}")
+    elif label == "both":
+        for value, name in enumerate(CLASSES, start=1):
+            if not (mask == value).any():
+                report(f"labelled both, but no {name} nodule is drawn{where}")
+    digest = hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()
+    return problems, digest
+
+
+def _why_empty(row: Any) -> str:
+    """The two usual reasons: a mask of class numbers 0/1/2, and a crop beside the nodule."""
+    if not get(row, "mask"):
+        return ": no nodule is drawn"
+    whole = {name: get(row, name) for name in ("case", "image", "mask", "label")}
+    if decode(whole | {"crop": None})[1].any():
+        return f": the crop {get(row, 'crop')} leaves the nodule out"
+    files = [str(r.outline) for r in get(row, "mask") if is_file(r.outline)]
+    brightest = max((int(read_grey(file, _ignore).max()) for file in files), default=0)
+    if brightest:
+        return f": its brightest pixel is {brightest}, a nodule has {THRESHOLD} to 255"
+    return ""
+
+
+def _ignore(*_: Any, **__: Any) -> None:
+    """A report of something that was reported before."""
+
+
+def _repeated_names(cases: pd.DataFrame) -> Iterable[tuple[int, Problem]]:
+    names = cases["case"].astype(str).tolist()
+    times = Counter(names)
+    for at, (name, file) in enumerate(zip(names, cases["image"], strict=True)):
+        if times[name] > 1 and not is_missing(cases["case"].iloc[at]):
+            # Nobody can say which of the rows is meant, so none is used.
+            yield at, Problem(name, str(file), f"case name {name!r} is used {times[name]} times")
+
+
+def split_leaks(
+    cases: pd.DataFrame, keys: Sequence[Hashable], what: str
+) -> Iterable[tuple[int, Problem]]:
+    """Rows that share a key with a row of a later split (train < valid < test)."""
+    last: dict[Hashable, int] = {}
+    rank = cases["split"].map(SPLITS.index).tolist()
+    for at, key in enumerate(keys):
+        if key not in last or rank[at] > rank[last[key]]:
+            last[key] = at
+    for at, key in enumerate(keys):
+        winner = last[key]
+        if rank[at] < rank[winner]:
+            row, other = cases.iloc[at], cases.iloc[winner]
+            named = f"{what} {row['group']!r}" if what == "its group" else what
+            yield (
+                at,
+                Problem(
+                    str(row["case"]),
+                    str(row["image"]),
+                    f"in {row['split']}, but {named} is also in {other['split']}: {other['image']}",
+                ),
+            )
+
+
+def require_enough(
+    left: pd.DataFrame, given: pd.DataFrame, problems: list[Problem], minimum: int
+) -> None:
+    if len(left) < minimum:
+        raise CaseError(
+            f"{len(left)} of {len(given)} cases can be used, at least {minimum} are needed "
+            f"(minimum={minimum}).{_listing(problems)}"
+        )
+    splits = set(left["split"]) if "split" in left else set(SPLITS)
+    for name in SPLITS:
+        if name not in splits:
+            raise CaseError(f"no case is left in the split {name!r}.{_listing(problems)}")
+    labels = [text(label) for label in given["label"]]
+    if all(label is None for label in labels):
+        return  # segmentation only
+    present = {class_index(label) for label in left["label"]}
+    for index, name in enumerate(CLASSES):
+        if index not in present:
+            before = sum(class_index(label) == index for label in labels)
+            raise CaseError(
+                f"no {name} case is left (of {before} in the table): both classes are needed."
+                f"{_listing(problems)}"
+            )
+
+
+def stop_on_any(problems: list[Problem]) -> None:
+    faults = [p for p in problems if p.left_out]
+    if faults:
+        number = f"{len(faults)} problem{'s' * (len(faults) > 1)}"
+        raise CaseError(f"the case table has {number} (strict):{_listing(faults)}")
+
+
+def _listing(problems: list[Problem]) -> str:
+    faults = [f"\n  {p}" for p in problems if p.left_out]
+    more = f"\n  ... and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    return "".join(faults[:SHOWN]) + more

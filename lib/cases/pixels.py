@@ -1,0 +1,227 @@
+"""The pixels of one case: its picture in grey and its mask, from files of any common kind."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, UnidentifiedImageError
+
+from .. import dicom
+from .table import CLASSES, CaseError, Problem, Region, crop_of, get, text
+
+UNKNOWN = 3  # mask value of a nodule whose class nobody stated
+THRESHOLD = 128  # masks saved as JPEG, or resized, have edge values between 0 and 255
+MAX_PIXELS = 2**26  # 8192 x 8192: far above any ultrasound picture, far below a full memory
+# Out of memory or of open files, a disk or a network that fails: not what is in a file.
+MACHINE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+# No format whose reader starts another program (EPS calls Ghostscript).
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
+
+
+def decode(row: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Read one case's image and mask, with the crop applied to both.
+
+    Args:
+        row: a row of the case table (`itertuples`, `iloc`, or a mapping).
+
+    Returns:
+        image, uint8 (H, W), grey 0..255; and mask, uint8 (H, W): 0 background, 1 benign,
+        2 malignant, 3 nodule of unknown class. Where regions overlap the worse one is kept.
+
+    Raises:
+        CaseError: a file is missing, damaged, too large or of another size, or a polygon or crop
+            does not fit the image; the message names every file at fault.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> nodule = Region(((1, 1), (3, 1), (3, 2), (1, 2)), "malignant")
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("L", (5, 4), 90).save(f"{folder}/a.png")
+    ...     image, mask = decode({"case": "a", "image": f"{folder}/a.png", "mask": (nodule,)})
+    >>> mask
+    array([[0, 0, 0, 0, 0],
+           [0, 2, 2, 2, 0],
+           [0, 2, 2, 2, 0],
+           [0, 0, 0, 0, 0]], dtype=uint8)
+    """
+    image, mask, problems = decode_with_problems(row)
+    faults = [str(p) for p in problems if p.left_out]
+    if faults:
+        raise CaseError("; ".join(faults))
+    return image, mask
+
+
+def decode_with_problems(row: Any) -> tuple[np.ndarray | None, np.ndarray | None, list[Problem]]:
+    """Decode as far as possible; whatever stands in the way comes back in the list."""
+    case, file = str(get(row, "case")), str(get(row, "image"))
+    problems: list[Problem] = []
+
+    def report(file: str, what: str, left_out: bool = True) -> None:
+        problems.append(Problem(case, file, what, left_out))
+
+    regions, label = get(row, "mask"), text(get(row, "label"))
+    image = read_grey(file, report)
+    if not _are_regions(regions):
+        report(file, f"mask is {regions!r}; a tuple of Region is needed, () for no nodule")
+        return image, None, problems
+
+    mask = None if image is None else np.zeros(image.shape, np.uint8)
+    for value, outline in sorted(
+        ((_mask_value(region.label or label), region.outline) for region in regions),
+        key=lambda painted: painted[0] % UNKNOWN,  # unknown first, malignant last
+    ):
+        if is_file(outline):
+            layer = read_grey(str(outline), report)
+            if layer is None or image is None:
+                continue
+            if layer.shape != image.shape:
+                report(
+                    str(outline),
+                    f"mask is {_size(layer.shape)}, but its image {file} is {_size(image.shape)}",
+                )
+                continue
+            mask[layer >= THRESHOLD] = value
+        else:
+            fault = _polygon_fault(outline, None if image is None else image.shape)
+            if fault:
+                report(file, fault)
+            elif image is not None:
+                canvas = Image.fromarray(mask)
+                ImageDraw.Draw(canvas).polygon([tuple(p) for p in outline], fill=value)
+                mask = np.array(canvas)
+
+    crop = crop_of(get(row, "crop"))
+    if crop is not None:
+        fault = _crop_fault(crop, None if image is None else image.shape)
+        if fault:
+            report(file, fault)
+        elif image is not None:
+            x0, y0, x1, y1 = (int(v) for v in crop)
+            image, mask = image[y0:y1, x0:x1].copy(), mask[y0:y1, x0:x1].copy()
+    return image, mask, problems
+
+
+def read_grey(file: str, report: Callable[..., None]) -> np.ndarray | None:
+    """One file as uint8 (H, W), or None once the reason has been reported."""
+    path = Path(file)
+    if not path.is_file():  # also keeps a pipe or a device from blocking the run
+        report(file, "not a regular file" if path.exists() else "no such file")
+        return None
+    if path.stat().st_size == 0:
+        report(file, "the file is empty (0 bytes)")
+        return None
+    if dicom.is_dicom(path):
+        try:
+            return _shades(dicom.read_pixels(path))
+        except dicom.DicomError as error:
+            _stop_if_not_the_files(error, file)
+            report(file, str(error))
+            return None
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                report(file, _too_large(f"{width} x {height} px"))
+                return None
+            frames = getattr(picture, "n_frames", 1)
+            if frames > 1:
+                report(file, f"holds {frames} pictures; the first one is used", left_out=False)
+            picture.seek(0)
+            return _to_grey(picture)
+    except UnidentifiedImageError:
+        report(file, f"not an image in a known format ({', '.join(FORMATS)})")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        report(file, _too_large(str(error).split(" exceeds")[0]))
+    except Exception as error:  # image readers raise nearly every kind of error on damaged bytes
+        _stop_if_not_the_files(error, file)
+        report(file, f"damaged or cut off, cannot be decoded ({error})")
+    return None
+
+
+def _stop_if_not_the_files(error: Exception, file: str) -> None:
+    """Raise again what is the machine's fault: to leave the file out would change the data."""
+    cause = error.__cause__ or error
+    if isinstance(cause, MemoryError):
+        raise MemoryError(f"{file}: not enough memory to decode it") from error
+    if isinstance(cause, OSError) and cause.errno in MACHINE:
+        raise OSError(cause.errno, cause.strerror, file) from error
+
+
+def _too_large(size: str) -> str:
+    return f"{size}: a decompression bomb? At most {MAX_PIXELS} pixels are read; make it smaller"
+
+
+def _to_grey(picture: Image.Image) -> np.ndarray:
+    """8-bit grey. Deeper pictures are scaled so that their largest value is 255; no alpha."""
+    if picture.mode.startswith(("I", "F")):
+        return _shades(np.asarray(picture))
+    if picture.mode not in ("1", "L", "LA", "RGB"):
+        picture = picture.convert("RGB")  # palette, CMYK, RGBA: colours first, alpha dropped
+    return np.array(picture.convert("L"))
+
+
+def _shades(pixels: np.ndarray) -> np.ndarray:
+    """8-bit grey of pixels of any depth, (H, W), or of colours, uint8 (H, W, 3)."""
+    if pixels.dtype == np.uint8:
+        return np.array(Image.fromarray(pixels).convert("L"))
+    deep = pixels.astype(np.float64)
+    if deep.ndim == 3:
+        deep = deep @ (0.299, 0.587, 0.114)
+    if not np.isfinite(deep).all():
+        raise ValueError("it holds NaN or infinite pixels")
+    low, high = min(0.0, deep.min()), deep.max()  # 0 stays black: 12 bits in 16 keep contrast
+    return np.round((deep - low) * (255 / (high - low or 1))).astype(np.uint8)
+
+
+def is_file(outline: Any) -> bool:
+    return isinstance(outline, str | os.PathLike)
+
+
+def _mask_value(label: str | None) -> int:
+    return CLASSES.index(label) + 1 if label in CLASSES else UNKNOWN
+
+
+def _are_regions(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(region, Region) for region in value)
+
+
+def _polygon_fault(points: Any, shape: tuple[int, int] | None) -> str | None:
+    try:
+        points = np.asarray(points, dtype=float).reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError):
+        return "polygon is not a list of (x, y) numbers"
+    if not np.isfinite(points).all():
+        return "polygon has a point that is NaN or infinite"
+    if len(np.unique(points, axis=0)) < 3:
+        return f"polygon has {len(np.unique(points, axis=0))} different points; 3 are needed"
+    if shape is None:
+        return None
+    # Drawing tools let the pen slip a pixel past the border: that is clipped, no more.
+    outside = points[((points < -1) | (points > (shape[1], shape[0]))).any(axis=1)]
+    if len(outside):
+        x, y = outside[np.abs(outside - (shape[1] / 2, shape[0] / 2)).sum(axis=1).argmax()]
+        return (
+            f"polygon lies outside the image: {len(outside)} of {len(points)} points, such as "
+            f"({x:g}, {y:g}), in a picture of {_size(shape)}"
+        )
+    return None
+
+
+def _crop_fault(crop: Any, shape: tuple[int, int] | None) -> str | None:
+    try:
+        x0, y0, x1, y1 = crop
+        if not all(float(v).is_integer() for v in (x0, y0, x1, y1)):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        return f"crop {crop!r} is not four whole numbers (x0, y0, x1, y1)"
+    if x1 <= x0 or y1 <= y0:
+        return f"crop {crop} is empty: x0 < x1 and y0 < y1 are needed"
+    if shape is not None and (x0 < 0 or y0 < 0 or x1 > shape[1] or y1 > shape[0]):
+        return f"crop {crop} lies outside the image of {_size(shape)}"
+    return None
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[1]} x {shape[0]} px"

@@ -1,0 +1,256 @@
+"""The phantom in the page: its pictures are Python's, and so is what its features are worth."""
+
+import base64
+import json
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from book.kit import explorables
+from lib.sources import phantom
+from lib.sources.phantom import FEATURES, POINTS, Features
+
+SCRIPT = Path(__file__).parents[1] / "js" / "phantom.mjs"
+
+
+def node(given):
+    done = subprocess.run(
+        ["node", SCRIPT], input=json.dumps(given), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def pixels(page, size):
+    """Image and mask that the page drew."""
+    flat = (base64.b64decode(page[name]) for name in ("image", "mask"))
+    return [np.frombuffer(bytes_, np.uint8).reshape(size, size).astype(int) for bytes_ in flat]
+
+
+# ---- The picture
+
+
+class Recorder(np.random.Generator):
+    """A generator that keeps what it draws: the call, how many numbers, their bounds."""
+
+    def __init__(self, seed):
+        super().__init__(np.random.PCG64(seed))
+        self.calls, self.values = [], []
+
+    def keep(self, kind, drawn, *bounds):
+        flat = np.ravel(drawn).astype(float)
+        single = kind == "uniform"  # the page draws these one by one
+        self.calls += [[kind, 1, *bounds]] * flat.size if single else [[kind, flat.size, *bounds]]
+        self.values.append(flat)
+        return drawn
+
+    def random(self):
+        return self.keep("random", super().random())
+
+    def uniform(self, low, high, *count):
+        return self.keep("uniform", super().uniform(low, high, *count), float(low), float(high))
+
+    def integers(self, low, high):
+        return self.keep("integers", super().integers(low, high), low, high)
+
+    def normal(self):
+        return self.keep("normal", super().normal())
+
+    def standard_normal(self, *shape):
+        return self.keep("standard_normal", super().standard_normal(*shape))
+
+    def standard_exponential(self, *shape):
+        return self.keep("standard_exponential", super().standard_exponential(*shape))
+
+
+def each_value():
+    """Nodules that together show every value of every feature, several times."""
+    rng = np.random.default_rng(0)
+    every = phantom.all_features()
+    for name, values in POINTS.items():
+        for value in values:
+            fitting = [nodule for nodule in every if getattr(nodule, name) == value]
+            yield fitting[rng.integers(len(fitting))]
+
+
+CASES = [(nodule, seed, 48) for seed, nodule in enumerate(each_value())]
+CASES += [(nodule, 100 + seed, 33) for seed, nodule in enumerate(each_value()) if seed % 3 == 0]
+CASES += [
+    (Features(), 200, 128),
+    (Features("cystic", "anechoic", foci="comet-tail"), 201, 128),
+    (Features("mixed", shape="taller", margin="extrathyroidal", foci="punctate"), 202, 128),
+    (Features("spongiform", margin="ill-defined", foci="rim calcification"), 203, 128),
+    (Features(margin="lobulated/irregular", foci="macrocalcification"), 204, 128),
+]
+
+
+def test_the_cases_show_every_value():
+    for name, values in POINTS.items():
+        assert {getattr(nodule, name) for nodule, *_ in CASES[:18]} == set(values)
+    assert len(CASES) > 20
+
+
+def test_the_same_numbers_make_the_same_picture():
+    """From what NumPy drew the page draws Python's picture, number by number in the same order.
+
+    The masks are equal. Python computes in single precision, the page in double: of the grey
+    levels one in a hundred may be off by one, and one in a thousand by more, where a threshold is.
+    """
+    drawings, recorded = [], []
+    for nodule, seed, size in CASES:
+        rng = Recorder(seed)
+        drawings.append(phantom.draw(nodule, rng, size))
+        assert (drawings[-1].image == phantom.draw(nodule, seed, size).image).all()
+        numbers = base64.b64encode(np.concatenate(rng.values).tobytes()).decode()
+        features = asdict(nodule)
+        recorded.append({"features": features, "size": size, "calls": rng.calls, "values": numbers})
+    pages = node({"recorded": recorded})["replayed"]
+    for (nodule, _, size), drawing, page in zip(CASES, drawings, pages, strict=True):
+        image, mask = pixels(page, size)
+        assert page["left"] == 0, nodule
+        assert (mask == drawing.mask).all(), nodule
+        difference = np.abs(image - drawing.image)
+        assert (difference > 0).mean() <= 0.01, nodule
+        assert (difference > 1).mean() <= 0.001, nodule
+
+
+def test_another_order_of_numbers_is_noticed():
+    rng = Recorder(0)
+    phantom.draw(Features(), rng, 32)
+    one = {"features": asdict(Features(foci="punctate")), "size": 32, "calls": rng.calls}
+    one["values"] = base64.b64encode(np.concatenate(rng.values).tobytes()).decode()
+    with pytest.raises(AssertionError, match="integers 1"):
+        node({"recorded": [one]})
+
+
+def test_a_switch_leaves_the_rest_of_the_neck():
+    """In the page a feature changes its own part only; a seed is one picture."""
+    plain = Features()
+    others = {
+        "again": plain,
+        "foci": Features(foci="punctate"),
+        "margin": Features(margin="lobulated/irregular"),
+        "composition": Features("mixed"),
+    }
+    given = [
+        {"features": asdict(f), "size": 64, "seed": s}
+        for s in range(4)
+        for f in (plain, *others.values())
+    ]
+    found = iter(node({"seeded": given})["seeded"])
+    necks = []
+    for _ in range(4):
+        image, mask = pixels(next(found), 64)
+        assert 0.01 < mask.mean() < 0.5 and len(np.unique(image)) > 50
+        necks.append(image)
+        for name in others:
+            other, outline = pixels(next(found), 64)
+            same = (other == image).mean()
+            assert same == 1 if name == "again" else 0.5 < same < 1, name
+            assert (outline == mask).all() == (name != "margin"), name
+    assert all((necks[0] == other).mean() < 0.2 for other in necks[1:])
+
+
+def test_the_pages_own_random_numbers():
+    count = 4000
+    asked = [(0, "neck"), (0, "nodule"), (1, "neck"), (999, "scan"), (0, "neck")]
+    found = node({"numbers": [{"seed": s, "part": p, "count": count} for s, p in asked]})["numbers"]
+    assert found[0] == found[-1]
+    for one in found:
+        uniform, normal, exponential = (
+            np.array(one[kind]) for kind in ("uniform", "normal", "exponential")
+        )
+        assert uniform.min() >= 2 and uniform.max() < 4
+        assert uniform.mean() == pytest.approx(3, abs=0.05)
+        assert normal.mean() == pytest.approx(0, abs=0.08)
+        assert normal.std() == pytest.approx(1, abs=0.05)
+        assert exponential.mean() == pytest.approx(1, abs=0.08) and exponential.min() >= 0
+        assert np.bincount(one["integer"], minlength=8)[4:7].min() > count / 4
+        assert set(one["integer"]) == {4, 5, 6}
+        for values in (uniform, normal, exponential):  # neighbours, as real and imaginary parts are
+            assert abs(np.corrcoef(values[::2], values[1::2])[0, 1]) < 0.08
+    streams = [one["uniform"] for one in found[:-1]]
+    assert np.abs(np.corrcoef(streams) - np.eye(4)).max() < 0.08
+
+
+# ---- What the features are worth
+
+
+def after(nodule, before):
+    benign, malignant = (phantom.probability(nodule, label) for label in ("benign", "malignant"))
+    return malignant * before / (malignant * before + benign * (1 - before))
+
+
+@pytest.fixture(scope="module", params=[0.43, 0.05])
+def worth(request):
+    given = {"table": explorables.tirads(), "before": request.param, "patients": 3000}
+    return request.param, node(given)["worth"]
+
+
+def test_points_and_odds_of_every_nodule(worth):
+    before, page = worth
+    every = phantom.all_features()
+    assert [Features(**one["nodule"]) for one in page["every"]] == every
+    for nodule, one in zip(every, page["every"], strict=True):
+        assert (one["points"], one["level"]) == (nodule.points, nodule.level)
+        assert one["benign"] == pytest.approx(phantom.probability(nodule, "benign"))
+        assert one["malignant"] == pytest.approx(phantom.probability(nodule, "malignant"))
+        assert one["ratio"] == pytest.approx(one["malignant"] / one["benign"])
+        assert one["after"] == pytest.approx(after(nodule, before))
+    for level, share in enumerate(page["levels"], 1):
+        of_level = [nodule for nodule in every if nodule.level == level]
+        benign, malignant = (
+            sum(phantom.probability(nodule, label) for nodule in of_level)
+            for label in ("benign", "malignant")
+        )
+        odds = malignant * before / (benign * (1 - before))
+        assert share == pytest.approx(odds / (1 + odds))
+
+
+def test_the_presets_are_what_they_say(worth):
+    """At the phantom's share, whatever the reader has set."""
+    _, page = worth
+    every = phantom.all_features()
+    for label, nodule in zip(("benign", "malignant"), page["typical"], strict=True):
+        most = max(phantom.probability(one, label) for one in every)
+        assert phantom.probability(Features(**nodule), label) == pytest.approx(most)
+    high, low = (Features(**nodule) for nodule in page["fooling"])
+    share = explorables.tirads()["malignant"]
+    assert high.points == max(one.points for one in every if after(one, share) < 0.5)
+    assert low.points == min(one.points for one in every if after(one, share) > 0.5) == 0
+    assert after(high, share) < 0.5 < after(low, share)
+
+
+def test_patients_come_as_the_table_says(worth):
+    before, page = worth
+    labels = np.array([patient["malignant"] for patient in page["patients"]])
+    nodules = [Features(**patient["nodule"]) for patient in page["patients"]]  # each is possible
+    assert labels.mean() == pytest.approx(before, abs=0.03)
+    for name, values in FEATURES.items():
+        for column, of_class in enumerate((~labels, labels)):
+            drawn = [getattr(n, name) for n, one in zip(nodules, of_class, strict=True) if one]
+            drawn = [value for value in drawn if value != "anechoic"]
+            for value, chances in values.items():
+                noise = 4 * np.sqrt(0.25 / len(drawn))
+                assert drawn.count(value) / len(drawn) == pytest.approx(chances[column], abs=noise)
+
+
+def test_cystic_and_anechoic_go_together():
+    def state(composition, echogenicity):
+        return {"composition": composition, "echogenicity": echogenicity}
+
+    cases = [  # what is set, what was changed, what it becomes
+        (state("cystic", "hypoechoic"), {"composition": 1}, state("cystic", "anechoic")),
+        (state("cystic", "hypoechoic"), {"echogenicity": 1}, state("solid", "hypoechoic")),
+        (state("cystic", "hypoechoic"), {}, state("cystic", "anechoic")),
+        (state("mixed", "anechoic"), {"composition": 1}, state("mixed", "hypoechoic")),
+        (state("mixed", "anechoic"), {"echogenicity": 1}, state("cystic", "anechoic")),
+        (state("mixed", "anechoic"), {}, state("cystic", "anechoic")),
+        (state("cystic", "anechoic"), {"composition": 1}, state("cystic", "anechoic")),
+        (state("solid", "hypoechoic"), {"echogenicity": 1}, state("solid", "hypoechoic")),
+    ]
+    found = node({"agreed": [[now, changed] for now, changed, _ in cases]})["agreed"]
+    assert found == [becomes for *_, becomes in cases]

@@ -1,0 +1,265 @@
+"""The paper's tables beside our runs, what they cost, and the status of every run."""
+
+import base64
+import io
+import re
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from records import as_numbers, record, some_rows
+
+from book.kit import figures
+from book.kit.figures.apart import apart
+from book.kit.figures.reproduced import as_frame
+from book.kit.figures.sortable import Cell, Column
+from book.kit.stats import bootstrap_interval, compare, holm
+
+
+def system(name, *rows, **more):
+    known = {"title": name, "rows": rows, "recipe": {}, "about": "", "terms": ()}
+    return SimpleNamespace(name=name, **known | more)
+
+
+SYSTEMS = [
+    system("clsnet", (1, "ClsNet")),
+    system("unet-seg3", (1, "U-Net(Seg3)")),
+    system("ms-mtl", (1, "MS-MTL"), (3, "MS-MTL"), (4, "none")),
+    system("full", (1, "MS-MTL + Intra and Inter"), (3, "MS-MTL + Intra and Inter")),
+]
+FULL = "MS-MTL + Intra and Inter"
+
+
+def run(name, seed=0, rows=None, **changes):
+    here = {"data": {"fingerprint": "0f", "split": "5a"}, "code": {"metrics": "0a"}}
+    return record(name, seed, rows, **here | changes)
+
+
+def table_runs():
+    rows = some_rows(80)
+    return [
+        run("clsnet", rows=rows[["case", "group", "label", "p_malignant"]]),
+        run("unet-seg3", rows=rows.drop(columns="p_malignant")),
+        run("ms-mtl", rows=rows),
+        run("full", rows=some_rows(80, wrong_maps=0)),
+    ]
+
+
+def by_title(rows):
+    return {row.title: row for row in rows}
+
+
+def lines_of(html):
+    """The text of the cells of a sortable table's rows, by the row's title."""
+    body = html.partition("<tbody>")[2]
+    lines = {}
+    for line in re.findall(r"<tr>(.*?)</tr>", body, re.S):
+        cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line, re.S)
+        lines[re.sub(r"<[^>]+>", "", cells[0])] = [re.sub(r"<[^>]+>", " ", c) for c in cells[1:]]
+    return lines
+
+
+def saved(html):
+    content = re.search(r"base64,([^\"]+)", html).group(1)
+    return pd.read_csv(io.BytesIO(base64.b64decode(content)))
+
+
+# ------------------------------------------------------------------------------ the paper's tables
+
+
+def test_every_row_of_the_paper_is_there_whether_run_failed_or_neither():
+    failed = {"experiment": "full", "error": "MemoryError"}
+    rows = by_title(figures.reproduce(1, table_runs()[:3], SYSTEMS, [failed], permutations=99))
+    assert len(rows) == 21
+    assert rows["SegNet"].state == "not run yet" and rows["MS-MTL"].state == ""
+    assert rows[FULL].state == "failed: MemoryError"
+    lines = lines_of(figures.reproduced_table(1, list(rows.values()), "Table 1"))
+    assert lines[FULL][0].strip() == "failed: MemoryError"
+    assert lines["SegNet"][1].strip() == "69.90"  # the paper's mean Dice
+    assert "Failed: MS-MTL + Intra and Inter." in figures.told(1, list(rows.values()))
+
+
+def test_ours_is_the_bootstrap_over_patients_beside_the_papers_value():
+    rows = figures.reproduce(1, table_runs(), SYSTEMS, permutations=99)
+    data = some_rows(80)
+    wanted = bootstrap_interval(data, "dice_paper_mean", groups=data["group"], n=2000)
+    assert by_title(rows)["MS-MTL"].ours["dice_paper_mean"] == pytest.approx(wanted)
+    paper, ours = lines_of(figures.reproduced_table(1, rows, ""))["MS-MTL"][1:3]
+    assert paper.strip() == "78.13"
+    assert as_numbers(ours) == pytest.approx([100 * v for v in wanted], abs=0.051)
+
+
+def test_a_class_read_off_the_mask_is_a_marked_extra_and_no_part_of_the_tests():
+    rows = figures.reproduce(1, table_runs(), SYSTEMS, permutations=99)
+    row = by_title(rows)["U-Net(Seg3)"]
+    assert "ACC" not in row.ours and "ACC" in row.derived and "ACC" not in row.tests.index
+    html = figures.reproduced_table(1, rows, "")
+    assert any("†" in cell for cell in lines_of(html)["U-Net(Seg3)"])
+    assert "† Derived, an extra" in html
+    assert not by_title(rows)["ClsNet"].derived
+
+
+def test_several_seeds_are_a_mean_with_their_spread_and_are_counted():
+    runs = [run("ms-mtl", k, some_rows(80, seed=0).assign(p_malignant=some_rows(80, seed=k)[
+        "p_malignant"])) for k in range(3)]  # fmt: skip
+    rows = figures.reproduce(4, runs, SYSTEMS, permutations=99)
+    row = by_title(rows)["none"]
+    assert row.seeds == (0, 1, 2) and row.spread["AUC"] > 0 and row.spread["dice_paper_mean"] == 0
+    line = lines_of(figures.reproduced_table(4, rows, ""))["none"]
+    assert line[0] == "3 seeds" and any("SD" in cell for cell in line)
+    assert "3 training runs each" in figures.told(4, rows)
+
+
+def test_rows_are_tested_against_their_own_baseline_with_holm_over_the_table():
+    runs = table_runs()
+    rows = figures.reproduce(3, runs, SYSTEMS, permutations=999)
+    row = by_title(rows)[FULL]
+    assert row.against == "MS-MTL" and by_title(rows)["MS-MTL"].tests.empty
+    measures = list(row.tests.index)
+    slow = compare(runs[3], runs[2], measures, permutations=999)
+    assert row.tests["p"].to_dict() == pytest.approx(slow["p"].to_dict())
+    assert row.tests["p_holm"].to_dict() == pytest.approx(holm(slow["p"].to_dict()))
+    assert row.tests.loc["inconsis_cls", "p_named"] == slow.loc["inconsis_cls", "p_mcnemar"]
+    assert row.tests.loc["AUC", "p_named"] == slow.loc["AUC", "p_delong"]
+    html = figures.reproduced_table(3, rows, "")
+    assert "lower than MS-MTL" in html and "▼" in html
+    assert "lower than MS-MTL in Contradictions, T1 and T3" in figures.told(3, rows)
+
+
+def test_nothing_differs_is_said_so():
+    rows = some_rows(80)
+    found = figures.reproduce(3, [run("ms-mtl", rows=rows), run("full", rows=rows)], SYSTEMS)
+    assert "no system differs from its baseline" in figures.told(3, found)
+    assert "▲" not in figures.reproduced_table(3, found, "").partition("sortable-note")[0]
+
+
+@pytest.mark.parametrize("part", ["fingerprint", "split"])
+def test_runs_on_other_data_are_refused_by_name(part):
+    runs = table_runs()
+    runs[3]["data"] = runs[3]["data"] | {part: "other"}
+    with pytest.raises(ValueError, match=f"ms-mtl/seed0|full/seed0: other {part}"):
+        figures.reproduce(1, runs, SYSTEMS)
+
+
+def test_seeds_that_draw_their_own_split_stand_in_one_table():
+    def seed(k):
+        rows = some_rows(80).iloc[20 * k : 20 * k + 60].reset_index(drop=True)
+        data = {"fingerprint": "0", "split": f"split {k}"}
+        return [run(name, seed=k, rows=rows, data=data) for name in ("ms-mtl", "full")]
+
+    rows = by_title(figures.reproduce(3, [*seed(0), *seed(1)], SYSTEMS, permutations=99))
+    assert rows[FULL].seeds == (0, 1) and (rows[FULL].tests["difference"] == 0).all()
+
+
+def test_runs_of_other_code_budget_machine_or_versions_are_marked():
+    runs = table_runs()
+    runs[3] |= {"code": {"metrics": "ff"}, "history": runs[3]["history"][:1]}
+    runs[1] |= {"machine": {"device": "cuda"}, "versions": {"python": "3.12"}}
+    rows = figures.reproduce(1, runs, SYSTEMS, permutations=99)
+    assert dict(by_title(rows)[FULL].apart) == {"code": ["metrics"], "settings": ["epochs"]}
+    html = figures.reproduced_table(1, rows, "")
+    assert f"{FULL} <sup>a, b</sup>" in html and "U-Net(Seg3) <sup>c, d</sup>" in html
+    assert "other code than most runs here: metrics" in html
+
+
+def test_what_a_system_sets_itself_does_not_set_it_apart():
+    runs = [run("a"), run("b"), run("c", parameters={"encoder": "plain", "size": 64})]
+    assert apart(runs)[2] == {"settings": ["encoder"]}
+    assert apart(runs, {"c": ["encoder"]}) == [{}, {}, {}]
+
+
+def test_the_file_has_every_row_every_measure_and_the_tests():
+    rows = figures.reproduce(1, table_runs(), SYSTEMS, permutations=99)
+    frame = saved(figures.reproduced_table(1, rows, "Table 1", "table1.csv"))
+    assert len(frame) == 21 and {"AUC_paper", "AUC_low", "AUC_p_holm", "ACC_seg"} <= set(frame)
+    own = frame.set_index("row").loc["MS-MTL"]
+    assert own["dice_paper_mean_paper"] == 0.7813
+    assert own["AUC"] == pytest.approx(by_title(rows)["MS-MTL"].ours["AUC"].estimate)
+    assert frame["state"].eq("not run yet").sum() == 17
+    assert as_frame(1, rows).shape == frame.shape
+
+
+# ----------------------------------------------------------------------------------------- tables
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="1 cells, but there are 2 columns"):
+        figures.sortable([Column("a"), Column("b")], [["x"]], "")
+
+
+def test_columns_of_one_group_share_a_head_and_each_says_both_to_a_screen_reader():
+    columns = [Column("run"), Column("paper", "Dice,<br>all"), Column("ours", "Dice,<br>all")]
+    html = figures.sortable(columns, [["x", Cell("1", 1), Cell("2", 2)]], "A caption")
+    assert 'scope="colgroup" colspan="2">Dice,<br>all' in html and 'rowspan="2">run' in html
+    assert 'data-words="Dice, all ours"' in html
+    name = re.search(r'sortable-caption" id="([^"]+)', html).group(1)
+    assert f'role="region" tabindex="0" aria-labelledby="{name}"' in html
+
+
+def test_a_choice_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="nothing to choose"):
+        figures.choice({})
+
+
+# ------------------------------------------------------------------------------------------- cost
+
+
+def cost_runs():
+    seconds = {"total": 120.0, "processor": 90.0}
+    model = {"parameters": 2_000_000, "forward_flops": 5e8}
+    return [r | {"seconds": seconds, "model": model} for r in table_runs()]
+
+
+def test_cost_is_processor_seconds_over_epochs_and_dashes_where_not_noted():
+    runs = cost_runs()
+    runs[0]["seconds"] = {"total": 60.0}
+    rows = figures.cost_rows(runs, SYSTEMS, [])
+    assert [row.place for row in rows] == [1, 2, 3, 4]
+    assert rows[1].costs["epoch"] == pytest.approx(90 / 3) and rows[1].costs["minutes"] == 2
+    lines = lines_of(figures.costs_beside(rows, ""))
+    assert lines["clsnet"][3] == figures.ABSENT and lines["ms-mtl"][3] == "30.0"
+    drawn = figures.cost_figure(rows)
+    assert drawn.data[0].x[0] is None and "2 unet-seg3: Processor" in drawn.layout.meta["alt"]
+
+
+def test_native_rivals_are_marked_apart_from_the_field():
+    native = system("full", about="its own plain network")
+    rows = figures.cost_rows(cost_runs(), SYSTEMS[:2], [SYSTEMS[2], native])
+    assert [row.kind for row in rows[2:]] == ["rival", "rival, native or own recipe"]
+    html = figures.costs_beside(rows, "")
+    assert "full <sup>‡</sup>" in html and "its own plain network" in html
+
+
+def test_menus_of_the_cost_figure_give_each_trace_as_many_points_as_it_has():
+    drawn = figures.cost_figure(figures.cost_rows(cost_runs(), SYSTEMS[:2], SYSTEMS[2:]))
+    for menu in drawn.layout.updatemenus:
+        for button in menu.buttons:
+            for values in button.args[0].values():
+                assert [len(v) for v in values] == [len(trace.x) for trace in drawn.data]
+
+
+# ----------------------------------------------------------------------------------------- status
+
+
+def test_a_stale_run_names_the_modules_that_changed():
+    runs = table_runs()[:2]
+    code = {"clsnet": {"metrics": "0a"}, "unet-seg3": {"metrics": "1b"}}
+    lines = lines_of(figures.runs_table(runs, [], code))
+    states = [cells[3].strip() for cells in lines.values()]
+    assert states == ["current", "stale: metrics"]
+
+
+def test_failures_stand_among_the_runs_and_in_the_file():
+    failure = {"experiment": "singh2019", "source": "busbra", "profile": "laptop", "seed": 1}
+    failure |= {"error": "MemoryError", "message": "", "commit": "c" * 40}
+    html = figures.runs_table(table_runs()[:1], [failure], csv="runs.csv")
+    frame = saved(html)
+    assert frame["state"].tolist() == ["not known", "failed: MemoryError"]
+    assert "1 runs, 0 of them stale, and 1 that failed" in html
+
+
+def test_machines_and_versions_are_numbered_by_how_often_they_were_used():
+    runs = [{"machine": {"device": "cpu", "threads": n}} for n in (1, 2, 2)]
+    lines = lines_of(figures.machines_table(runs))
+    assert [cells[0] for cells in lines.values()] == ["2", "1"]
+    assert lines["M1"][-1] == "2"
