@@ -1,8 +1,8 @@
 """The text of every page in one script, so that the search can quote the passage that it found.
 
-Pagefind fetches its index in parts, which a page opened from a file may not do, and Lunr would bring
-an index of its own beside Sphinx's. Sphinx's is a script and works everywhere; what it lacks are the
-passages, and an order that puts chapters above names (`book/assets/scorer.js`).
+Pagefind fetches its index in parts, which a page opened from a file may not do, and Lunr would
+bring an index of its own beside Sphinx's. Sphinx's is a script and works everywhere; what it lacks
+are the passages, and an order that puts chapters above names (`book/assets/scorer.js`).
 """
 
 import json
