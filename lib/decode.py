@@ -33,6 +33,7 @@ from .networks.logits import TASKS, TaskLogits
 __all__ = ["EQUAL", "Joint", "Weights", "class_features", "fit_weights", "joint", "log_likelihood"]
 
 Given = TaskLogits | Mapping[str, Tensor | None]
+TINY = torch.finfo(torch.float32).tiny  # T1's word is not cut off: images would tie
 NODULE = 1.0  # pixels; the least area of a nodule, so that an empty map says next to nothing
 
 
@@ -113,7 +114,7 @@ def joint(given: Given, weights: Weights = EQUAL) -> Joint:
     and a map: cls (N, K), seg2 (N, 2, H, W), seg3 (N, K+1, H, W). With cls and seg2 alone this is
     T2's nodule painted with T1's class (Alg. 2), with seg2 and seg3 the class comes from the map.
     Ties go to the background and to the first class. Values are not looked at, so that nothing
-    waits for a GPU: `lib.metrics.count_batch` checks them. Probabilities below 1e-7 count as that.
+    waits for a GPU: `lib.metrics.count_batch` checks them. In a map, less than 1e-7 counts as that.
     Raises ValueError for wrong shapes or names, or where no task holds a class, or none a map.
 
     >>> cls = torch.tensor([[0.2, 0.8]])  # T1: malignant
@@ -262,7 +263,7 @@ def _read(given: Given, weights: Weights) -> tuple[Tensor | None, Tensor, Tensor
     for one, other in (("cls", "seg3"), ("seg2", "seg3"), ("seg2", "cls")):
         if one in tasks and other in tasks:
             agree(one, tasks[one], other, tasks[other])
-    logs = {name: full_precision(p).clamp(min=CLIP).log() for name, p in tasks.items()}
+    logs = {name: _log(p, CLIP) for name, p in tasks.items() if name != "cls"}
     pixels, areas = 0.0, []
     if "seg2" in tasks:
         pixels = weights.seg2 * (logs["seg2"][:, 1:] - logs["seg2"][:, :1])
@@ -271,4 +272,9 @@ def _read(given: Given, weights: Weights) -> tuple[Tensor | None, Tensor, Tensor
         pixels = pixels + weights.seg3 * (logs["seg3"][:, 1:] - logs["seg3"][:, :1])
         areas.append(full_precision(tasks["seg3"])[:, 1:].sum((1, 2, 3)))
     area = torch.stack(areas).mean(0).clamp(min=NODULE)
-    return logs.get("cls"), pixels, area
+    cls = _log(tasks["cls"], TINY) if "cls" in tasks else None
+    return cls, pixels, area
+
+
+def _log(probabilities: Tensor, least: float) -> Tensor:
+    return full_precision(probabilities).clamp(min=least).log()

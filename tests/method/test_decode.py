@@ -231,6 +231,18 @@ def test_logits_of_a_network_in_half_precision():
     assert joint({n: s.softmax(1) for n, s in scores.items()}).seg2.dtype == torch.float32
 
 
+def test_certain_answers_stay_finite_and_t1s_keep_their_order():
+    sure = {"seg2": torch.tensor([[[[1.0]], [[0.0]]], [[[0.0]], [[1.0]]]])}
+    sure["seg3"] = torch.cat([sure["seg2"], torch.zeros(2, 1, 1, 1)], 1)
+    sure["cls"] = torch.tensor([[1.0, 1e-20], [1.0, 1e-30]])
+    answer = joint(sure)
+    assert torch.isfinite(answer.cls).all() and answer.cls[0, 1] > 0
+    without = joint({name: sure[name] for name in ("cls", "seg2")})
+    assert 0 < without.cls[1, 1] < without.cls[0, 1]
+    mask, label = torch.zeros(2, 1, 1, dtype=torch.long), torch.tensor([1, 1])
+    assert torch.isfinite(log_likelihood(sure, mask, label)).all()
+
+
 # Through the same door
 
 
