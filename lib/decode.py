@@ -19,6 +19,7 @@ Hinton 2002, product of experts.
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -28,11 +29,13 @@ from torch import Tensor
 
 from .consistency import CLIP, agree
 from .losses import check_scores, full_precision
-from .networks.logits import TASKS, TaskLogits
+
+if TYPE_CHECKING:  # who only decides need not wait for the networks
+    from .networks.logits import TaskLogits
 
 __all__ = ["EQUAL", "Joint", "Weights", "class_features", "fit_weights", "joint", "log_likelihood"]
 
-Given = TaskLogits | Mapping[str, Tensor | None]
+TASKS = ("cls", "seg2", "seg3")
 TINY = torch.finfo(torch.float32).tiny  # T1's word is not cut off: images would tie
 NODULE = 1.0  # pixels; the least area of a nodule, so that an empty map says next to nothing
 
@@ -107,7 +110,7 @@ class Joint:
         return self.nodule * (1 + self.cls.argmax(1))[:, None, None]
 
 
-def joint(given: Given, weights: Weights = EQUAL) -> Joint:
+def joint(given: "TaskLogits | Mapping[str, Tensor]", weights: Weights = EQUAL) -> Joint:
     """The most probable consistent configuration of each image, exactly, for these weights.
 
     `given`: probabilities, as `TaskLogits.probabilities` or a dict, of any tasks that hold a class
@@ -131,7 +134,12 @@ def joint(given: Given, weights: Weights = EQUAL) -> Joint:
     return Joint(posterior, torch.cat([-chosen, chosen], 1).sigmoid())
 
 
-def log_likelihood(given: Given, mask: Tensor, label: Tensor, weights: Weights = EQUAL) -> Tensor:
+def log_likelihood(
+    given: "TaskLogits | Mapping[str, Tensor]",
+    mask: Tensor,
+    label: Tensor,
+    weights: Weights = EQUAL,
+) -> Tensor:
     """How probable the decoder finds the truth: the log-likelihood of each image, (N,), 0 at most.
 
     The two steps of the decision, each as a probability: the log-posterior of the true class, and
@@ -158,7 +166,7 @@ def log_likelihood(given: Given, mask: Tensor, label: Tensor, weights: Weights =
     return torch.where(label < 0, both.logsumexp(1), own)
 
 
-def class_features(given: Given, weights: Weights = EQUAL) -> Tensor:
+def class_features(given: "TaskLogits | Mapping[str, Tensor]", weights: Weights = EQUAL) -> Tensor:
     """What T1 and what the maps say about each class: (N, 2, K), for `fit_weights`.
 
     The first row is T1's log-probability, the second the maps' mean over the nodule; a task that
@@ -231,7 +239,7 @@ def fit_weights(
 # The experts
 
 
-def _experts(given: Given, weights: Weights) -> tuple[Tensor, Tensor]:
+def _experts(given: "TaskLogits | Mapping[str, Tensor]", weights: Weights) -> tuple[Tensor, Tensor]:
     """max over M of J(c, M) for each class, (N, K), and each pixel's log-odds of nodule given c."""
     cls, pixels, area = _read(given, weights)
     scores = weights.maps * pixels.clamp(min=0).sum((2, 3)) / area[:, None]
@@ -247,7 +255,9 @@ def _experts(given: Given, weights: Weights) -> tuple[Tensor, Tensor]:
     return scores, pixels
 
 
-def _read(given: Given, weights: Weights) -> tuple[Tensor | None, Tensor, Tensor]:
+def _read(
+    given: "TaskLogits | Mapping[str, Tensor]", weights: Weights
+) -> tuple[Tensor | None, Tensor, Tensor]:
     """T1's logs (N, K); each pixel's log-odds of class c (N, K or 1, H, W); the area (N,)."""
     tasks = {name: values for name, values in given.items() if values is not None}
     if unknown := sorted(set(tasks) - set(TASKS)):
