@@ -190,9 +190,9 @@ def fit_weights(
 
     A logistic regression of the class on `features`, from `class_features` on the validation
     images; for K classes a conditional one, with one weight for T1, one for the maps, and a bias
-    for each class. Weights stay at 0 or above, and `ridge` pulls them towards 1, so that few images
-    change little, and an expert that is not there keeps a weight of 1. `label` (N,) 0..K-1; images
-    with -1 are left out. `weights`: the two maps' own, which stay.
+    for each class. Weights stay at 0 or above, and `ridge` pulls them towards 1 and the biases
+    towards 0, so that few images change little; an expert that is not there keeps a weight of 1.
+    `label` (N,) 0..K-1; images with -1 are left out. `weights`: the two maps' own, which stay.
     Raises ValueError for wrong shapes, values that are not finite, or a class without an image.
     McFadden 1974, conditional logit.
 
@@ -220,20 +220,20 @@ def fit_weights(
         raise ValueError(f"the classes have {counts.tolist()} images; each needs at least one")
     truth = np.eye(x.shape[2])[label.cpu().numpy()[known]]
 
+    start = np.r_[1.0, 1.0, np.zeros(x.shape[2])]
+
     def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
-        scores = np.einsum("nfk,f->nk", x, free[:2]) + np.r_[0, free[2:]]
+        scores = np.einsum("nfk,f->nk", x, free[:2]) + free[2:]
         scores = scores - scores.max(1, keepdims=True)
         log = scores - np.log(np.exp(scores).sum(1, keepdims=True))
-        error = np.exp(log) - truth
-        away = free[:2] - 1
-        gradient = np.r_[np.einsum("nfk,nk->f", x, error) + ridge * away, error.sum(0)[1:]]
+        error, away = np.exp(log) - truth, free - start
+        gradient = np.r_[np.einsum("nfk,nk->f", x, error), error.sum(0)] + ridge * away
         return -(truth * log).sum() + ridge / 2 * (away**2).sum(), gradient
 
-    start = np.r_[1.0, 1.0, np.zeros(x.shape[2] - 1)]
-    bounds = [(0, None)] * 2 + [(None, None)] * (x.shape[2] - 1)
+    bounds = [(0, None)] * 2 + [(None, None)] * x.shape[2]
     exact = {"ftol": 1e-14, "gtol": 1e-8, "maxiter": 1000}
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=exact).x
-    return Weights(*found[:2].tolist(), weights.seg2, weights.seg3, (0.0, *found[2:].tolist()))
+    return Weights(*found[:2].tolist(), weights.seg2, weights.seg3, found[2:].tolist())
 
 
 # The experts

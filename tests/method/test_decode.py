@@ -334,7 +334,7 @@ def experts(n, classes=2, weights=(0.5, 1.5), bias=(0.0, -0.7), seed=0):
 def test_known_weights_are_found(classes, bias):
     fitted = fit_weights(*experts(20_000, classes, bias=bias))
     assert (fitted.cls, fitted.maps) == pytest.approx((0.5, 1.5), abs=0.05)
-    assert fitted.bias == pytest.approx(bias, abs=0.06)
+    assert [b - fitted.bias[0] for b in fitted.bias] == pytest.approx(bias, abs=0.06)
     assert (fitted.seg2, fitted.seg3) == (1.0, 1.0)
 
 
@@ -344,13 +344,14 @@ def test_for_two_classes_it_is_scikit_learns_logistic_regression():
     plain = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(apart, label)
     fitted = fit_weights(features, label, ridge=0.0)
     assert (fitted.cls, fitted.maps) == pytest.approx(tuple(plain.coef_[0]), abs=1e-5)
-    assert fitted.bias[1] == pytest.approx(plain.intercept_[0], abs=1e-5)
+    assert fitted.bias[1] - fitted.bias[0] == pytest.approx(plain.intercept_[0], abs=1e-5)
 
 
 def test_few_images_change_little_and_an_absent_expert_keeps_its_weight():
     features, label = experts(6, seed=2)
     fitted = fit_weights(features, label, ridge=1e6)
     assert (fitted.cls, fitted.maps) == pytest.approx((1, 1), abs=1e-4)
+    assert fitted.bias == pytest.approx((0, 0), abs=1e-4)
     features[:, 1] = 0
     assert fit_weights(features, label).maps == 1.0
 
@@ -359,6 +360,15 @@ def test_an_expert_may_fall_silent_but_not_turn_against_its_word():
     features, label = experts(500, weights=(1.0, -1.0))
     fitted = fit_weights(features, label)
     assert fitted.maps == 0.0 and fitted.cls > 0.3
+
+
+def test_naming_the_classes_in_another_order_changes_nothing():
+    features, label = experts(100, 3, bias=(0.0, -0.7, 0.4))
+    order = [2, 0, 1]
+    other = fit_weights(features[:, :, order], torch.tensor(order).argsort()[label])
+    fitted = fit_weights(features, label)
+    assert (other.cls, other.maps) == pytest.approx((fitted.cls, fitted.maps), abs=1e-6)
+    assert other.bias == pytest.approx([fitted.bias[k] for k in order], abs=1e-6)
 
 
 def test_images_of_no_class_are_left_out_and_separable_ones_stay_finite():
