@@ -9,11 +9,11 @@ expert, and the product of the experts is, as a logarithm and up to a constant,
 
 where T2_i(M_i) is T2's probability of background (M_i = 0) or nodule, and T3_i(c M_i) is T3's of
 background or class c. The pixels of one nodule are not independent witnesses: a sum over a thousand
-of them would silence T1. So A, the nodule's area in the maps, makes their sum a mean over the
-nodule. It is a number for each image that neither c nor M can change, and therefore the most
-probable configuration is exact and cheap: for a given c every pixel is decided by itself, and then
-the best c wins. The class of a nodule without a single pixel is no answer: it is "no nodule".
-Hinton 2002, product of experts.
+of them would silence T1. So A, the number of pixels that the maps would give to a nodule of any
+class, makes their sum a mean over the nodule. It is a number for each image that neither c nor M
+can change, and therefore the most probable configuration is exact and cheap: for a given c every
+pixel is decided by itself, and then the best c wins. The class of a nodule without a single pixel
+is no answer: it is "no nodule". Hinton 2002, product of experts.
 """
 
 import math
@@ -37,7 +37,6 @@ __all__ = ["EQUAL", "Joint", "Weights", "class_features", "fit_weights", "joint"
 
 TASKS = ("cls", "seg2", "seg3")
 TINY = torch.finfo(torch.float32).tiny  # T1's word is not cut off: images would tie
-NODULE = 1.0  # pixels; the least area of a nodule, so that an empty map says next to nothing
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def joint(given: "TaskLogits | Mapping[str, Tensor]", weights: Weights = EQUAL) 
     >>> seg3 = torch.tensor([[[[0.9, 0.2, 0.1]], [[0.1, 0.5, 0.7]], [[0.0, 0.3, 0.2]]]])  # benign
     >>> answer = joint({"cls": cls, "seg2": seg2, "seg3": seg3})
     >>> answer.label.item(), answer.mask.tolist(), round(answer.cls[0, 1].item(), 3)
-    (1, [[[0, 2, 2]]], 0.586)
+    (1, [[[0, 2, 2]]], 0.624)
     """
     scores, pixels = _experts(given, weights)
     posterior = scores.double().softmax(1)
@@ -274,14 +273,12 @@ def _read(
         if one in tasks and other in tasks:
             agree(one, tasks[one], other, tasks[other])
     logs = {name: _log(p, CLIP) for name, p in tasks.items() if name != "cls"}
-    pixels, areas = 0.0, []
+    pixels = 0.0
     if "seg2" in tasks:
         pixels = weights.seg2 * (logs["seg2"][:, 1:] - logs["seg2"][:, :1])
-        areas.append(full_precision(tasks["seg2"])[:, 1].sum((1, 2)))
     if "seg3" in tasks:
         pixels = pixels + weights.seg3 * (logs["seg3"][:, 1:] - logs["seg3"][:, :1])
-        areas.append(full_precision(tasks["seg3"])[:, 1:].sum((1, 2, 3)))
-    area = torch.stack(areas).mean(0).clamp(min=NODULE)
+    area = (pixels.amax(1) > 0).sum((1, 2)).clamp(min=1)
     cls = _log(tasks["cls"], TINY) if "cls" in tasks else None
     return cls, pixels, area
 

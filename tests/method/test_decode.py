@@ -36,19 +36,22 @@ def answers(tasks=TASKS, n=3, classes=2, h=2, w=3, seed=0, sharp=2.0):
 
 def slow_score(given, image, c, nodule, weights):
     """J(c, M) of the docstring, in plain Python; `nodule` is a list of rows of 0 and 1."""
-    areas = [given[n][image, 1:].sum().item() for n in ("seg2", "seg3") if n in given]
-    area = max(sum(areas) / len(areas), 1.0)
+    classes = given["seg3"].shape[1] - 1 if "seg3" in given else 1
+
+    def told(i, j, inside, c):
+        pixel = 0.0
+        if "seg2" in given:
+            pixel += weights.seg2 * math.log(given["seg2"][image, inside, i, j])
+        if "seg3" in given:
+            pixel += weights.seg3 * math.log(given["seg3"][image, inside * (1 + c), i, j])
+        return pixel
+
+    places = [(i, j) for i, row in enumerate(nodule) for j, _ in enumerate(row)]
+    area = sum(any(told(*at, 1, k) > told(*at, 0, k) for k in range(classes)) for at in places)
     total = weights.bias[c] if weights.bias else 0.0
     if "cls" in given:
         total += weights.cls * math.log(given["cls"][image, c])
-    for i, row in enumerate(nodule):
-        for j, inside in enumerate(row):
-            pixel = 0.0
-            if "seg2" in given:
-                pixel += weights.seg2 * math.log(given["seg2"][image, inside, i, j])
-            if "seg3" in given:
-                pixel += weights.seg3 * math.log(given["seg3"][image, inside * (1 + c), i, j])
-            total += weights.maps / area * pixel
+    total += weights.maps / max(area, 1) * sum(told(i, j, nodule[i][j], c) for i, j in places)
     return total
 
 
@@ -104,19 +107,29 @@ def test_six_pixels_by_hand():
         "seg2": torch.stack([1 - seg2, seg2])[None],
         "seg3": torch.stack([1 - benign - malignant, benign, malignant])[None],
     }
-    # area: (2.3 + 2.35) / 2. Benign: log(.8/.2 x .6/.2) + log(.8/.2 x .5/.25), the rest is below 0;
-    # malignant: log(.8/.2 x .2/.2) + log(.8/.2 x .25/.25)
-    benign_score, malignant_score = (math.log(12) + math.log(8)) / 2.325, math.log(16) / 2.325
-    odds = math.exp(benign_score - malignant_score)
+    # Two pixels are a nodule's, those of the middle column; in the others all is below 0.
+    # benign: log(.8/.2 x .6/.2) + log(.8/.2 x .5/.25); malignant: log(.8/.2 x 1) + log(.8/.2 x 1)
+    odds = math.exp((math.log(12) + math.log(8)) / 2 - math.log(16) / 2)
     answer = joint(given)
     assert answer.cls[0, 0].item() == pytest.approx(odds / (1 + odds), abs=1e-6)
     assert answer.mask.tolist() == [[[0, 1, 0], [0, 1, 0]]]
-    # T1 outweighs the map if its odds are above the map's, 2.161
-    assert odds == pytest.approx(2.161, abs=1e-3)
-    for p, label in ((0.68, 0), (0.69, 1)):
+    # T1 outweighs the map if its odds are above the map's, the root of 6
+    assert odds == pytest.approx(math.sqrt(6))
+    for p, label in ((0.71, 0), (0.711, 1)):
         answer = joint(given | {"cls": torch.tensor([[1 - p, p]])})
         assert answer.label.item() == label
         assert answer.mask.tolist() == [[[0, 1 + label, 0], [0, 1 + label, 0]]]
+
+
+def test_faint_background_is_no_part_of_the_mean():
+    """A wider picture around the same nodule says the same about the class."""
+    small = answers(n=5, h=4, w=4)
+    background = {"seg2": torch.tensor([0.6, 0.4]), "seg3": torch.tensor([0.6, 0.3, 0.1])}
+    large = {"cls": small["cls"]}
+    for name, values in background.items():
+        large[name] = values.double().view(1, -1, 1, 1).repeat(5, 1, 12, 12)
+        large[name][..., 4:8, 4:8] = small[name]
+    assert torch.allclose(joint(small).cls, joint(large).cls, atol=1e-12)
 
 
 def test_a_mean_not_a_sum():
