@@ -11,7 +11,7 @@ const ONE_IMAGE = { images: 1, classes: 2, pixels: PIXELS };
 const CALLED = ["benign", "malignant"];
 
 export const WHO_FIELDS = {
-  p: numberField("T1: probability of malignant", 0.75, 0, 1, 0.001, 3),
+  p: numberField("T1: probability of malignant", 0.6, 0, 1, 0.001, 3),
   q: numberField("T3: malignant share of the nodule", 0.3, 0, 1, 0.001, 3),
   s2: numberField("T2: how sure of its outline", 0.9, 0.5, 1, 0.001, 3),
   s3: numberField("T3: how sure of its outline", 0.8, 0.5, 1, 0.001, 3),
@@ -33,17 +33,15 @@ export const whoValues = (state) => {
   return { answers, joint, painted, alone };
 };
 
+const VIEWS = { painted: "Painted", alone: "T3 alone", joint: "One answer" };
 const named = (label) => CALLED[label] ?? "no nodule";
 
 const render = ({ model, el }) => {
-  const views = {
-    painted: "Painted: T2's nodule in T1's class", alone: "T3 alone", joint: "One answer",
-  };
-  const maps = Object.fromEntries(Object.entries(views).map(([key, words]) => {
+  const maps = Object.fromEntries(Object.entries(VIEWS).map(([key, words]) => {
     const canvas = make("canvas", { width: SIZE, height: SIZE, role: "img" });
     return [key, { canvas, context: canvas.getContext("2d"), element: make("figure", {}, canvas, make("figcaption", {}, words)) }];
   }));
-  const marks = valueTable("What each says of the classes, as logarithms", ["", "benign", "malignant"]);
+  const marks = valueTable("What each says of the classes, as logarithms; the maps in the mean over the nodule", ["", "benign", "malignant"]);
   const table = valueTable("The answers", ["", "class", "nodule pixels"]);
   const said = sentence();
   let shown = null;
@@ -51,17 +49,17 @@ const render = ({ model, el }) => {
     shown = whoValues(state);
     const { joint } = shown;
     stage.draw(state);
-    for (const key of Object.keys(views)) {
+    for (const key of Object.keys(VIEWS)) {
       const { label: [label], nodule } = shown[key];
       fillMask(maps[key].context, 1, nodule, Math.max(label, 0));
-      maps[key].canvas.setAttribute("aria-label", `${views[key]}: ${named(label)}, ${areaOf(nodule)} pixels`);
+      maps[key].canvas.setAttribute("aria-label", `${VIEWS[key]}: ${named(label)}, ${areaOf(nodule)} pixels`);
     }
     const tips = tippingPoint(joint, state.cls);
     marks.write([
-      ["T1", ...joint.cls], ["the maps, mean over the nodule", ...joint.maps], ["together", ...joint.scores],
+      ["T1", ...joint.cls], ["the maps", ...joint.maps], ["together", ...joint.scores],
     ].map(([words, ...values]) => [words, ...values.map((value) => sign(value))])
       .concat([["probability", ...[...joint.posterior].map((value) => value.toFixed(3))]]));
-    table.write(Object.entries(views).map(([key, words]) =>
+    table.write(Object.entries(VIEWS).map(([key, words]) =>
       [words, named(shown[key].label[0]), areaOf(shown[key].nodule)]));
     const [one, paint] = [joint.label[0], shown.painted.label[0]];
     said.say(
@@ -95,7 +93,7 @@ const render = ({ model, el }) => {
       button("Nobody sees a nodule", () => store.set({ t2: "e64_64_0_0", t3: "e64_64_0_0" }))),
     make("div", { class: "columns" },
       make("div", {}, stage.element,
-        make("p", { class: "note" }, "Filled: T3, green and plain is benign, red and striped malignant. Dashed: T2.")),
+        make("p", { class: "note" }, "Filled: T3, green and plain is benign, red and striped malignant. Dashed: T2. Painted, below: T2's nodule in T1's class.")),
       make("div", {}, controls(store, "The three experts", "p", "q", "s3", "s2"), controls(store, "The weights", "cls", "maps"))),
     said.element,
     make("div", { class: "maps" }, ...Object.values(maps).map(({ element }) => element)),
