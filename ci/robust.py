@@ -25,7 +25,9 @@ class Counting:
 
 if __name__ == "__main__":
     counting = Counting()
-    files = [str(ROOT / "tests" / f"test_{name}.py") for name in FILES]
+    files = [str(file) for name in FILES for file in ROOT.glob(f"tests/*/test_{name}.py")]
+    if len(files) != len(FILES):
+        raise SystemExit(f"of {len(FILES)} files of tests {len(files)} are there")
     if pytest.main(["--collect-only", "-q", *files], plugins=[counting]):
         raise SystemExit("the tests cannot be collected")
     target = ROOT / "results" / "bench" / "robust.json"

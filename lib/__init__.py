@@ -29,6 +29,7 @@ MODULES = (
     "metrics",
     "networks",
     "paper",
+    "paths",
     "profiles",
     "results",
     "soft",
