@@ -58,7 +58,7 @@ def is_dicom(path: str | Path) -> bool:
     >>> is_dicom("a.DCM"), is_dicom("a.png"), is_dicom("IM_0001")
     (True, False, False)
     """
-    ending = Path(path).suffix.lower()
+    ending = os.path.splitext(path)[1].lower()
     if ending and not ending[1:].isdecimal():
         return ending in SUFFIXES
     if not os.path.isfile(path):

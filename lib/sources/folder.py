@@ -147,8 +147,9 @@ def _pictures(folder: Path) -> tuple[list[Path], list[Problem]]:
 
 
 def _key(path: Path, folder: Path) -> str:
-    key = path.relative_to(folder).as_posix()
-    return key[: -len(path.suffix)] if path.suffix.lower() in ENDINGS else key
+    key = path.as_posix().removeprefix(f"{folder.as_posix()}/")
+    ending = path.suffix
+    return key[: -len(ending)] if ending.lower() in ENDINGS else key
 
 
 def _facts(
@@ -232,9 +233,9 @@ def _matched(how: tuple[str, ...], whose: list[str]) -> str:
 
 def _is_hostile(value: str, shown: bool) -> bool:
     """Control characters anywhere; marks that turn the reading, too, in what pages may show."""
-    return any(unicodedata.category(c) == "Cc" for c in value) or (
-        shown and not value.isprintable()
-    )
+    if value.isprintable():
+        return False
+    return shown or any(unicodedata.category(character) == "Cc" for character in value)
 
 
 def _masks(folder: Path, names: Images) -> tuple[dict[str, list[Path]], list[Problem]]:

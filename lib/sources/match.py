@@ -66,7 +66,7 @@ class Images:
         if name in self.ending:
             return Match(name)
         *folders, last = re.split(r"[/\\]", name)
-        folders = [folder for folder in folders if folder not in ("", ".", "..")]
+        folders = [folder for folder in folders if folder not in ("", ".")]
         stem, ending = self._split(last)
         found = [k for k in self.by_stem.get(_plain(stem), ()) if self._agree(folders, k)]
         found = [key for key in found if _stem(key) == stem] or found

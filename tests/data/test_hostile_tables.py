@@ -330,7 +330,9 @@ def test_a_link_to_the_folder_above_ends(tmp_path):
 
 ASKED = {
     "a star": ("image,label\n*,unlabelled\n", [None] * 4),
-    "each by itself": ("image,label\n" + "".join(f"{k},unlabelled\n" for k in range(4)), [None] * 4),
+    "each by itself": (
+        "image,label\n0,unlabelled\n1,unlabelled\n2.png,unlabelled\n3,unlabelled\n", [None] * 4
+    ),
     "as in America": ("image,label\n*,Unlabeled\n", [None] * 4),
     "the rest": (
         "image,label\n0,benign\n*,unlabelled\n1,malignant\n", ["benign", "malignant", None, None]
