@@ -166,7 +166,7 @@ ROWS = {  # the file in images/, what labels.csv calls it, and what the note say
     "the folder above": ("a.png", "../a.png", "whatever the folder"),
     "a path of Windows": ("a.png", r"C:\scans\a.png", "whatever the folder"),
     "a share of Windows": ("a.png", r"\\host\scans\a.png", "whatever the folder"),
-    "a whole path": ("a.png", "/home/you/scans/a.png", "whatever the folder"),
+    "a whole path": ("a.png", "/mnt/scans/a.png", "whatever the folder"),
     "an ending in capitals": ("a.png", "a.PNG", "whatever the capitals"),
     "capitals": ("Scan-A.png", "scan-a.png", "whatever the capitals"),
     "another ending": ("a.png", "a.jpeg", "whatever the ending"),

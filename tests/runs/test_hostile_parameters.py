@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import hostile
@@ -91,11 +92,15 @@ def test_a_folder_of_the_users_that_hides_this_project(tmp_path, file, record_pr
     """A `lib` of his own where the run is started: the error says which, before it is imported."""
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("raise SystemExit('imported')")
-    done = start_in(tmp_path, "results = 'here'")
+    done = start_in(tmp_path, "\n".join([CODE[0], "results = 'here'", CODE[1]]))
     said = done.stderr.splitlines()[-1]
     name = file.split("/")[0]
     assert f"`import {name.removesuffix('.py')}` finds {tmp_path / name}, which is not" in said
-    assert "papermill --cwd" in said and not (tmp_path / "here").exists()
+    assert (
+        "papermill --cwd" in said
+        and "imported" not in done.stderr
+        and not (tmp_path / "here").exists()
+    )
     record_property("answer", said.replace(str(tmp_path), "…"))
 
 
@@ -103,13 +108,13 @@ def test_a_folder_of_the_users_that_hides_nothing(tmp_path):
     """Without Python in it, a folder of that name hides no package."""
     for name in ("lib", "book", "ci"):
         (tmp_path / name / "data").mkdir(parents=True)
-    done = start_in(tmp_path, "results = 'here'; device = 'cpu'")
-    assert done.returncode == 0, done.stderr
+    begins = CODE[1].partition("import torch")[0]
+    done = start_in(tmp_path, f"{begins}\nimport lib, book.kit, ci.engine; print(lib.sources)")
+    assert done.returncode == 0 and str(ROOT / "lib") in done.stdout, done.stderr
 
 
-def start_in(folder, given: str) -> subprocess.CompletedProcess:
-    """The template's first two cells in a Python that is started in this folder."""
-    program = "\n".join([CODE[0], given, CODE[1]])
+def start_in(folder, program: str) -> subprocess.CompletedProcess:
+    """A program in a Python that is started in this folder and knows this project."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True,
         timeout=300, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -253,7 +258,9 @@ def test_two_folders_with_one_place_for_results(tmp_path, monkeypatch, capsys, r
     record_property("answer", said.replace(str(tmp_path), "…"))
 
 
-def test_the_grid_starts_nothing_over_another_folders_results(tmp_path, record_property):
+def test_the_grid_starts_nothing_over_another_folders_results(
+    tmp_path, monkeypatch, capsys, record_property
+):
     """It says which file, and what to do, before the first run."""
     first, second = (own_folder(tmp_path / name, 20, at) for at, name in enumerate("ab"))
     ready, _ = prepare_cases(sources.read("folder", first))
@@ -263,19 +270,22 @@ def test_the_grid_starts_nothing_over_another_folders_results(tmp_path, record_p
     record |= {"seconds": {"train": 1.0}, "memory_mb": 1, "parameters": {"epochs": 2}}
     file = results.save(record, tmp_path / "results")
     before = file.read_bytes()
-    said = []
-    for root in (first, second):
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "ci/grid.py", "plan", "--source", "folder", "--root",
-             root, "--profile", "smoke", "--only", "unet-seg3", "--results", tmp_path / "results"],
-            capture_output=True, text=True, timeout=300, cwd=ROOT,
-            env={**os.environ, "LIB_CACHE": str(tmp_path / "cache")},
-        )  # fmt: skip
-        said.append((done.returncode, done.stdout + done.stderr))
-    assert said[0][0] == 0 and "1 are to be made" in said[0][1]
-    assert said[1][0] == 2 and f"{file}: holds the results of other data" in said[1][1]
-    assert "Nothing was started" in said[1][1] and file.read_bytes() == before
-    record_property("answer", "Nothing was started")
+    made = command("ci/grid.py")
+    monkeypatch.setattr(made.grid, "prepare", partial(made.grid.prepare, cache=tmp_path / "cache"))
+
+    def plan(root: Path) -> int:
+        asked = {"source": "folder", "root": root, "profile": "smoke", "only": "unet-seg3"}
+        asked |= {"results": tmp_path / "results"}
+        words = [str(word) for name, value in asked.items() for word in (f"--{name}", value)]
+        monkeypatch.setattr(sys, "argv", ["grid.py", "plan", *words])
+        return made.main()
+
+    assert plan(first) == 0 and "1 are to be made" in capsys.readouterr().out
+    assert plan(second) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{file}: holds the results of other data") and "RESULTS_IN" in said
+    assert said.endswith("Nothing was started.\n") and file.read_bytes() == before
+    record_property("answer", said.replace(str(tmp_path), "…"))
 
 
 def test_results_of_a_published_set_are_replaced_with_a_word(tmp_path):
