@@ -32,6 +32,7 @@ MODULES = (
     "metrics",
     "networks",
     "paper",
+    "paths",
     "profiles",
     "results",
     "soft",
