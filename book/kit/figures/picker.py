@@ -16,8 +16,8 @@ import pandas as pd
 from lib import results
 from lib.metrics import as_ratios, summarise
 
+from ..stats import patients
 from .measures import HEADLINE
-from .runs import groups_of
 
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 MISSING = 4095  # two digits of base 64 hold 0 to 4095
@@ -132,8 +132,7 @@ def _test_set(record: Mapping[str, Any], rows: pd.DataFrame, known: Mapping[tupl
 
 
 def _shared(rows: pd.DataFrame) -> dict[str, Any]:
-    groups = groups_of(rows)
-    patient = np.arange(len(rows)) if groups is None else pd.factorize(groups)[0]
+    patient = pd.factorize(patients(rows))[0]
     label = rows["label"].to_numpy()
     return {
         "patient": packed_numbers(patient),

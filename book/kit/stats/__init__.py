@@ -4,37 +4,42 @@
 figures of their own.
 """
 
-from .bootstrap import COLUMNS, DRAWS, draw
+from .bootstrap import DRAWS, OF_IMAGES, draw, patients
 from .interval import Interval, wilson, wilson_p
 from .pairing import check_paired, refuse_other_data
 from .rule import (
     FEWEST,
-    JUDGED,
+    FURTHER,
     LESS_IS_BETTER,
     LEVEL,
     MARGIN,
+    PRIMARY,
     Difference,
     Evidence,
+    Spread,
     corrected,
     holm,
     smallest_difference,
 )
 
 __all__ = [
-    "COLUMNS",
     "DRAWS",
     "FEWEST",
-    "JUDGED",
+    "FURTHER",
     "LESS_IS_BETTER",
     "LEVEL",
     "MARGIN",
+    "OF_IMAGES",
+    "PRIMARY",
     "Difference",
     "Evidence",
     "Interval",
+    "Spread",
     "check_paired",
     "corrected",
     "draw",
     "holm",
+    "patients",
     "refuse_other_data",
     "smallest_difference",
     "wilson",

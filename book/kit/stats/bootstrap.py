@@ -19,7 +19,9 @@ from lib.metrics import as_ratios, classes_of, classified, means
 from .curves import STEMS, curves
 
 DRAWS = 2000
-COLUMNS = {"cam_inside": "Share of the CAM inside the nodule"}  # kept per image: means of their own
+OF_IMAGES = {
+    "cam_inside": "Share of the CAM inside the nodule"
+}  # kept per image: means of their own
 
 
 def patients(rows: pd.DataFrame) -> np.ndarray:
@@ -83,7 +85,7 @@ def drawn(rows: pd.DataFrame, draws: int = DRAWS) -> Drawn:
     weights[1:] = draw(rows, draws)
     who, label = patients(rows), rows["label"].to_numpy()
     ratios = as_ratios(rows)
-    for column in COLUMNS:
+    for column in OF_IMAGES:
         if column in rows:
             values = rows[column].to_numpy(float)
             there = ~np.isnan(values)

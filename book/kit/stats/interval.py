@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from scipy.stats import norm
+from scipy.stats import t
 
 
 class Interval(NamedTuple):
@@ -26,13 +26,16 @@ def wilson(
     *,
     bounds: tuple[float, float] = (0.0, 1.0),
     level: float = 0.95,
+    freedom: float = math.inf,
 ) -> Interval:
     """Wilson's score interval of a mean of values in `bounds`, which both of its ends respect.
 
-    variance: of the estimate. The value is read as a share of its range, and counts as a proportion
-    of as many trials as would give it this variance; at an end of the range, where no variance is
-    seen, of as many as there are patients. Far from the ends, and with many patients, it is
-    value ± 1.96 standard errors. Raises ValueError for a level outside 0 to 1. Wilson 1927.
+    variance: of the estimate; freedom: degrees of freedom behind it, so that Student's t takes the
+    place of the normal distribution (infinite: the normal). The value is read as a share of its
+    range, and counts as a proportion of as many trials as would give it this variance; at an end of
+    the range, where no variance is seen, of as many as there are patients. Far from the ends, and
+    with many patients, it is value ± 1.96 standard errors. Raises ValueError for a level outside 0
+    to 1. Wilson 1927.
 
     >>> [round(v, 3) for v in wilson(0.9, 0.9 * 0.1 / 50, 50)]  # 45 of 50
     [0.9, 0.786, 0.957]
@@ -43,7 +46,7 @@ def wilson(
     share, trials = _as_proportion(value, variance, patients, bounds)
     if trials == math.inf:
         return Interval(value, value, value)
-    squared = float(norm.ppf((1 + level) / 2)) ** 2
+    squared = float(t.ppf((1 + level) / 2, freedom)) ** 2
     middle = (share + squared / (2 * trials)) / (1 + squared / trials)
     half = math.sqrt(squared * (share * (1 - share) + squared / (4 * trials)) / trials)
     half /= 1 + squared / trials
@@ -52,7 +55,12 @@ def wilson(
 
 
 def wilson_p(
-    value: float, variance: float, patients: int, bounds: tuple[float, float] = (-1.0, 1.0)
+    value: float,
+    variance: float,
+    patients: int,
+    *,
+    bounds: tuple[float, float] = (-1.0, 1.0),
+    freedom: float = math.inf,
 ) -> float:
     """Two-sided p-value of 0, inside `bounds`: below 1 - level just where `wilson` leaves out 0.
 
@@ -63,7 +71,8 @@ def wilson_p(
     zero = -bounds[0] / (bounds[1] - bounds[0])
     if trials == math.inf:
         return 1.0 if share == zero else 0.0
-    return float(2 * norm.sf(abs(share - zero) * math.sqrt(trials / (zero * (1 - zero)))))
+    distance = abs(share - zero) * math.sqrt(trials / (zero * (1 - zero)))
+    return float(2 * t.sf(distance, freedom))
 
 
 def _as_proportion(

@@ -5,23 +5,26 @@ another seed gives another network. The variance of a mean over K trainings is
 
     V = bootstrap variance, over patients, of that mean  +  max(0, s² - v) / K
 
-s² is the variance between the trainings of one system, and v the part of it that the patients
-explain (the mean bootstrap variance of one training less the mean covariance of two: with three
-seeds on one test set, 1.5 times what the variance of one exceeds that of the mean by). Both are
-pooled over all systems of the source and profile that have several trainings, so that a system with
-one borrows the spread of the others. A difference of two systems has that spread twice. Where no
-system has several trainings nothing is known of it, and `Evidence.spread` says so.
+s² is the variance between the trainings of one system, less what they share with the trainings of
+others on the same test set, where there are several test sets. v is the part of it that the
+patients explain: the same quadratic form of the bootstrap draws; with three seeds on one test set,
+1.5 times what the bootstrap variance of one training exceeds that of the mean by. Both are pooled
+over all systems of the source and profile that have several trainings, so that a system with one
+borrows the spread of the others. A difference of two systems has that spread twice. Where no system
+has several trainings nothing is known of it, and `Difference.spread_known` says so.
 
 **Folds.** A patient is tested once per seed in one fold, so the folds of a seed are pooled: more
 patients, and as many trainings as there are folds.
 
 **Intervals and tests.** Wilson's score interval on the range of what is measured (0 to 1, or -1 to
-1 for a difference), and the p-value that goes with it. Fewer than ten patients in a class that the
-measure needs: no interval and no test.
+1 for a difference), and the p-value that goes with it, by Student's t with Satterthwaite's degrees
+of freedom: few trainings tell little about their spread. Fewer than ten patients in a class that
+the measure needs: no interval and no test.
 
 **Correction.** A family is a pair of systems on one source and profile with all measures of
-`JUDGED` that both give. Holm's correction; an interval has the level at which Holm's procedure
-tests it, so it leaves out 0 just where the corrected p is below .05.
+`PRIMARY` that both give; those of `FURTHER` are a family of their own. Holm's correction; an
+interval has the level at which Holm's procedure tests it, so it leaves out 0 just where the
+corrected p is below .05. A family does not depend on the page, so neither does a verdict.
 
 **Assumed.** Patients are independent. Trainings are independent of each other, those of two folds
 too, although they share images; the spread between trainings is about the same for all systems.
@@ -31,15 +34,14 @@ too, although they share images; the spread between trainings is about the same 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
+from scipy.stats import t
 
 from lib import results
 
-from .bootstrap import COLUMNS, DRAWS, Drawn, drawn, fewest, measured
+from .bootstrap import DRAWS, OF_IMAGES, Drawn, drawn, fewest, measured, patients
 from .interval import Interval, wilson, wilson_p
 from .pairing import fold_of, name, refuse_other_data
 
@@ -47,19 +49,8 @@ LEVEL = 0.95
 FEWEST = 10  # patients in a class, below which nothing is said
 MARGIN = 0.02  # a system that is worse by less than this is called no worse
 LESS_IS_BETTER = "inconsis_"
-JUDGED = (
-    "inconsis_cls",
-    "inconsis_seg2",
-    "inconsis_seg3_benign",
-    "inconsis_seg3_malignant",
-    "ACC",
-    "F1",
-    "AUC",
-    "dice_nodule",
-    "dice_class_mean",
-    "dice_paper_mean",
-    *COLUMNS,
-)
+PRIMARY = ("inconsis_cls", "AUC", "F1", "dice_class_mean", "dice_nodule", "dice_paper_mean")
+FURTHER = ("ACC", "inconsis_seg2", "inconsis_seg3_benign", "inconsis_seg3_malignant", *OF_IMAGES)
 Record = Mapping[str, Any]
 Key = tuple[int, str]  # seed and fold of a training
 
@@ -69,10 +60,10 @@ class Difference:
     """`share` times a measure of one system, `above`, less that of another, `below`.
 
     above, below: means over their trainings; seeds, trainings, images, patients: behind them;
-    smallest: patients in the smallest class that is needed; error: standard error; spread_known:
-    whether the spread between trainings is in it; low, high, p: the interval at `level`, and the
-    p-value that is below .05 just where the interval leaves out 0. These are NaN where nothing can
-    be told, and `why` says why.
+    smallest: patients in the smallest class that is needed; error: standard error, with its degrees
+    of freedom; spread_known: whether the spread between trainings is in it; low, high, p: the
+    interval at `level`, and the p-value that is below .05 just where the interval leaves out 0.
+    These are NaN where nothing can be told, and `why` says why.
     """
 
     measure: str
@@ -87,6 +78,7 @@ class Difference:
     smallest: int
     spread_known: bool
     error: float = math.nan
+    freedom: float = math.inf
     low: float = math.nan
     high: float = math.nan
     p: float = math.nan
@@ -116,7 +108,63 @@ class Difference:
     @property
     def detectable(self) -> float:
         """The true difference that would have been told apart four times in five."""
-        return smallest_difference(self.error, level=self.level)
+        return smallest_difference(self.error, level=self.level, freedom=self.freedom)
+
+
+class Spread(NamedTuple):
+    """The variance of a measure between the trainings of one system.
+
+    between: s²; explained: v, the part of it that the patients explain; freedom: trainings beyond
+    the first of each system, 0 where there is none and so nothing is known.
+    """
+
+    between: float
+    explained: float
+    freedom: float
+
+    @classmethod
+    def between_trainings(
+        cls, systems: Sequence[str], tests: Sequence[frozenset[str]], values: np.ndarray
+    ) -> "Spread":
+        """The variance that is left when that of systems and of test sets is taken out.
+
+        systems, tests: of each training, the images of its test set; values (trainings, 1 + draws):
+        what it measured. Where each seed or fold has a test set of its own, what all systems find
+        hard or easy in it is no spread of theirs.
+        """
+        if not len(values) or np.isnan(values[:, 0]).any():
+            return cls(0.0, 0.0, 0.0)
+        own, shared = _indicators(systems), _indicators(tests)
+        for columns in (np.hstack([own, shared]), own):  # one system alone: test sets are spread
+            left = np.eye(len(values)) - columns @ np.linalg.pinv(columns)
+            if freedom := round(np.trace(left)):
+                break
+        else:
+            return cls(0.0, 0.0, 0.0)
+        draws = values[:, 1:][:, ~np.isnan(values[:, 1:]).any(0)]
+        draws = draws - draws.mean(1, keepdims=True)
+        between = values[:, 0] @ left @ values[:, 0]
+        explained = (draws * (left @ draws)).sum() / (draws.shape[1] - 1)
+        return cls(float(between / freedom), float(explained / freedom), float(freedom))
+
+    @property
+    def known(self) -> bool:
+        """Whether any system has several trainings."""
+        return self.freedom > 0
+
+    @property
+    def excess(self) -> float:
+        """What trainings add to the variance: max(0, s² - v)."""
+        return max(self.between - self.explained, 0.0)
+
+    def added(self, variance: float, times: float) -> tuple[float, float]:
+        """A variance over patients with `times` the excess, and its degrees of freedom.
+
+        Only s² is taken as uncertain (Satterthwaite 1946).
+        """
+        total = variance + times * self.excess
+        uncertain = times * self.between
+        return total, self.freedom * (total / uncertain) ** 2 if uncertain else math.inf
 
 
 class Evidence:
@@ -130,7 +178,7 @@ class Evidence:
     >>> rows = {"label": [0, 1] * 20, "p_malignant": [0.2, 0.8] * 15 + [0.7, 0.8] * 5}
     >>> found = Evidence([names | {"experiment": "mtl", "per_image": rows}])
     >>> [round(v, 3) for v in found.level("mtl", "ACC")]
-    [0.875, 0.742, 0.945]
+    [0.875, 0.733, 0.947]
     """
 
     def __init__(self, records: Sequence[Record], draws: int = DRAWS) -> None:
@@ -144,8 +192,10 @@ class Evidence:
             if key in runs:
                 raise ValueError(f"{name(record)} is there twice; pass each run once")
             runs[key] = record
+        for runs in self.runs.values():
+            _refuse_shared_patients(runs)
         self._drawn: dict[tuple[str, Key], Drawn] = {}
-        self._spread: dict[str, float] = {}
+        self._spread: dict[str, Spread] = {}
 
     def measures(self, system: str) -> list[str]:
         """The measures that all runs of a system give; none if it was not run."""
@@ -174,34 +224,32 @@ class Evidence:
         smallest = self._smallest([system], keys, measure)
         if smallest < FEWEST:
             return Interval(float(values[0]), math.nan, math.nan)
-        again = self.spread(measure, 0.0) * self._parts(system, keys)
-        return wilson(float(values[0]), _variance(values) + again, smallest)
+        variance, freedom = self.spread(measure).added(_variance(values), self._parts(system, keys))
+        return wilson(float(values[0]), variance, smallest, freedom=freedom)
 
-    def spread(self, measure: str, unknown: float = math.nan) -> float:
-        """The variance of a measure between trainings, without the part that patients explain.
-
-        Pooled over all systems with several trainings; `unknown` if there is none.
-        """
+    def spread(self, measure: str) -> "Spread":
+        """What trainings add to a measure's variance, pooled over all systems with several."""
         if measure not in self._spread:
-            pooled = freedom = 0.0
-            for system, runs in self.runs.items():
-                if len(runs) < 2 or not all(measure in self._of(system, k).parts for k in runs):
-                    continue
-                each = np.array([measured([self._of(system, key)], measure) for key in runs])
-                if np.isnan(each[:, 0]).any():
-                    continue
-                pooled += (len(runs) - 1) * (each[:, 0].var(ddof=1) - _explained(each[:, 1:]))
-                freedom += len(runs) - 1
-            self._spread[measure] = max(pooled / freedom, 0.0) if freedom else math.nan
-        found = self._spread[measure]
-        return unknown if math.isnan(found) else found
+            trainings = [
+                (system, self._of(system, key))
+                for system, runs in self.runs.items()
+                if len(runs) > 1
+                for key in runs
+                if measure in self._of(system, key).parts
+            ]
+            self._spread[measure] = Spread.between_trainings(
+                [system for system, _ in trainings],
+                [run.cases for _, run in trainings],
+                np.array([measured([run], measure) for _, run in trainings]),
+            )
+        return self._spread[measure]
 
     def shared(self, above: str, below: str) -> list[Key]:
         """The trainings, seed and fold, that both systems have."""
         return [key for key in self.runs.get(above, ()) if key in self.runs.get(below, ())]
 
     def differences(self, above: str, below: str) -> dict[str, Difference]:
-        """The family of a pair: each judged measure that both systems give, corrected together.
+        """The families of a pair: each judged measure that both systems give, corrected.
 
         By the trainings that both have. Empty if there is none.
 
@@ -215,7 +263,11 @@ class Evidence:
         """
         keys = self.shared(above, below)
         both = set(self.measures(above)) & set(self.measures(below)) if keys else set()
-        return corrected({m: self.difference(above, below, m) for m in JUDGED if m in both})
+        families = [[m for m in family if m in both] for family in (PRIMARY, FURTHER)]
+        primary, further = (
+            corrected({m: self.difference(above, below, m) for m in family}) for family in families
+        )
+        return primary | further
 
     def difference(
         self, above: str, below: str, measure: str, *, share: float = 1.0, level: float = LEVEL
@@ -232,10 +284,11 @@ class Evidence:
         apart = share * one - two
         spread = self.spread(measure)
         smallest = self._smallest([above, below], keys, measure)
-        variance = math.nan
+        variance, freedom = math.nan, math.inf
         if smallest >= FEWEST:
-            again = (share**2 + 1) * self.spread(measure, 0.0) * self._parts(above, keys)
-            variance = _variance(apart) + again if apart.any() else 0.0  # equal in every draw
+            times = (share**2 + 1) * self._parts(above, keys)
+            variance, freedom = spread.added(_variance(apart), times)
+            variance = variance if apart.any() else 0.0  # the same answers in every image
         found = Difference(
             measure,
             above=float(one[0]),
@@ -247,8 +300,9 @@ class Evidence:
             images=len(frozenset().union(*(run.cases for run in runs))),
             patients=len(frozenset().union(*(run.patients for run in runs))),
             smallest=smallest,
-            spread_known=not math.isnan(spread),
+            spread_known=spread.known,
             error=math.sqrt(variance),
+            freedom=freedom,
             why="" if smallest >= FEWEST else f"a class of {smallest} patients",
         )
         return _judged(found, level)
@@ -303,35 +357,36 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     for key, p in p_values.items():
         if not 0 <= p <= 1:
             raise ValueError(f"the p-value of {key!r} is {p}; it must lie between 0 and 1")
-    if not p_values:
-        return {}
-    adjusted = multipletests(list(p_values.values()), method="holm")[1]
-    return dict(zip(p_values, map(float, adjusted), strict=True))
+    highest, found = 0.0, dict.fromkeys(p_values, 0.0)
+    for rank, key in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        highest = max(highest, min((len(p_values) - rank) * p_values[key], 1.0))
+        found[key] = highest
+    return found
 
 
-def smallest_difference(error: float, *, level: float = LEVEL, power: float = 0.8) -> float:
+def smallest_difference(
+    error: float, *, level: float = LEVEL, power: float = 0.8, freedom: float = math.inf
+) -> float:
     """The true difference whose interval leaves out 0 in a share `power` of repetitions.
 
-    error: standard error of the difference, in its unit: about 2.8 errors for 95 % and 80 %. A
-    difference smaller than this may be there although nothing was shown. Chow, Shao and Wang 2008,
-    section 1.3.
+    error: standard error of the difference, in its unit, with its degrees of freedom: about 2.8
+    errors for 95 % and 80 %. A smaller difference may be there although nothing was shown. Chow,
+    Shao and Wang 2008, section 1.3.
 
     >>> round(smallest_difference(0.01), 4)
     0.028
     """
-    return float((norm.ppf((1 + level) / 2) + norm.ppf(power)) * error)
+    return float((t.ppf((1 + level) / 2, freedom) + t.ppf(power, freedom)) * error)
 
 
 def _judged(found: Difference, level: float) -> Difference:
     """The difference with the interval of this level, and p as if corrected as much."""
     if found.why:
         return found
-    bounds = -1.0, found.share
-    _, low, high = wilson(
-        found.difference, found.error**2, found.smallest, bounds=bounds, level=level
-    )
-    alone = wilson_p(found.difference, found.error**2, found.smallest, bounds)
-    p = min(alone * (1 - LEVEL) / (1 - level), 1.0)
+    given = found.difference, found.error**2, found.smallest
+    options = {"bounds": (-1.0, found.share), "freedom": found.freedom}
+    _, low, high = wilson(*given, level=level, **options)
+    p = min(wilson_p(*given, **options) * (1 - LEVEL) / (1 - level), 1.0)
     return replace(found, low=low, high=high, p=p, level=level)
 
 
@@ -340,10 +395,20 @@ def _variance(drawn: np.ndarray) -> float:
     return float(np.nanvar(drawn[1:], ddof=1))
 
 
-def _explained(draws: np.ndarray) -> float:
-    """What patients explain of the variance between trainings, from their draws (trainings, n)."""
-    draws = draws[:, ~np.isnan(draws).any(0)]
-    covariance = np.cov(draws)
-    count = len(covariance)
-    own = np.trace(covariance) / count
-    return float(own - (covariance.sum() - count * own) / (count * (count - 1)))
+def _refuse_shared_patients(runs: Mapping[Key, Record]) -> None:
+    """Raise ValueError if two folds of one seed test the same patient: they would count twice."""
+    seen: dict[tuple[int, str], str] = {}
+    for (seed, fold), record in runs.items():
+        if sum(seed == other for other, _ in runs) == 1:
+            continue
+        for patient in set(patients(results.rows(record))):
+            if (other := seen.setdefault((seed, patient), fold)) != fold:
+                raise ValueError(
+                    f"{name(record)}: patient {patient!r} is in fold {other!r} too; a patient is "
+                    "tested once per seed"
+                )
+
+
+def _indicators(of: Sequence[Any]) -> np.ndarray:
+    """One column for each value, 1 where it is there (len(of), values)."""
+    return np.array([[one == value for value in dict.fromkeys(of)] for one in of], float)
