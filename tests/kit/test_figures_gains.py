@@ -113,16 +113,27 @@ def test_only_one_factor_changed():
 def test_gained_pairs_the_same_patients():
     rows = some_rows(wrong_maps=0.5)
     better = some_rows(wrong_maps=0)
-    found = figures.gained(record(rows=rows), record(rows=better))
+    pair = record(rows=rows), record(rows=better)
+    found = figures.gained({"": [pair]})[""]
     by_hand = figures.split_gain(figures.split_dice(rows), figures.split_dice(better))
     for name in PARTS:
         assert found[name].estimate == pytest.approx(by_hand[name])
         assert found[name].low <= found[name].estimate <= found[name].high
     assert found["agreement on the class"].low > 0
-    itself = figures.gained(record(rows=rows), record(rows=rows))
+    itself = figures.gained({"": [(record(rows=rows), record(rows=rows))]})[""]
     assert all(interval == (0, 0, 0) for interval in itself.values())
     with pytest.raises(ValueError, match="same images"):
-        figures.gained(record(rows=rows), record(rows=better.assign(case="other")))
+        figures.gained({"": [(record(rows=rows), record(rows=better.assign(case="other")))]})
+
+
+def test_all_trainings_count_together_and_their_spread_widens_the_interval():
+    before = some_rows(wrong_maps=0.5)
+    after = [some_rows(wrong_maps=wrong) for wrong in (0.0, 0.4)]
+    pairs = [(record(rows=before), record(rows=rows)) for rows in after]
+    both, one = (figures.gained({"": some})[""]["mean Dice"] for some in (pairs, pairs[:1]))
+    means = [summarise(rows)["dice_paper_mean"] for rows in (before, *after)]
+    assert both.estimate == pytest.approx(np.mean(means[1:]) - means[0])
+    assert both.high - both.low > one.high - one.low
 
 
 def test_the_papers_rows_have_the_d_that_its_numbers_imply():
@@ -136,22 +147,22 @@ def test_the_papers_rows_have_the_d_that_its_numbers_imply():
 def test_the_bars_of_a_gain_add_up_to_its_dot():
     runs = record(rows=some_rows(wrong_maps=0.5)), record(rows=some_rows(wrong_maps=0))
     theirs = {"full model": ("MS-MTL", "MS-MTL + Intra and Inter")}
-    drawn = figures.gain({"all terms": runs}, theirs)
+    drawn = figures.gain({"all terms": [runs]}, theirs)
     halves = {"all terms": drawn.data[:4], "full model (the paper's)": drawn.data[4:]}
     for title, traces in halves.items():
         *bars, dot = [trace.x[0] for trace in traces]
-        assert sum(bars) == pytest.approx(dot, abs=0.02)
+        assert sum(bars) == pytest.approx(dot, abs=0.16)  # each is rounded
         assert traces[0].y[0].replace("<br>", " ") == title
     assert [trace.name for trace in drawn.data[:4]] == [*PARTS[1:], PARTS[0]]
     # how mixed the paper's masks were is not printed
     assert [trace.name for trace in drawn.data[4:]] == [*PARTS[1:3], PARTS[0]]
-    _, low, high = figures.gained(*runs)["mean Dice"]
+    _, low, high = figures.gained({"": [runs]})[""]["mean Dice"]
     ours, printed = drawn.data[3], drawn.data[6]
-    assert ours.x[0] + ours.error_x.array[0] == pytest.approx(100 * high, abs=0.02)
-    assert ours.x[0] - ours.error_x.arrayminus[0] == pytest.approx(100 * low, abs=0.02)
+    assert ours.x[0] + ours.error_x.array[0] == pytest.approx(100 * high, abs=0.06)
+    assert ours.x[0] - ours.error_x.arrayminus[0] == pytest.approx(100 * low, abs=0.06)
     table1 = paper.table(1)["dice_paper_mean"]
     assert printed.x[0] == pytest.approx(
-        100 * (table1["MS-MTL + Intra and Inter"] - table1["MS-MTL"]), abs=0.01
+        100 * (table1["MS-MTL + Intra and Inter"] - table1["MS-MTL"]), abs=0.051
     )
     assert printed.marker.symbol == "diamond-open"
     assert drawn.data[4].marker.color == "rgba(0,0,0,0)"
@@ -162,16 +173,16 @@ def test_the_bars_of_a_gain_add_up_to_its_dot():
 
 def test_the_gain_in_numbers():
     runs = record(rows=some_rows(wrong_maps=0.5)), record(rows=some_rows(wrong_maps=0))
-    head, line = cells(figures.gain_table({"all terms": runs}))
+    head, line = cells(figures.gain_table({"all terms": [runs]}))
     assert head[1:] == list(PARTS)
-    found = figures.gained(*runs)
+    found = figures.gained({"": [runs]})[""]
     for text, name in zip(line[1:], PARTS, strict=True):
         assert as_numbers(text) == pytest.approx([100 * v for v in found[name]], abs=0.051)
 
 
 def test_the_plane_shows_each_system_and_lines_of_equal_contours():
     rows = masks(RIGHT, RIGHT, WRONG, EMPTY)
-    drawn = figures.dice_plane([record(rows=rows)], printed=["MTL"])
+    drawn = figures.dice_plane({"ours": [record(rows=rows)]}, printed=["MTL"])
     lines = [trace for trace in drawn.data if trace.name.startswith("d = ")]
     for line in lines:
         dice = float(line.name.removeprefix("d = "))
@@ -187,12 +198,12 @@ def test_the_plane_shows_each_system_and_lines_of_equal_contours():
     left, right = drawn.layout.xaxis.range
     assert left <= 0.5 < 0.8796 <= right <= 1
     with pytest.raises(ValueError, match="no run and no row"):
-        figures.dice_plane([])
+        figures.dice_plane({})
 
 
 def test_a_system_and_its_row_of_the_paper_have_one_colour():
-    runs = [record("mtl"), record("ms-mtl")]
-    drawn = figures.dice_plane(runs, {"ms-mtl": "MS-MTL"}, ["MTL", "MS-MTL"])
+    systems = {"mtl": [record("mtl")], "MS-MTL": [record("ms-mtl")]}
+    drawn = figures.dice_plane(systems, ["MTL", "MS-MTL"])
     looks = {t.name: (t.marker.color, t.marker.symbol) for t in drawn.data if t.marker.symbol}
     own, theirs = looks["MS-MTL"], looks["MS-MTL (the paper's)"]
     assert theirs == (own[0], f"{own[1]}-open")

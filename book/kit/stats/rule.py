@@ -45,7 +45,8 @@ from .bootstrap import DRAWS, OF_IMAGES, Drawn, drawn, fewest, measured, patient
 from .interval import Interval, wilson, wilson_p
 from .pairing import fold_of, name, refuse_other_data
 
-LEVEL = 0.95
+ERROR = 0.05  # how often a family may claim a difference where there is none
+LEVEL = 1 - ERROR
 FEWEST = 10  # patients in a class, below which nothing is said
 MARGIN = 0.02  # a system that is worse by less than this is called no worse
 LESS_IS_BETTER = "inconsis_"
@@ -93,7 +94,7 @@ class Difference:
     @property
     def clear(self) -> bool:
         """Whether the two systems are told apart."""
-        return self.p < 1 - LEVEL
+        return self.p < ERROR
 
     @property
     def worst(self) -> float:
@@ -338,11 +339,11 @@ def corrected(family: Mapping[str, Difference]) -> dict[str, Difference]:
     """
     told = {key: d for key, d in family.items() if not d.why}
     alone = {key: _judged(d, LEVEL).p for key, d in told.items()}
-    adjusted, error, found = holm(alone), 1 - LEVEL, dict(family)
+    adjusted, found = holm(alone), dict(family)
     left = len(told)
     for key in sorted(told, key=alone.__getitem__):
-        found[key] = replace(_judged(told[key], 1 - error / left), p=adjusted[key])
-        left -= adjusted[key] < error
+        found[key] = replace(_judged(told[key], 1 - ERROR / left), p=adjusted[key])
+        left -= adjusted[key] < ERROR
     return found
 
 
@@ -386,7 +387,7 @@ def _judged(found: Difference, level: float) -> Difference:
     given = found.difference, found.error**2, found.smallest
     options = {"bounds": (-1.0, found.share), "freedom": found.freedom}
     _, low, high = wilson(*given, level=level, **options)
-    p = min(wilson_p(*given, **options) * (1 - LEVEL) / (1 - level), 1.0)
+    p = min(wilson_p(*given, **options) * ERROR / (1 - level), 1.0)
     return replace(found, low=low, high=high, p=p, level=level)
 
 
