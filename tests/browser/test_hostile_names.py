@@ -164,11 +164,11 @@ def written(folder: Path, name: str) -> Path:
     for script in ("figures", "tables", "picker", "exercises"):
         shutil.copy(ROOT / "book" / "assets" / f"{script}.js", scripts)
     shutil.copy(ROOT / "book" / "_vendor" / "vendor" / "plotly.js", scripts / "vendor")
-    packed = figures.picker_sets([run | {"source": "phantom", "profile": "quick"}
-                                  for run in runs_named(name)], {name: name})  # fmt: skip
-    (key,) = packed
+    runs = [run | {"source": "phantom", "profile": "quick"} for run in runs_named(name)]
+    packed = figures.picked(Evidence(runs), {name: name})
+    key = packed["key"]
     (scripts / "pick" / f"{key.replace('/', '-')}.js").write_text(
-        figures.picker_script(packed[key]), encoding="utf8"
+        figures.picker_script(packed), encoding="utf8"
     )
     parts = ways(name) | {"picker": figures.picker({key: name}, start={"a": name, "b": name})}
     body = "".join(f'<section data-way="{way}">{html}</section>' for way, html in parts.items())

@@ -30,7 +30,7 @@ from .gains import (
 from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid
 from .images import outline, overlays, pick_cases
 from .measures import COLUMNS, HEADLINE, NAMES, SECTIONS, forests, measures_table, systems_table
-from .picker import packed_numbers, picker, picker_script, picker_sets
+from .picker import packed_numbers, picked, picker, picker_script
 from .places import LOCAL, SOURCES, counts, evidence, place_name, places
 from .reproduced import Reproduction, reproduce, reproduced_table, tests_of, told
 from .runs import levels
@@ -114,9 +114,9 @@ __all__ = [
     "overlays",
     "packed_numbers",
     "pick_cases",
+    "picked",
     "picker",
     "picker_script",
-    "picker_sets",
     "place_name",
     "places",
     "printed_dice",
