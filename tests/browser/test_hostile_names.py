@@ -109,7 +109,7 @@ def ways(name: str) -> dict[str, str]:
     gains = {"dice_class_mean": Interval(0.6, 0.5, 0.7)}
     price = dict.fromkeys(COSTS, 2.0)
     costs = [Cost(1, name, KIND_NAMES[0], name, 1, name, price, gains, apart={"settings": [name]})]
-    pair = {name: [tuple(runs)]}
+    pair = {name: (name, "other")}
     found = Evidence(runs)
     finding = claims.Finding(claims.CLAIMS[-1], "not testable here", ())
     pictures = kept(runs)
@@ -129,7 +129,7 @@ def ways(name: str) -> dict[str, str]:
         "verdicts": figures.verdicts_table({name: [finding]}),
         "changes": figures.changes_table({name: {}}),
         "tests": figures.tests_table(found.differences(name, "other"), titles=(name, "other")),
-        "gain, table": figures.gain_table(pair),
+        "gain, table": figures.gain_table(found, pair),
         "grid": figures.grid({name: pictures}),
         "choice": figures.choice({name: "<p>One</p>", "other": "<p>Two</p>"}),
         "a failed run": note(name),
@@ -141,7 +141,7 @@ def ways(name: str) -> dict[str, str]:
         "ROC": figures.roc(runs, titles),
         "reliability": figures.reliability(runs, titles),
         "cost": figures.cost_figure(costs),
-        "gain": figures.gain(pair),
+        "gain": figures.gain(found, pair),
         "plane": figures.dice_plane({name: runs}),
         "overlays": figures.overlays(pictures.rows, pictures.maps, {name: 0}),
     }

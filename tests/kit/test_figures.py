@@ -18,6 +18,7 @@ from book.kit.figures.style import number
 from book.kit.stats import Evidence
 from lib.metrics import summarise
 
+PAIR = ("ms-mtl", "ms-mtl+intra+inter")
 PICTURE = np.full((8, 8), 90, np.uint8)
 MASK = np.zeros((8, 8), np.uint8)
 MASK[2:5, 3:7] = 2
@@ -35,7 +36,7 @@ def test_every_figure_has_words_a_clear_background_and_no_colour_for_text():
         figures.roc(runs),
         figures.reliability(runs),
         figures.forests(Evidence(runs)),
-        figures.gain({"with the terms": [runs]}, {"MTL": ("MTL", "MTL + Inter")}),
+        figures.gain(Evidence(runs), {"terms": PAIR}, {"MTL": ("MTL", "MTL + Inter")}),
         figures.dice_plane({"with the terms": runs[1:]}, printed=["MTL"]),
     ]
     for figure in drawn:

@@ -5,7 +5,7 @@ import below and its names in `__all__`. Give no file the name of a function: `b
 is the function.
 """
 
-from .changes import MARGIN, NEITHER, RULE, answer, headline, sentence, tests_table, unlike, verdict
+from .changes import answer, headline, sentence, tests_table, unlike, verdict
 from .claims import (
     MARKS,
     changes_table,
@@ -64,13 +64,10 @@ __all__ = [
     "DASHES",
     "HEADLINE",
     "LOCAL",
-    "MARGIN",
     "MARKS",
     "MINUS",
     "NAMES",
-    "NEITHER",
     "RIGHT",
-    "RULE",
     "SECTIONS",
     "SOURCES",
     "SYMBOLS",

@@ -114,7 +114,7 @@ def reason_table(
             for place, one in sorted(found.items(), key=lambda item: sum(_trained_on(item[1])))
             if (family := one.differences(FULL, PLAIN))
         }
-        return {"": changes_table(rows)} if rows else {}
+        return {"By the number of training images": changes_table(rows)} if rows else {}
     tables = {}
     for (source, profile), one in found.items():
         rows = {titles[FULL]: one.differences(FULL, PLAIN)}

@@ -22,7 +22,7 @@ import plotly.graph_objects as go
 from lib import paper, results
 from lib.cases import CLASSES
 
-from ..stats import Interval, Spread, check_paired, draw, patients, wilson
+from ..stats import Evidence, Interval, Spread, draw, patients, wilson
 from .style import cell, figure, number, series, table, text, words, wrapped
 
 PARTS = ("mean Dice", "agreement on the class", "contours", "mixed and empty masks")
@@ -30,7 +30,6 @@ PARTS = ("mean Dice", "agreement on the class", "contours", "mixed and empty mas
 LOOKS = (("#0072b2", ""), ("#e69f00", "/"), ("#999999", "x"))
 THEIRS = "the paper's"
 Record = Mapping[str, Any]
-Pairs = Sequence[tuple[Record, Record]]
 
 
 class MeanDice(NamedTuple):
@@ -110,25 +109,20 @@ def split_gain(before: MeanDice, after: MeanDice) -> dict[str, Any]:
     return dict(zip(PARTS, parts, strict=True))
 
 
-def gained(pairs: Mapping[str, Pairs]) -> dict[str, dict[str, Interval]]:
+def gained(found: Evidence, pairs: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, Interval]]:
     """The parts of each gain in mean Dice from one system to another, with 95 % intervals.
 
-    pairs: title -> the runs before and after of each training that both systems have. The images of
-    all trainings count together. The variance is that of `book.kit.stats`: over patients, and
-    between trainings, pooled over these pairs. Raises ValueError if a pair was not tested on the
-    same images, or has no class-wise masks.
-
-    >>> benign = {"benign_inter": [8, 0], "benign_pred": [10, 0], "benign_true": [10, 0]}
-    >>> other = {"malignant_inter": [0, 5], "malignant_pred": [0, 9], "malignant_true": [0, 9]}
-    >>> run = {"per_image": {"label": [0, 1]} | benign | other}
-    >>> gained({"a run against itself": [(run, run)]})["a run against itself"]["mean Dice"]
-    Interval(estimate=0.0, low=0.0, high=0.0)
+    pairs: title -> the systems before and after; those without a common training are left out. The
+    images of all trainings count together. The whole gain has the interval that the rule gives it
+    everywhere; its parts, which are for exploring, are not corrected, and their spread between
+    trainings is pooled over these pairs. Raises ValueError for runs without class-wise masks.
     """
+    shared = {title: keys for title, pair in pairs.items() if (keys := found.shared(*pair))}
     trainings = [
-        (title, *map(results.rows, pair)) for title, some in pairs.items() for pair in some
+        (title, *(results.rows(found.runs[name][key]) for name in pairs[title]))
+        for title, keys in shared.items()
+        for key in keys
     ]
-    for _, before, after in trainings:
-        check_paired(before, after)
     each = [_split(before, after) for _, before, after in trainings]
     systems = [title for title, _, _ in trainings]
     tests = [frozenset(rows.get("case", rows.index).astype(str)) for _, rows, _ in trainings]
@@ -136,20 +130,21 @@ def gained(pairs: Mapping[str, Pairs]) -> dict[str, dict[str, Interval]]:
         part: Spread.between_trainings(systems, tests, np.array([one[part] for one in each]))
         for part in PARTS
     }
-    found = {}
-    for title in pairs:
+    parts: dict[str, dict[str, Interval]] = {}
+    for title, keys in shared.items():
         mine = [(before, after) for one, before, after in trainings if one == title]
         whole = _split(*(pd.concat(side, ignore_index=True) for side in zip(*mine, strict=True)))
         count = len({name for rows, _ in mine for name in patients(rows)})
-        found[title] = {}
-        for part, values in whole.items():
-            variance = float(np.nanvar(values[1:], ddof=1))
-            variance, freedom = spreads[part].added(variance, 1 / len(mine))
-            variance = variance if values.any() else 0.0
-            found[title][part] = wilson(
+        before, after = pairs[title]
+        parts[title] = {PARTS[0]: found.differences(after, before)["dice_paper_mean"].interval}
+        for part in PARTS[1:]:
+            values = whole[part]
+            variance = float(np.nanvar(values[1:], ddof=1)) if values.any() else 0.0
+            variance, freedom = spreads[part].added(variance, 1 / len(keys))
+            parts[title][part] = wilson(
                 float(values[0]), variance, count, bounds=(-1, 1), freedom=freedom
             )
-    return found
+    return parts
 
 
 def _split(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -178,20 +173,22 @@ def printed_dice(row: str) -> MeanDice:
 
 
 def gain(
-    pairs: Mapping[str, Pairs], printed: Mapping[str, tuple[str, str]] | None = None
+    found: Evidence,
+    pairs: Mapping[str, tuple[str, str]],
+    printed: Mapping[str, tuple[str, str]] | None = None,
 ) -> go.Figure:
     """How much of each gain in mean Dice is agreement on the class, and how much contour.
 
-    pairs: as in `gained`; printed: title -> two rows of the paper's Table 1, drawn hollow and
-    without the third part, which nothing printed tells. A bar for each part, losses to the left,
-    and a dot for their sum with its 95 % interval; in points of the paper's mean Dice. Raises
+    found, pairs: as in `gained`; printed: title -> two rows of the paper's Table 1, drawn hollow
+    and without the third part, which nothing printed tells. A bar for each part, losses to the
+    left, and a dot for their sum with its 95 % interval; in points of the paper's mean Dice. Raises
     ValueError if there is no pair, and as `gained` and `printed_dice` do.
 
-    >>> drawn = gain({}, {"Inter": ("MTL", "MTL + Inter")})
+    >>> drawn = gain(Evidence([]), {}, {"Inter": ("MTL", "MTL + Inter")})
     >>> {bar.name: bar.x[0] for bar in drawn.data}
     {'agreement on the class': 1.4, 'contours': 0.8, 'mean Dice': 2.2}
     """
-    ours = {text(title): parts for title, parts in gained(pairs).items()} if pairs else {}
+    ours = {text(title): parts for title, parts in gained(found, pairs).items()}
     theirs = {
         f"{text(title)} ({THEIRS})": split_gain(*(printed_dice(row) for row in rows))
         for title, rows in (printed or {}).items()
@@ -233,11 +230,11 @@ def gain(
     )
 
 
-def gain_table(pairs: Mapping[str, Pairs]) -> str:
+def gain_table(found: Evidence, pairs: Mapping[str, tuple[str, str]]) -> str:
     """The parts of each gain in points, with 95 % intervals: what `gain` draws, in numbers."""
     body = [
         [text(title), *(cell(part, signed=True) for part in parts.values())]
-        for title, parts in gained(pairs).items()
+        for title, parts in gained(found, pairs).items()
     ]
     return table(["gain, points", *PARTS], body)
 
