@@ -89,7 +89,7 @@ def test_what_cannot_be_compared_says_why():
     for one in few:
         one["per_image"] = one["per_image"] | {"label": [0] * 79 + [1]}
     found = judged(Comparison(PLAIN, FULL, "AUC"), *few)
-    assert found.verdict == "not testable here" and "a class of 1 patients" in found.parts[0].why
+    assert found.verdict == "not testable here" and "a class of 1 patient" in found.parts[0].why
 
 
 # ---------------------------------------------------------------------------------- what is claimed

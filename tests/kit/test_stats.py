@@ -207,7 +207,7 @@ def test_a_class_of_few_patients_has_no_interval_and_ends_nothing():
     rows = [some_rows(60, seed=k).assign(label=[1] + [0] * 59) for k in range(2)]
     evidence = Evidence([record("a", rows=rows[0]), record("b", rows=rows[1])])
     family = evidence.differences("a", "b")
-    assert family["AUC"].why == "a class of 1 patients" and math.isnan(family["AUC"].low)
+    assert family["AUC"].why == "a class of 1 patient" and math.isnan(family["AUC"].low)
     assert math.isnan(family["AUC"].p) and not family["AUC"].clear
     assert family["ACC"].low <= family["ACC"].difference <= family["ACC"].high
     assert math.isnan(evidence.level("a", "AUC").low)

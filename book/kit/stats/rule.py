@@ -26,8 +26,8 @@ the measure needs: no interval and no test.
 interval has the level at which Holm's procedure tests it, so it leaves out 0 just where the
 corrected p is below .05. A family does not depend on the page, so neither does a verdict.
 
-**No worse.** Beside being told apart, the first system is called no worse if its interval ends above
-a loss of 2 points (`MARGIN`): a margin set beforehand, the same for every measure.
+**No worse.** Beside being told apart, the first system is called no worse if its interval ends
+above a loss of 2 points (`MARGIN`): a margin set beforehand, the same for every measure.
 
 **Assumed.** Patients are independent. Trainings are independent of each other, those of two folds
 too, although they share images; the spread between trainings is about the same for all systems.
@@ -307,7 +307,9 @@ class Evidence:
             spread_known=spread.known,
             error=math.sqrt(variance),
             freedom=freedom,
-            why="" if smallest >= FEWEST else f"a class of {smallest} patients",
+            why=""
+            if smallest >= FEWEST
+            else f"a class of {smallest} patient{'s' * (smallest != 1)}",
         )
         return _judged(found, level)
 
