@@ -172,6 +172,17 @@ def test_what_is_common_to_a_test_set_is_no_spread_between_trainings():
     assert same.between == pytest.approx(values[:3].var(ddof=1)) and same.freedom == 4
 
 
+def test_a_training_without_the_measure_tells_nothing_of_its_spread():
+    """No image of the class: of three trainings, two are left; in no draw, none is."""
+    draws = np.random.default_rng(0).random((3, 50))
+    one, test = ["x"] * 3, [frozenset("a")] * 3
+    values = np.hstack([[[0.6], [0.8], [np.nan]], draws])
+    assert Spread.between_trainings(one, test, values).freedom == 1
+    values[1, 1:] = np.nan
+    assert not Spread.between_trainings(one, test, values).known
+    assert not Spread.between_trainings([], [], np.array([])).known
+
+
 def test_folds_of_a_seed_are_pooled_and_each_is_a_training():
     parts = {"1": slice(0, 30), "2": slice(30, 60)}
     whole = {s: some_rows(60, seed=hash_of(s)).assign(label=some_rows(60)["label"]) for s in "ab"}
@@ -218,7 +229,7 @@ def test_a_system_against_itself_differs_by_nothing():
     runs = three_systems()
     copies = [r | {"experiment": "copy"} for r in runs if r["experiment"] == "a"]
     for found in Evidence([*runs, *copies]).differences("a", "copy").values():
-        assert found.interval == (0, 0, 0) and found.p == 1
+        assert found.interval == (0, 0, 0) and found.p == pytest.approx(1)
 
 
 def test_a_share_of_the_higher_one():

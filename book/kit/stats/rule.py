@@ -136,16 +136,19 @@ class Spread(NamedTuple):
         what it measured. Where each seed or fold has a test set of its own, what all systems find
         hard or easy in it is no spread of theirs.
         """
-        if not len(values) or np.isnan(values[:, 0]).any():
-            return cls(0.0, 0.0, 0.0)
-        own, shared = _indicators(systems), _indicators(tests)
+        there = [at for at, row in enumerate(values) if not np.isnan(row[0])]
+        values = values[there]
+        draws = values[:, 1:][:, ~np.isnan(values[:, 1:]).any(0)] if there else values
+        unknown = cls(0.0, 0.0, 0.0)
+        if not there or draws.shape[1] < 2:
+            return unknown
+        own, shared = (_indicators([of[at] for at in there]) for of in (systems, tests))
         for columns in (np.hstack([own, shared]), own):  # one system alone: test sets are spread
             left = np.eye(len(values)) - columns @ np.linalg.pinv(columns)
             if freedom := round(np.trace(left)):
                 break
         else:
-            return cls(0.0, 0.0, 0.0)
-        draws = values[:, 1:][:, ~np.isnan(values[:, 1:]).any(0)]
+            return unknown
         draws = draws - draws.mean(1, keepdims=True)
         between = values[:, 0] @ left @ values[:, 0]
         explained = (draws * (left @ draws)).sum() / (draws.shape[1] - 1)
