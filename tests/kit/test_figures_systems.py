@@ -126,7 +126,7 @@ def found(measure="ACC", **changes):
 
 
 FELL = {"difference": -0.1, "low": -0.18, "high": -0.02}
-OPEN = {"p": 0.3, "low": -0.01}
+OPEN = {"p": 0.3, "low": -0.005}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ OPEN = {"p": 0.3, "low": -0.01}
     [
         ("ACC", {}, "10.0 points higher (95 %: 2.0 to 18.0 higher)"),
         ("inconsis_cls", FELL, "10.0 points fewer (95 %: 2.0 to 18.0 fewer)"),
-        ("ACC", OPEN, "10.0 points higher (95 %: 18.0 higher to 1.0 lower)"),
+        ("ACC", OPEN, "10.0 points higher (95 %: 18.0 higher to 0.5 lower)"),
         ("ACC", {"low": 0.0004}, "10.0 points higher (95 %: 0.0 to 18.0 higher)"),
         ("ACC", {"difference": -0.0004}, "no difference (95 %: 2.0 to 18.0 higher)"),
         ("AUC", {"why": "a class of 2 patients"},
@@ -151,7 +151,7 @@ def test_a_difference_reads_as_a_sentence(measure, changes, words):
         ("ACC", {}, "higher"),
         ("ACC", FELL, "lower"),
         ("inconsis_cls", FELL, "fewer"),
-        ("ACC", OPEN, "not told apart; no worse by 2.0 points"),
+        ("ACC", OPEN, "not told apart; no worse by 1 point"),
         ("ACC", {"p": 0.05, "low": -0.03}, "not told apart"),
         ("ACC", {"p": math.nan, "why": "a class of 2 patients"}, "too few patients"),
     ],
@@ -230,7 +230,7 @@ def test_the_headline_begins_with_contradictions_and_tells_the_rest_by_verdict()
         "T1 and T3 contradict each other in **90.0 %** of the test images with the three terms and "
         "in **80.0 %** without: **10.0 points fewer (95 %: 2.0 to 18.0 fewer)**. "
         "Accuracy: 10.0 points higher (95 %: 2.0 to 18.0 higher). "
-        "Not told apart, and no worse by 2.0 points: F1. "
+        "Not told apart, and no worse by 1 point: F1. "
         "Not told apart, though it may be worse by more: AUC. "
         "Too few patients to tell: Dice, nodule."
     )

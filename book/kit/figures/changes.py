@@ -10,6 +10,7 @@ from .runs import ONE
 from .style import ABSENT, cell, number, table, text
 
 NEITHER = "not told apart"
+LITTLE = "1 point" if MARGIN == 0.01 else f"{100 * MARGIN:g} points"
 # What a system decides itself, beside what a profile and a data set decide
 OWN = ("experiment", "network", "options", "losses", "parts", "consistency")
 RULE = (
@@ -56,7 +57,7 @@ def verdict(found: Difference) -> str:
     if found.clear:
         return more if found.difference > 0 else less
     if found.no_worse:
-        return f"{NEITHER}; no worse by {number(MARGIN)} points"
+        return f"{NEITHER}; no worse by {LITTLE}"
     return NEITHER
 
 
@@ -88,7 +89,7 @@ def tests_table(
     ]  # fmt: skip
     note = [
         RULE,
-        f"No worse: by less than {number(MARGIN)} points, as far as the interval tells. † The "
+        f"No worse: by less than {LITTLE}, as far as the interval tells. † The "
         "smallest true difference that would have been told apart four times in five.",
         *_minded(family.values()),
         *[DERIVED] * any(measure.endswith("_seg") for measure in family),
@@ -117,7 +118,7 @@ def headline(family: Mapping[str, Difference]) -> str:
         said.append("; ".join(f"{_named(d)}: {sentence(d)}" for d in clear) + ".")
     alike = [d for d in rest if not d.clear]
     for some, what in (
-        ([d for d in alike if d.no_worse], f"{NEITHER}, and no worse by {number(MARGIN)} points"),
+        ([d for d in alike if d.no_worse], f"{NEITHER}, and no worse by {LITTLE}"),
         ([d for d in alike if not d.no_worse], f"{NEITHER}, though it may be worse by more"),
     ):
         if some:

@@ -27,7 +27,7 @@ interval has the level at which Holm's procedure tests it, so it leaves out 0 ju
 corrected p is below .05. A family does not depend on the page, so neither does a verdict.
 
 **No worse.** Beside being told apart, the first system is called no worse if its interval ends
-above a loss of 2 points (`MARGIN`): a margin set beforehand, the same for every measure.
+above a loss of 1 point (`MARGIN`): a margin set beforehand, the same for every measure.
 
 **Assumed.** Patients are independent. Trainings are independent of each other, those of two folds
 too, although they share images; the spread between trainings is about the same for all systems.
@@ -51,7 +51,7 @@ from .pairing import fold_of, name, refuse_other_data
 ERROR = 0.05  # how often a family may claim a difference where there is none
 LEVEL = 1 - ERROR
 FEWEST = 10  # patients in a class, below which nothing is said
-MARGIN = 0.02  # a system that is worse by less than this is called no worse
+MARGIN = 0.01  # a system that is worse by less than this is called no worse
 LESS_IS_BETTER = "inconsis_"
 PRIMARY = ("inconsis_cls", "AUC", "F1", "dice_class_mean", "dice_nodule", "dice_paper_mean")
 FURTHER = ("ACC", "inconsis_seg2", "inconsis_seg3_benign", "inconsis_seg3_malignant", *OF_IMAGES)
