@@ -309,10 +309,10 @@ def test_the_families_are_the_primary_measures_and_the_further_ones():
 @pytest.mark.parametrize(
     ("measure", "low", "high", "expected"),
     [
-        ("AUC", -0.01, 0.05, True),
+        ("AUC", -0.005, 0.05, True),
         ("AUC", -0.03, 0.05, False),
         ("AUC", 0.01, 0.05, True),
-        ("inconsis_cls", -0.05, 0.01, True),  # less is better
+        ("inconsis_cls", -0.05, 0.005, True),  # less is better
         ("inconsis_cls", -0.01, 0.05, False),
     ],
 )
