@@ -17,7 +17,7 @@ is no answer: it is "no nodule". Hinton 2002, product of experts.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,16 @@ from .losses import check_scores, full_precision
 if TYPE_CHECKING:  # who only decides need not wait for the networks
     from .networks.logits import TaskLogits
 
-__all__ = ["EQUAL", "Joint", "Weights", "class_features", "fit_weights", "joint", "log_likelihood"]
+__all__ = [
+    "EQUAL",
+    "Joint",
+    "Weights",
+    "class_features",
+    "decidable",
+    "fit_weights",
+    "joint",
+    "log_likelihood",
+]
 
 TASKS = ("cls", "seg2", "seg3")
 TINY = torch.finfo(torch.float32).tiny  # T1's word is not cut off: images would tie
@@ -107,6 +116,16 @@ class Joint:
     def mask(self) -> Tensor:
         """The 3-class map, (N, H, W): 0 background, 1..K the class, as in a case's own mask."""
         return self.nodule * (1 + self.cls.argmax(1))[:, None, None]
+
+
+def decidable(tasks: Iterable[str]) -> bool:
+    """Whether these tasks hold both a class and a map, so that `joint` can decide them.
+
+    >>> decidable(["cls", "seg2"]), decidable(["seg3"]), decidable(["seg2"])
+    (True, True, False)
+    """
+    there = set(tasks)
+    return bool(there & {"cls", "seg3"} and there & {"seg2", "seg3"})
 
 
 def joint(given: "TaskLogits | Mapping[str, Tensor]", weights: Weights = EQUAL) -> Joint:

@@ -1,6 +1,6 @@
 """The learner: any network that returns `TaskLogits`, the task losses, and consistency on top."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastai.torch_core import set_seed
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from . import metrics
+from . import decode, metrics
 from .blocks import GREY
 from .callbacks import (
     Autocast,
@@ -229,12 +229,17 @@ def validation_score(measures: Mapping[str, float]) -> float:
 
 
 @torch.no_grad()
-def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Tensor]]:
+def predict(
+    learn: Learner, subset: int = 2, weights: decode.Weights = decode.EQUAL
+) -> tuple[pd.DataFrame, dict[str, Tensor]]:
     """Run the network over the validation (`subset=1`) or test cases (2), in the table's order.
 
-    Returns one row per case: the columns case, group and those of
-    `metrics.count_batch`; and the tensors image (N, S, S) uint8, mask, seg2 and seg3 (N, S, S)
-    uint8, the most probable class of each pixel, and cls (N,), the probability of malignant.
+    Returns one row per case: the columns case, group and those of `metrics.count_batch`, and, for a
+    network with a class and a map, as `joint_*` those of the one answer that `lib.decode.joint`
+    gives with these `weights`, and `joint_maps`, what the maps say for malignant, as log-odds
+    (for more classes, `joint_maps_*`); and the tensors image (N, S, S) uint8, mask, seg2 and seg3
+    (N, S, S) uint8, the most probable class of each pixel, and cls (N,), the probability of
+    malignant.
     Raises ValueError for another `subset`: the training images come shuffled.
 
     >>> from tempfile import TemporaryDirectory
@@ -250,19 +255,9 @@ def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Te
     """
     if subset not in (1, 2):
         raise ValueError(f"subset={subset}; use 1 (validation) or 2 (test): training is shuffled")
-    loader = learn.dls[subset]
-    learn.model.eval()
     rows, kept = [], {}
-    plain = learn.plain_tensors
-    for batch in loader:
-        image, mask, label = (b.as_subclass(Tensor) for b in batch)
-        inputs = image.contiguous(memory_format=plain.layout)
-        with torch.autocast(
-            image.device.type, torch.bfloat16, enabled=learn.precision == "bfloat16"
-        ):
-            logits = learn.model(inputs)
-        given = dict(logits.probabilities.items())
-        rows.append(metrics.count_batch(mask=mask, label=label, **given))
+    for image, mask, label, given in _answers(learn, subset):
+        rows.append(_counts(mask, label, given, weights))
         grey = (image[:, 0] * GREY[1] + GREY[0]).clamp(0, 1)
         shown = {"image": grey.mul(255).round(), "mask": mask}
         shown |= {name: given[name].argmax(1) for name in ("seg2", "seg3") if name in given}
@@ -273,6 +268,68 @@ def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Te
     table = pd.concat(rows, ignore_index=True)
     names = learn.dls.cases[subset][["case", "group"]]
     return pd.concat([names, table], axis=1), {k: torch.cat(v) for k, v in kept.items()}
+
+
+@torch.no_grad()
+def decoder_weights(learn: Learner) -> decode.Weights:
+    """The weights of the joint decision that fit the validation cases, for `predict`.
+
+    Equal weights where there is nothing to weigh: only one of T1 and T3 says the class, so that
+    the joint answer is painting, or a class has no validation case. See `lib.decode.fit_weights`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib import dataloaders, sources
+    >>> from lib.networks import Adapted
+    >>> network = Adapted(nn.Conv2d(1, 2, 1), lambda scores: TaskLogits(seg2=scores))
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     learn = task_learner(dataloaders(cases, size=32, cache=folder, batch_size=4), network)
+    ...     decoder_weights(learn)  # it has no class
+    Weights(cls=1.0, maps=1.0, seg2=1.0, seg3=1.0, bias=())
+    """
+    features, labels = [], []
+    for _, _, label, given in _answers(learn, 1):
+        if not {"cls", "seg3"} <= given.keys():
+            return decode.EQUAL
+        features.append(decode.class_features(given).cpu())
+        labels.append(label.cpu())
+    told, label = torch.cat(features), torch.cat(labels)
+    if len(label[label >= 0].unique()) < told.shape[2]:
+        return decode.EQUAL
+    return decode.fit_weights(told, label)
+
+
+def _answers(
+    learn: Learner, subset: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]]:
+    """Image, mask, label and the network's probabilities by task, batch by batch."""
+    learn.model.eval()
+    for batch in learn.dls[subset]:
+        image, mask, label = (b.as_subclass(Tensor) for b in batch)
+        inputs = image.contiguous(memory_format=learn.plain_tensors.layout)
+        with torch.autocast(
+            image.device.type, torch.bfloat16, enabled=learn.precision == "bfloat16"
+        ):
+            logits = learn.model(inputs)
+        yield image, mask, label, dict(logits.probabilities.items())
+
+
+def _counts(
+    mask: Tensor, label: Tensor, given: dict[str, Tensor], weights: decode.Weights
+) -> pd.DataFrame:
+    """The counts of the raw answers and, where there can be one, of the joint answer."""
+    rows = metrics.count_batch(mask=mask, label=label, **given)
+    if not decode.decidable(given):
+        return rows
+    one = decode.joint(given, weights)
+    answers = metrics.count_batch(mask=mask, label=label, cls=one.cls, seg2=one.seg2)
+    maps = decode.class_features(given, weights)[:, 1].double().cpu()
+    if maps.shape[1] == 2:
+        told = {"maps": maps[:, 1] - maps[:, 0]}
+    else:
+        classes = metrics.classes_of(answers)
+        told = {f"maps_{name}": maps[:, k] for k, name in enumerate(classes)}
+    return metrics.beside(rows, answers.assign(**told))
 
 
 def seed_everything(seed: int) -> None:

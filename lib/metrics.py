@@ -19,6 +19,7 @@ from .cases import CLASSES
 from .losses import as_probabilities
 
 MALIGNANT = CLASSES.index("malignant")  # the positive one of two classes
+JOINT = "joint_"  # begins the columns of the answers that were decided together
 
 
 def means(classes: Sequence[str] = CLASSES) -> dict[str, tuple[str, ...]]:
@@ -119,6 +120,38 @@ def count_batch(
     if seg2 is not None or seg3 is not None:
         rows |= _area("nodule", nodule3 if seg2 is None else nodule2, mask > 0)
     return pd.DataFrame({column: values.cpu().numpy() for column, values in rows.items()})
+
+
+def beside(rows: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `count_batch`, and beside them those of other answers to the same images.
+
+    The columns of `answers` are called `joint_*`, but for the truth's, which `rows` has already.
+
+    >>> rows = pd.DataFrame({"label": [1], "p_malignant": [0.3]})
+    >>> beside(rows, rows.assign(p_malignant=0.6)).to_dict("list")
+    {'label': [1], 'p_malignant': [0.3], 'joint_p_malignant': [0.6]}
+    """
+    new = answers[[name for name in answers if not _is_truth(name)]].add_prefix(JOINT)
+    return pd.concat([rows, new], axis=1)
+
+
+def decided(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same images with the answers that were decided together in the place of the raw ones.
+
+    `rows` with columns `joint_*`, from `lib.learner.predict`. ValueError if there are none.
+
+    >>> rows = pd.DataFrame({"label": [1], "p_malignant": [0.3], "joint_p_malignant": [0.6]})
+    >>> [summarise(some)["ACC"] for some in (rows, decided(rows))]
+    [0.0, 1.0]
+    """
+    answers = {name: name.removeprefix(JOINT) for name in rows if name.startswith(JOINT)}
+    if not answers:
+        raise ValueError("rows hold no joint answers; a network needs a class and a map for them")
+    return rows[[*filter(_is_truth, rows), *answers]].rename(columns=answers)
+
+
+def _is_truth(column: str) -> bool:
+    return column in ("case", "group", "label") or column.endswith("_true")
 
 
 def classes_of(rows: pd.DataFrame) -> tuple[str, ...]:

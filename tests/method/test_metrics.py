@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
+from lib import metrics
 from lib.cases import CLASSES
 from lib.consistency import seg2_as_seg3, seg_as_cls
 from lib.metrics import (
@@ -495,3 +496,43 @@ def test_ill_types():
 def test_ill_rows(spoil, message):
     with pytest.raises(ValueError, match=message):
         summarise(spoil(count_batch(**network())))
+
+
+def test_answers_decided_together_stand_beside_the_raw_ones():
+    mask = torch.tensor([[[0, 2]], [[1, 1]], [[0, 1]]])
+    label = torch.tensor([1, 0, 0])
+    cls = torch.tensor([[0.6, 0.4], [0.9, 0.1], [0.3, 0.7]])
+    other = torch.tensor([[0.1, 0.9], [0.8, 0.2], [0.6, 0.4]])
+    seg2 = torch.tensor([[[[0.9, 0.2]], [[0.1, 0.8]]]]).expand(3, -1, -1, -1)
+    seg3 = torch.tensor([[[[0.9, 0.2]], [[0.0, 0.7]], [[0.1, 0.1]]]]).expand(3, -1, -1, -1)
+    for raw in (
+        {"cls": cls, "seg2": seg2, "seg3": seg3},
+        {"seg3": seg3},
+        {"seg2": seg2, "seg3": seg3},
+    ):
+        rows = metrics.count_batch(mask=mask, label=label, **raw)
+        joint = metrics.count_batch(mask=mask, label=label, cls=other, seg2=seg2)
+        both = metrics.beside(rows, joint.assign(maps=0.5))
+        assert both[list(rows)].equals(rows)
+        assert metrics.summarise(both) == metrics.summarise(rows)  # the raw measures stay
+        assert metrics.classes_of(both) == metrics.classes_of(rows)
+        again = metrics.decided(both)
+        assert metrics.summarise(again) == metrics.summarise(joint)
+        assert again["maps"].tolist() == [0.5] * 3
+    with pytest.raises(ValueError, match="no joint answers"):
+        metrics.decided(rows)
+
+
+def test_of_three_classes_the_decided_ones_keep_their_names():
+    cls = torch.tensor([[0.2, 0.3, 0.5], [0.7, 0.2, 0.1]])
+    seg2 = torch.full((2, 2, 2, 2), 0.5)
+    seg2[:, 1], seg2[:, 0] = 0.9, 0.1
+    mask, label = torch.tensor([[[3, 3], [0, 3]], [[1, 0], [0, 1]]]), torch.tensor([2, 0])
+    rows = metrics.count_batch(mask=mask, label=label, cls=cls, seg2=seg2)
+    both = metrics.beside(rows, rows)
+    assert (
+        metrics.classes_of(both)
+        == metrics.classes_of(metrics.decided(both))
+        == metrics.classes_of(rows)
+    )
+    assert metrics.summarise(metrics.decided(both)) == metrics.summarise(rows)
