@@ -20,6 +20,7 @@ MODULES = (
     "cam",
     "cases",
     "checkpoint",
+    "checks",
     "consistency",
     "cost",
     "decode",

@@ -27,22 +27,11 @@ import torch.nn.functional as F
 from scipy.optimize import minimize
 from torch import Tensor
 
-from .consistency import CLIP, agree
-from .losses import check_scores, full_precision
+from .checks import check_scores, full_precision
+from .consistency import CLIP
 
 if TYPE_CHECKING:  # who only decides need not wait for the networks
     from .networks.logits import TaskLogits
-
-__all__ = [
-    "EQUAL",
-    "Joint",
-    "Weights",
-    "class_features",
-    "decidable",
-    "fit_weights",
-    "joint",
-    "log_likelihood",
-]
 
 TASKS = ("cls", "seg2", "seg3")
 TINY = torch.finfo(torch.float32).tiny  # T1's word is not cut off: images would tie
@@ -284,13 +273,7 @@ def _read(
         raise ValueError("nothing says the class; give cls or seg3, too")
     if not ("seg2" in tasks or "seg3" in tasks):
         raise ValueError("nothing says where the nodule is; give seg2 or seg3, too")
-    for name, channels in (("cls", 2), ("seg2", 2), ("seg3", 3)):
-        if name in tasks:
-            maps = name != "cls"
-            check_scores(name, tasks[name], maps=maps, channels=channels, or_more=name != "seg2")
-    for one, other in (("cls", "seg3"), ("seg2", "seg3"), ("seg2", "cls")):
-        if one in tasks and other in tasks:
-            agree(one, tasks[one], other, tasks[other])
+    check_scores(**tasks)
     logs = {name: _log(p, CLIP) for name, p in tasks.items() if name != "cls"}
     pixels = 0.0
     if "seg2" in tasks:

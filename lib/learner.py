@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler, SchedCos, combined_cos
 from fastai.data.core import DataLoaders
@@ -15,13 +16,14 @@ from fastai.torch_core import set_seed
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from . import decode, metrics
+from . import checks, decode, metrics
 from .blocks import GREY
 from .callbacks import (
     Autocast,
     Consistency,
     EpochLog,
     PlainTensors,
+    SmoothLoss,
     StopOnNonFinite,
 )
 from .checkpoint import Checkpoint
@@ -47,7 +49,8 @@ class TaskLoss:
 
     Consistency callbacks add their own terms to `terms`. `losses` is a network's own, called with
     its logits, mask and label and returning scalars by name; by default `lib.losses.task_losses`,
-    which takes the `options`. Raises ValueError for options beside a network's own losses.
+    which takes the `options`. The values of mask and label are looked at in the first batch only:
+    each look makes a GPU wait. Raises ValueError for options beside a network's own losses.
 
     >>> loss = TaskLoss(weights={"T2 Dice": 0.5})
     >>> logits = TaskLogits(cls=torch.zeros(2, 2), seg2=torch.zeros(2, 2, 4, 4))
@@ -61,9 +64,12 @@ class TaskLoss:
             raise ValueError(f"the network brings its own losses, which take no {sorted(options)}")
         self.losses = losses or partial(task_losses, **options)
         self.terms: dict[str, Tensor] = {}
+        self.looked = False
 
     def __call__(self, logits: TaskLogits, mask: Tensor, label: Tensor) -> Tensor:
-        terms = self.losses(logits, mask, label)
+        with checks.trusted(self.looked):
+            terms = self.losses(logits, mask, label)
+        self.looked = True
         self.terms = {name: term.detach() for name, term in terms.items()}
         return sum(terms.values())
 
@@ -79,7 +85,8 @@ def task_learner(
     optimiser: str = "adam",
     precision: str = "float32",
     channels_last: bool = False,
-    log: Any = print,
+    log: Callable[[str], object] = print,
+    callbacks: Sequence[Callback] = (),
     **options: Any,
 ) -> Learner:
     """A fastai `Learner` for one network, its task losses and any consistency terms.
@@ -88,7 +95,8 @@ def task_learner(
         dls: from `lib.dataloaders`, or any loaders of (image, mask, label).
         network: returns `TaskLogits`. If it has a method `losses(logits, mask, label)`, that gives
             its losses by name, in place of the tasks' own.
-        consistency: `IntraTask()`, `InterTask()`, `ThreeTask()`, or others of their kind.
+        consistency: `IntraTask()`, `InterTask()`, `ThreeTask()`, or others of their kind. The
+            learner gets its own copies, such as `learn.intra_task`.
         weight: if given, the weight of every consistency term (the paper's lambda, 0.3).
         loss_options: for `lib.losses.task_losses`, e.g. {"weights": {"T2 Dice": 0.5}}.
         lr: learning rate (the paper starts at 3e-4).
@@ -97,28 +105,26 @@ def task_learner(
             the device computes in it.
         channels_last: memory layout; faster for most networks on a CPU.
         log: gets one line an epoch.
+        callbacks: more of fastai's kind.
         options: for `Learner`.
 
     Raises ValueError for an unknown precision or optimiser.
 
     >>> from tempfile import TemporaryDirectory
-    >>> from lib import callbacks, dataloaders, sources
+    >>> from lib import InterTask, IntraTask, dataloaders, sources
     >>> with TemporaryDirectory() as folder:
     ...     cases = sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
     ...     dls = dataloaders(cases, size=32, batch_size=4, cache=folder)
-    >>> terms = [callbacks.IntraTask(), callbacks.InterTask()]
+    >>> terms = [IntraTask(), InterTask()]
     >>> learn = task_learner(dls, nn.Conv2d(1, 5, 1), consistency=terms, weight=0.1)
-    >>> learn.intra_task.weight, learn.lr
-    (0.1, 0.0003)
+    >>> learn.intra_task.weight, learn.lr, terms[0].weight
+    (0.1, 0.0003, 0.3)
     """
-    if weight is not None:
-        for term in consistency:
-            term.weight = weight
     precision = choose_precision(precision, dls.device)
-    callbacks = [
+    own = [
         PlainTensors(channels_last),
         *([Autocast()] if precision == "bfloat16" else []),
-        *consistency,
+        *(term.again(weight) for term in consistency),
         StopOnNonFinite(),
         EpochLog(log),
     ]
@@ -129,10 +135,11 @@ def task_learner(
         loss_func=TaskLoss(getattr(network, "losses", None), **(loss_options or {})),
         opt_func=make_optimiser,
         lr=lr,
-        cbs=callbacks,
+        cbs=[*own, *callbacks],
         **options,
     )
     learn.precision = precision
+    learn.recorder.smooth_loss = SmoothLoss()
     learn.remove_cbs(learn._grab_cbs(ProgressCallback))
     learn.logger = lambda *_: None  # `EpochLog` says it, with names
     return learn

@@ -308,7 +308,7 @@ def test_it_costs_at_most_two_per_cent_of_inference():
         ({"seg4": torch.ones(1, 2)}, r"\['seg4'\] are no tasks"),
         ({"cls": torch.ones(3, 4) / 4}, "4 classes"),
         ({"seg2": torch.ones(3, 2, 5, 5) / 2}, "5 x 5 pixels"),
-        ({"cls": torch.ones(2, 2) / 2, "seg3": None}, "3 images but cls has 2"),
+        ({"cls": torch.ones(2, 2) / 2, "seg3": None}, "cls has 2 images but seg2 has 3"),
         ({"seg2": torch.ones(3, 3, 2, 3) / 3}, r"expected \(N, 2, H, W\)"),
     ],
 )
