@@ -242,11 +242,10 @@ def predict(
     """Run the network over the validation (`subset=1`) or test cases (2), in the table's order.
 
     Returns one row per case: the columns case, group and those of `metrics.count_batch`, and, for a
-    network with a class and a map, as `joint_*` those of the one answer that `lib.decode.joint`
-    gives with these `weights`, and `joint_maps`, what the maps say for malignant, as log-odds
-    (for more classes, `joint_maps_*`); and the tensors image (N, S, S) uint8, mask, seg2 and seg3
-    (N, S, S) uint8, the most probable class of each pixel, and cls (N,), the probability of
-    malignant.
+    network with a class and a map, as `joint_*` those of `lib.decode.count_joint` with these
+    `weights`, from which `lib.decode.decide_again` can decide with others; and the tensors image
+    (N, S, S) uint8, mask, seg2 and seg3 (N, S, S) uint8, the most probable class of each pixel, and
+    cls (N,), the probability of malignant.
     Raises ValueError for another `subset`: the training images come shuffled.
 
     >>> from tempfile import TemporaryDirectory
@@ -328,15 +327,7 @@ def _counts(
     rows = metrics.count_batch(mask=mask, label=label, **given)
     if not decode.decidable(given):
         return rows
-    one = decode.joint(given, weights)
-    answers = metrics.count_batch(mask=mask, label=label, cls=one.cls, seg2=one.seg2)
-    maps = decode.class_features(given, weights)[:, 1].double().cpu()
-    if maps.shape[1] == 2:
-        told = {"maps": maps[:, 1] - maps[:, 0]}
-    else:
-        classes = metrics.classes_of(answers)
-        told = {f"maps_{name}": maps[:, k] for k, name in enumerate(classes)}
-    return metrics.beside(rows, answers.assign(**told))
+    return metrics.beside(rows, decode.count_joint(given, mask, label, weights))
 
 
 def seed_everything(seed: int) -> None:
