@@ -176,6 +176,8 @@ def _facts(
                     f"characters) is no name: at most {LONGEST}, and none that cannot be printed"
                 )
         row["label"] = row["label"].lower()
+        if "patient" in row:  # one patient, however the accents of a name are stored
+            row["patient"] = unicodedata.normalize("NFC", row["patient"])
         if row["label"] and row["label"] not in (*LABELS, *UNLABELLED):
             raise CaseError(
                 f"{path}: row {number} ({name}) has the label {row['label']!r}; known are "

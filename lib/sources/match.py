@@ -1,7 +1,7 @@
 """Which image a name means: the name in a row of a table, or that of a mask's file.
 
 The same name is written differently by different machines: `a.png` is `images/a.png` in a script,
-`C:\\\\scans\\\\a.png` on Windows and `a.PNG` from a scanner; it lost its ending to a converter; and
+`C:\\scans\\a.png` on Windows and `a.PNG` from a scanner; it lost its ending to a converter; and
 macOS takes its accents apart.
 """
 
@@ -38,7 +38,7 @@ class Images:
         endings: of file names, in small letters, that are no part of the name.
 
     >>> images = Images({"p1/a": Path("images/p1/a.png"), "b": Path("images/b.png")}, [".png"])
-    >>> images.find("b.png"), images.find(r"D:\\\\p1\\\\A.png").how, images.find("p2/a.png")
+    >>> images.find("b.png"), images.find(r"D:\\p1\\A.png").how, images.find("p2/a.png")
     (Match(key='b', how=()), ('whatever the folder', 'whatever the capitals'), None)
     """
 

@@ -657,6 +657,12 @@ def test_folder(tmp_path):
     assert len(check_cases(cases, minimum=4)[0]) == 4
 
 
+def test_folder_of_a_patient_whose_name_is_stored_in_two_ways(tmp_path):
+    make_folder(tmp_path, "image,label,patient\na.png,benign,Zo\xeb\nb,malignant,Zoe\u0308\n")
+    groups = by_file(sources.read("folder", tmp_path))["group"]
+    assert groups["a.png"] == groups["b.jpg"] == "patient1"
+
+
 def test_folder_of_both(tmp_path):
     make_folder(tmp_path, "image,label\nc.png,both\n")
     save(tmp_path / "masks" / "c_mask_benign.png", square())
