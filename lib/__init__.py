@@ -27,6 +27,7 @@ MODULES = (
     "dicom",
     "experiments",
     "home",
+    "keep",
     "learner",
     "likelihood",
     "losses",
