@@ -2,6 +2,7 @@
 
 from .check import check_cases
 from .duplicates import group_near_duplicates
+from .folds import grouped_folds
 from .identity import fingerprint, split_digest
 from .pixels import MAX_PIXELS, UNKNOWN, decode
 from .prepare import prepare_cases
@@ -32,6 +33,7 @@ __all__ = [
     "decode",
     "fingerprint",
     "group_near_duplicates",
+    "grouped_folds",
     "prepare_cases",
     "split_cases",
     "split_digest",
