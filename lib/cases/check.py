@@ -3,6 +3,8 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from .table import (
 )
 
 SHOWN = 20  # problems an error message lists in full
+NAMED = 3  # files that a note of many names
 
 
 def check_cases(
@@ -79,7 +82,9 @@ def check_cases(
             for at, problem in split_leaks(table, keys, what):
                 found[sound[at]].append(problem)
 
-    problems = list(dict.fromkeys([*known, *(p for at in sorted(found) for p in found[at])]))
+    problems = list(
+        dict.fromkeys([*known, *together(p for at in sorted(found) for p in found[at])])
+    )
     if strict:
         stop_on_any(problems)
     keep = [at for at in sound if not any(p.left_out for p in found[at])]
@@ -87,6 +92,25 @@ def check_cases(
     require_enough(checked, cases, problems, minimum)
     checked.attrs["left_out"] = problems
     return checked, problems
+
+
+def together(problems: Iterable[Problem]) -> list[Problem]:
+    """The same note of several files as one, which counts and names them; the rest as it is."""
+    problems = list(problems)
+    files = defaultdict(list)
+    for problem in problems:
+        files[problem.what, problem.left_out].append(Path(problem.file).name)
+    kept = []
+    for problem in problems:
+        names = files.pop((problem.what, problem.left_out), []) if not problem.left_out else [None]
+        more = names[1:]
+        if more:
+            listed = ", ".join(more[:NAMED]) + ", ..." * (len(more) > NAMED)
+            also = f"{problem.what} (and {len(more)} more: {listed})"
+            problem = replace(problem, what=also)
+        if names:
+            kept.append(problem)
+    return kept
 
 
 def _examine(row: Any) -> tuple[list[Problem], str | None]:
@@ -149,7 +173,7 @@ def _why_empty(row: Any) -> str:
     if decode(whole | {"crop": None})[1].any():
         return f": the crop {get(row, 'crop')} leaves the nodule out"
     files = [str(r.outline) for r in get(row, "mask") if is_file(r.outline)]
-    brightest = max((int(read_grey(file, _ignore).max()) for file in files), default=0)
+    brightest = max((int(read_grey(file, _ignore)[0].max()) for file in files), default=0)
     if brightest:
         return f": its brightest pixel is {brightest}, a nodule has {THRESHOLD} to 255"
     return ""

@@ -1,13 +1,15 @@
 """The pixels of one case: its picture in grey and its mask, from files of any common kind."""
 
 import errno
+import io
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageDraw, UnidentifiedImageError
 
 from .. import dicom
 from .table import CLASSES, CaseError, Problem, Region, crop_of, get, text
@@ -15,10 +17,22 @@ from .table import CLASSES, CaseError, Problem, Region, crop_of, get, text
 UNKNOWN = 3  # mask value of a nodule whose class nobody stated
 THRESHOLD = 128  # masks saved as JPEG, or resized, have edge values between 0 and 255
 MAX_PIXELS = 2**26  # 8192 x 8192: far above any ultrasound picture, far below a full memory
+LARGEST = 8 * MAX_PIXELS  # bytes of a file: that many pixels at 64 bits
 # Out of memory or of open files, a disk or a network that fails: not what is in a file.
 MACHINE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 # No format whose reader starts another program (EPS calls Ghostscript).
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
+
+# What EXIF's orientation asks a viewer to do (EXIF 2.32, tag 274).
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode(row: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +76,7 @@ def decode_with_problems(row: Any) -> tuple[np.ndarray | None, np.ndarray | None
         problems.append(Problem(case, file, what, left_out))
 
     regions, label = get(row, "mask"), text(get(row, "label"))
-    image = read_grey(file, report)
+    image, turned = read_grey(file, report)
     if not _are_regions(regions):
         report(file, f"mask is {regions!r}; a tuple of Region is needed, () for no nodule")
         return image, None, problems
@@ -73,15 +87,21 @@ def decode_with_problems(row: Any) -> tuple[np.ndarray | None, np.ndarray | None
         key=lambda painted: painted[0] % UNKNOWN,  # unknown first, malignant last
     ):
         if is_file(outline):
-            layer = read_grey(str(outline), report)
+            layer, layer_turned = read_grey(str(outline), report)
             if layer is None or image is None:
                 continue
             if layer.shape != image.shape:
                 report(
                     str(outline),
-                    f"mask is {_size(layer.shape)}, but its image {file} is {_size(image.shape)}",
+                    f"mask is {_size(layer.shape)}, but its image {file} is {_size(image.shape)}"
+                    + (
+                        f", {turned}: draw the mask on the picture as it is shown" if turned else ""
+                    ),
                 )
                 continue
+            if turned and not layer_turned:
+                what = f"its image is {turned}, it is not: taken as drawn on the picture as shown"
+                report(str(outline), what, left_out=False)
             mask[layer >= THRESHOLD] = value
         else:
             fault = _polygon_fault(outline, None if image is None else image.shape)
@@ -103,33 +123,39 @@ def decode_with_problems(row: Any) -> tuple[np.ndarray | None, np.ndarray | None
     return image, mask, problems
 
 
-def read_grey(file: str, report: Callable[..., None]) -> np.ndarray | None:
-    """One file as uint8 (H, W), or None once the reason has been reported."""
-    path = Path(file)
+def read_grey(file: str, report: Callable[..., None]) -> tuple[np.ndarray | None, str]:
+    """One file as uint8 (H, W), turned as its EXIF orientation asks; and how it was turned, or "".
+
+    (None, "") once the reason has been reported.
+    """
+    path, nothing = Path(file), (None, "")
     if not path.is_file():  # also keeps a pipe or a device from blocking the run
         report(file, "not a regular file" if path.exists() else "no such file")
-        return None
-    if path.stat().st_size == 0:
-        report(file, "the file is empty (0 bytes)")
-        return None
+        return nothing
+    size = path.stat().st_size
+    if size == 0 or size > LARGEST:
+        report(file, f"{size} bytes, no picture" if size else "the file is empty (0 bytes)")
+        return nothing
     if dicom.is_dicom(path):
         try:
-            return _shades(dicom.read_pixels(path))
+            return _shades(dicom.read_pixels(path)), ""
         except dicom.DicomError as error:
             _stop_if_not_the_files(error, file)
             report(file, str(error))
-            return None
+            return nothing
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        # From its bytes, not its path: Pillow maps some TIFF files, and scrambles turned ones.
+        with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 report(file, _too_large(f"{width} x {height} px"))
-                return None
+                return nothing
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
                 report(file, f"holds {frames} pictures; the first one is used", left_out=False)
             picture.seek(0)
-            return _to_grey(picture)
+            picture, turned = _upright(picture, partial(report, file))
+            return _to_grey(picture), turned
     except UnidentifiedImageError:
         report(file, f"not an image in a known format ({', '.join(FORMATS)})")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -137,7 +163,23 @@ def read_grey(file: str, report: Callable[..., None]) -> np.ndarray | None:
     except Exception as error:  # image readers raise nearly every kind of error on damaged bytes
         _stop_if_not_the_files(error, file)
         report(file, f"damaged or cut off, cannot be decoded ({error})")
-    return None
+    return nothing
+
+
+def _upright(picture: Image.Image, report: Callable[..., None]) -> tuple[Image.Image, str]:
+    """The picture as viewers show it, and in words how that differs from how it is stored."""
+    by_its_reader = picture.format == "TIFF"  # Pillow turns these while it loads them
+    orientation = picture.tag_v2.get(ExifTags.Base.Orientation) if by_its_reader else None
+    picture.load()
+    if not by_its_reader:
+        try:
+            orientation = picture.getexif().get(ExifTags.Base.Orientation)
+        except Exception as error:  # damaged notes do not damage the pixels
+            report(f"its EXIF cannot be read ({error}): taken as upright", left_out=False)
+    if orientation not in TURNS:
+        return picture, ""
+    turned = picture if by_its_reader else picture.transpose(TURNS[orientation])
+    return turned, f"turned as its EXIF orientation {orientation} asks"
 
 
 def _stop_if_not_the_files(error: Exception, file: str) -> None:

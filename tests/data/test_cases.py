@@ -22,6 +22,7 @@ from lib.cases import (
     decode,
     fingerprint,
     group_near_duplicates,
+    pixels,
     prepare_cases,
     split_cases,
 )
@@ -434,6 +435,78 @@ def test_class_index():
     assert [class_index(label) for label in (*LABELS, None)] == [0, 1, -1, 1, -1]
 
 
+# ---------------------------------------------------------------------------------- orientation
+
+# What the viewer does with the stored pixels (EXIF 2.32, tag 274: where row 0 and column 0 are).
+TURNS = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.T,
+    6: lambda stored: stored.T[:, ::-1],  # row 0 of the file is the right-hand side
+    7: lambda stored: stored[::-1, ::-1].T,
+    8: lambda stored: stored.T[::-1],  # row 0 of the file is the left-hand side
+}
+
+
+def save_turned(stored: np.ndarray, file: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    options = {".webp": {"lossless": True}, ".tiff": {"compression": "tiff_lzw"}}
+    Image.fromarray(stored).save(file, exif=exif.tobytes(), **options.get(file.suffix, {}))
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "tiff", "webp"])
+@pytest.mark.parametrize("orientation", TURNS)
+def test_image_and_mask_are_turned_as_their_exif_asks(tmp_path, orientation, kind):
+    image, mask = tmp_path / f"a.{kind}", tmp_path / f"m.{kind}"
+    save_turned(np.asarray(picture(0)), image, orientation)
+    save_turned(np.asarray(square()), mask, orientation)
+    grey, nodule = decode(row(image, Region(str(mask))))
+    np.testing.assert_array_equal(grey, TURNS[orientation](np.asarray(picture(0))))
+    np.testing.assert_array_equal(nodule, TURNS[orientation](np.asarray(square())) // 255)
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_a_mask_that_was_drawn_on_the_turned_picture_fits_it_and_is_noted(tmp_path, orientation):
+    cases = make(tmp_path)
+    save_turned(np.asarray(picture(7)), tmp_path / "007.png", orientation)
+    good, (note,) = check_cases(cases, strict=True)
+    assert len(good) == 20 and not note.left_out and note.file.endswith("007_mask.png")
+    assert f"EXIF orientation {orientation}" in note.what and "as shown" in note.what
+    np.testing.assert_array_equal(decode(good.iloc[7])[1] > 0, np.asarray(square()) > 0)
+
+
+def test_a_mask_that_was_drawn_on_the_stored_picture_is_refused(tmp_path):
+    cases = make(tmp_path)
+    save_turned(np.asarray(picture(7)), tmp_path / "007.png", 6)
+    good, (problem,) = check_cases(cases)
+    assert len(good) == 19 and problem.left_out
+    assert "mask is 48 x 40 px, but its image" in problem.what and "40 x 48" in problem.what
+    assert "EXIF orientation 6" in problem.what and "as it is shown" in problem.what
+
+
+def test_damaged_exif_does_not_damage_the_picture(tmp_path):
+    cases = make(tmp_path)
+    picture(7).save(tmp_path / "007.png", exif=b"Exif\0\0MM\0*" + b"\xff" * 40)
+    good, problems = check_cases(cases, strict=True)
+    assert problems == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's; check_cases has kept it to itself
+        np.testing.assert_array_equal(decode(good.iloc[7])[0], np.asarray(picture(7)))
+
+
+def test_one_note_for_many_files(tmp_path):
+    cases = make(tmp_path)
+    for at in range(10):
+        save_turned(np.asarray(picture(at)), tmp_path / f"{at:03}.png", 3)
+    good, (note,) = check_cases(cases)
+    assert len(good) == 20 and note.file.endswith("000_mask.png")
+    assert "(and 9 more: 001_mask.png, 002_mask.png, 003_mask.png, ...)" in note.what
+    assert check_cases(good)[1] == [note], "a second pass repeats nothing"
+
+
 # ------------------------------------------------------------------------------- near duplicates
 
 
@@ -799,13 +872,13 @@ def test_fingerprint_reads_every_file_once(tmp_path, monkeypatch):
     """The cost is one decoding of each file; a clock would measure the machine's other work."""
     cases = phantom.read(tmp_path, cases=12, size=48)
     opened = Counter()
-    plain = Image.open
+    plain = pixels.read_grey
 
-    def count(file, *args, **options):
-        opened[str(file)] += 1
-        return plain(file, *args, **options)
+    def count(file, report):
+        opened[file] += 1
+        return plain(file, report)
 
-    monkeypatch.setattr(Image, "open", count)
+    monkeypatch.setattr(pixels, "read_grey", count)
     fingerprint(cases)
     files = [*cases["image"], *(region.outline for regions in cases["mask"] for region in regions)]
     assert opened == Counter(map(str, files))

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from tiny import phantom_cases, tiny_loaders
 
-from lib import cases, dicom, sources
+from lib import dicom, sources
 from lib.blocks import decode_once
-from lib.cases import CaseError, prepare_cases
+from lib.cases import CaseError, pixels, prepare_cases
 
 ROOT = Path(__file__).parents[2]
 OURS = [*sorted((ROOT / "lib").rglob("*.py")), *sorted((ROOT / "ci").glob("*.py"))]
@@ -95,7 +95,7 @@ def test_a_fault_of_the_machine_is_not_the_files(tmp_path, monkeypatch, kind, re
         monkeypatch.setattr(dicom, "is_dicom", lambda _: True)
         monkeypatch.setattr(dicom, "read_pixels", wrapped)
     else:
-        monkeypatch.setattr(cases, "_to_grey", fails)
+        monkeypatch.setattr(pixels, "_to_grey", fails)
     with pytest.raises(expected, match=words) as told:
         prepare_cases(table)
     assert f"{tmp_path / 'images'}{os.sep}" in str(told.value) and ".png" in str(told.value)
