@@ -31,8 +31,9 @@ from numpy.lib.format import open_memmap
 from PIL import Image
 
 from .cases import CLASSES, SPLITS, CaseError, class_index, decode, fingerprint, prepare_cases
+from .home import HOME
 
-CACHE = Path(os.environ.get("LIB_CACHE", Path(__file__).parents[1] / "data" / ".cache"))
+CACHE = Path(os.environ.get("LIB_CACHE", HOME / "data" / ".cache"))
 GREY = 0.5, 0.5  # mean and standard deviation that inputs are scaled by: [0, 1] to [-1, 1]
 
 

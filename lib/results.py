@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .atomic import replacing
+from .home import HOME as ROOT
+from .home import repository
 
 if TYPE_CHECKING:
     import torch
 
-ROOT = Path(__file__).parents[1]
 RESULTS = Path(os.environ.get("LIB_RESULTS", ROOT / "results"))
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
@@ -287,10 +288,14 @@ def machine(device: "torch.device | str") -> dict[str, Any]:
 def commit() -> str:
     """The commit of the code, with "-changed" if lib/ or the template differs from it.
 
+    "unknown" outside the repository: a wheel has no commit, and another project's is not its.
+
     >>> name = commit().removesuffix("-changed")
     >>> name == "unknown" or len(name) == 40
     True
     """
+    if repository() is None:
+        return "unknown"
     try:
         name = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--", "lib", "book/experiment.ipynb")

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pandas as pd
 
 from ..cases import COLUMNS, CaseError, Problem
+from ..home import HOME
 
-DATA = Path(__file__).resolve().parents[2] / "data"  # where data/fetch.py puts a set
+DATA = HOME / "data"  # where data/fetch.py puts a set
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LARGEST_TEXT = 64 * 2**20  # bytes; the largest csv of a published set has 0.3 MB
 

@@ -26,6 +26,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from lib.atomic import naming
 from lib.cases import CLASSES, CaseError, Region
+from lib.home import HOME
 
 VERSION = 1  # of the drawing: raise it whenever a picture changes, so that old folders are redrawn
 
@@ -710,7 +711,7 @@ def read(
     _check(wanted)
     if root is None:
         key = f"v{VERSION}-seed{seed}-{cases}x{size}px-m{malignant}-n{normal}-b{both}"
-        root = Path(__file__).resolve().parents[2] / "data" / "phantom" / key
+        root = HOME / "data" / "phantom" / key
     elif (found := _parameters(Path(root))) != wanted and Path(root).exists():
         if not Path(root).is_dir() or (found is None and any(Path(root).iterdir())):
             raise CaseError(f"{root}: is no phantom's folder; give a new or an empty one")

@@ -83,3 +83,13 @@ def test_search_needs_no_server(visit):
     opened.page.wait_for_selector("#search-results li a")
     assert "index.html" in opened.page.locator("#search-results").inner_html()
     assert not opened.log
+
+
+def test_search_puts_chapters_first_and_quotes_what_it_found(visit):
+    page = visit("search.html", query="?q=dice").page
+    page.wait_for_selector("#search-results li .search-excerpt mark")
+    found = page.locator("#search-results ul.search > li > a")
+    places = [link.get_attribute("href") for link in found.all()]
+    first_api = next(at for at, place in enumerate(places) if place.startswith("api/"))
+    assert first_api > 0 and all(place.startswith("api/") for place in places[first_api:])
+    assert "dice" in page.locator(".search-excerpt mark").first.inner_text().lower()

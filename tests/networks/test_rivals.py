@@ -1,5 +1,6 @@
-"""The twelve rivals of Table 1 at the paper's size, built by name, and what their pages state."""
+"""The twelve rivals of Table 1 at the paper's size, built by name, and what their page states."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from lib.cost import parameter_count
 from lib.experiments import RIVALS, find
 from lib.networks import Chen2018, NNUNetNative, PSPNet, Wang2018, Zhou2021, Zhou2021Native
 
-PAGES = Path(__file__).parents[2] / "book" / "rivals"
+PAGE = (Path(__file__).parents[2] / "book" / "rivals.md").read_text()
+SECTIONS = dict(re.findall(r"^\((\w+)\)=\n(.*?)(?=^\(|\Z)", PAGE, re.MULTILINE | re.DOTALL))
 PAPER = replace(profiles.find("paper"), weights=None)
 
-# Page, million parameters, channels of each task; Mask R-CNN has no mask while it trains
+# Section, million parameters, channels of each task; Mask R-CNN has no mask while it trains
 SIZES = {
     "unet++": ("unetplusplus", 68.0, {"seg3": 3}),
     "deeplabv3+": ("deeplabv3plus", 45.7, {"seg3": 3}),
@@ -37,8 +39,8 @@ SIZES = {
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_at_the_papers_size_it_has_the_parameters_that_its_page_states(name):
-    page, millions, tasks = SIZES[name]
+def test_at_the_papers_size_it_has_the_parameters_that_its_section_states(name):
+    section, millions, tasks = SIZES[name]
     system = find(name)
     with torch.device("meta"):
         network = system.build(system.budget(PAPER))
@@ -46,14 +48,13 @@ def test_at_the_papers_size_it_has_the_parameters_that_its_page_states(name):
     shapes = {task: (2, n) if task == "cls" else (2, n, 512, 512) for task, n in tasks.items()}
     assert {task: tuple(scores.shape) for task, scores in logits.items()} == shapes
     assert round(parameter_count(network) / 1e6, 1) == millions
-    assert f"{millions} million parameters" in (PAGES / f"{page}.md").read_text()
+    assert f"{millions} million parameters" in SECTIONS[section]
 
 
-def test_each_rival_of_table_1_has_a_page():
+def test_each_rival_of_table_1_has_a_section():
     rows = {row for system in RIVALS for table, row in system.rows if table == 1}
     assert len(rows) == 12 and rows <= set(paper.table(1).index)
-    pages = {page.stem for page in PAGES.glob("*.md")}
-    assert pages == {page for page, _, _ in SIZES.values()} and len(pages) == 12
+    assert SECTIONS.keys() == {section for section, _, _ in SIZES.values()} and len(SECTIONS) == 12
     filled = {system.name for system in RIVALS if system.rows}
     assert filled - {"singh2019"} <= SIZES.keys()  # its forest hides the class: see singh2019-fc
 
@@ -76,12 +77,12 @@ def operations(make, size):
     return counter.get_total_flops() / 2
 
 
-def test_operations_that_the_pages_state():
+def test_operations_that_the_page_states():
     billions = [operations(lambda s=s: PSPNet(output_stride=s), 512) / 1e9 for s in (8, 16)]
-    page = (PAGES / "pspnet.md").read_text()
+    page = SECTIONS["pspnet"]
     assert f"{billions[0]:.0f} billion operations at output stride 8, and {billions[1]:.0f}" in page
     narrow, wide = (
         operations(lambda w=w: NNUNetNative(stages=5, decoder_channels=(w, w)), 96)
         for w in (16, 32)
     )
-    assert wide / narrow == pytest.approx(4, abs=0.1)  # nnunet.md: "four times the operations"
+    assert wide / narrow == pytest.approx(4, abs=0.1)  # nnunet: "four times the operations"

@@ -1,0 +1,1 @@
+"""The rivals: other published systems that the paper compares its own with."""
