@@ -3,7 +3,8 @@
 from .check import check_cases
 from .duplicates import group_near_duplicates
 from .identity import fingerprint, split_digest
-from .pixels import MAX_PIXELS, UNKNOWN, decode
+from .masks import UNKNOWN
+from .pixels import MAX_PIXELS, decode
 from .prepare import prepare_cases
 from .split import split_cases
 from .table import (

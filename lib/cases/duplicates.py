@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import imagehash
@@ -62,11 +63,12 @@ def group_near_duplicates(
     for rows in _members(alike):
         labels = {table["label"][at] for at in rows} - {None}
         files = table["image"]
+        names_of = {at: Path(files[at]).name for at in rows}  # a note shows no other one's path
         if len(labels) > 1:
             drop += rows
             for at in rows:
                 others = ", ".join(
-                    f"{files[b]} ({table['label'][b] or 'unlabelled'})" for b in rows if b != at
+                    f"{names_of[b]} ({table['label'][b] or 'unlabelled'})" for b in rows if b != at
                 )
                 mine = table["label"][at] or "unlabelled"
                 problems.append(
@@ -78,7 +80,7 @@ def group_near_duplicates(
                 )
         elif len({groups[at] for at in rows}) > 1:
             merged = ", ".join(dict.fromkeys(names[groups[at]] for at in rows))
-            others = ", ".join(files[at] for at in rows[1:])
+            others = ", ".join(names_of[at] for at in rows[1:])
             problems.append(
                 Problem(
                     table["case"][rows[0]],

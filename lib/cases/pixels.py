@@ -12,10 +12,10 @@ import numpy as np
 from PIL import ExifTags, Image, ImageDraw, UnidentifiedImageError
 
 from .. import dicom
+from . import masks
+from .masks import UNKNOWN
 from .table import CLASSES, CaseError, Problem, Region, crop_of, get, text
 
-UNKNOWN = 3  # mask value of a nodule whose class nobody stated
-THRESHOLD = 128  # masks saved as JPEG, or resized, have edge values between 0 and 255
 MAX_PIXELS = 2**26  # 8192 x 8192: far above any ultrasound picture, far below a full memory
 LARGEST = 8 * MAX_PIXELS  # bytes of a file: that many pixels at 64 bits
 # Out of memory or of open files, a disk or a network that fails: not what is in a file.
@@ -23,6 +23,7 @@ MACHINE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, er
 # No format whose reader starts another program (EPS calls Ghostscript).
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
 
+RANK = np.array([0, 2, 3, 1], np.uint8)  # of mask values: where regions overlap, the worse is kept
 # What EXIF's orientation asks a viewer to do (EXIF 2.32, tag 274).
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -82,35 +83,14 @@ def decode_with_problems(row: Any) -> tuple[np.ndarray | None, np.ndarray | None
         return image, None, problems
 
     mask = None if image is None else np.zeros(image.shape, np.uint8)
-    for value, outline in sorted(
-        ((_mask_value(region.label or label), region.outline) for region in regions),
-        key=lambda painted: painted[0] % UNKNOWN,  # unknown first, malignant last
-    ):
-        if is_file(outline):
-            layer, layer_turned = read_grey(str(outline), report)
-            if layer is None or image is None:
-                continue
-            if layer.shape != image.shape:
-                report(
-                    str(outline),
-                    f"mask is {_size(layer.shape)}, but its image {file} is {_size(image.shape)}"
-                    + (
-                        f", {turned}: draw the mask on the picture as it is shown" if turned else ""
-                    ),
-                )
-                continue
-            if turned and not layer_turned:
-                what = f"its image is {turned}, it is not: taken as drawn on the picture as shown"
-                report(str(outline), what, left_out=False)
-            mask[layer >= THRESHOLD] = value
+    for region in regions:
+        own = region.label or label
+        if is_file(region.outline):
+            layer = _layer(str(region.outline), file, image, turned, own, report)
         else:
-            fault = _polygon_fault(outline, None if image is None else image.shape)
-            if fault:
-                report(file, fault)
-            elif image is not None:
-                canvas = Image.fromarray(mask)
-                ImageDraw.Draw(canvas).polygon([tuple(p) for p in outline], fill=value)
-                mask = np.array(canvas)
+            layer = _polygon(region.outline, file, image, own, report)
+        if layer is not None and mask is not None:
+            mask = np.where(RANK[layer] > RANK[mask], layer, mask)
 
     crop = crop_of(get(row, "crop"))
     if crop is not None:
@@ -123,11 +103,70 @@ def decode_with_problems(row: Any) -> tuple[np.ndarray | None, np.ndarray | None
     return image, mask, problems
 
 
+def _layer(
+    file: str,
+    image_file: str,
+    image: np.ndarray | None,
+    turned: str,
+    label: str | None,
+    report: Callable[..., None],
+) -> np.ndarray | None:
+    """A mask file in mask values, or None once the reason has been reported."""
+    found, mask_turned = read_file(
+        file, report, lambda picture: masks.nodules(picture, partial(report, file, left_out=False))
+    )
+    if found is None or image is None:
+        return None
+    layer, coloured = found
+    if layer.shape != image.shape:
+        hint = f", {turned}: draw the mask on the picture as it is shown" if turned else ""
+        sizes = _size(layer.shape), Path(image_file).name, _size(image.shape)
+        report(file, "mask is {}, but its image {} is {}".format(*sizes) + hint)
+        return None
+    if turned and not mask_turned:
+        what = f"its image is {turned}, it is not: taken as drawn on the picture as shown"
+        report(file, what, left_out=False)
+    if label == "both":
+        return layer
+    painted = {1: "green", 2: "red"}
+    stated = [painted[value] for value in painted if (layer == value).any()] if coloured else []
+    if len(stated) > 1 and label in CLASSES:
+        report(file, f"is green and red, benign and malignant, but the case is labelled {label}")
+        return None
+    for colour in stated:
+        report(file, f"is {colour}; read as its case is labelled, {label}", left_out=False)
+    return np.where(layer > 0, np.uint8(_mask_value(label)), np.uint8(0))
+
+
+def _polygon(
+    outline: Any,
+    file: str,
+    image: np.ndarray | None,
+    label: str | None,
+    report: Callable[..., None],
+) -> np.ndarray | None:
+    fault = _polygon_fault(outline, None if image is None else image.shape)
+    if fault:
+        report(file, fault)
+    if fault or image is None:
+        return None
+    canvas = Image.new("L", image.shape[::-1])
+    ImageDraw.Draw(canvas).polygon([tuple(p) for p in outline], fill=_mask_value(label))
+    return np.array(canvas)
+
+
 def read_grey(file: str, report: Callable[..., None]) -> tuple[np.ndarray | None, str]:
     """One file as uint8 (H, W), turned as its EXIF orientation asks; and how it was turned, or "".
 
     (None, "") once the reason has been reported.
     """
+    return read_file(file, report, _to_grey)
+
+
+def read_file(
+    file: str, report: Callable[..., None], look: Callable[[Image.Image | np.ndarray], Any]
+) -> tuple[Any, str]:
+    """What `look` makes of a file's picture (of a DICOM file's pixels), and how it was turned."""
     path, nothing = Path(file), (None, "")
     if not path.is_file():  # also keeps a pipe or a device from blocking the run
         report(file, "not a regular file" if path.exists() else "no such file")
@@ -136,14 +175,9 @@ def read_grey(file: str, report: Callable[..., None]) -> tuple[np.ndarray | None
     if size == 0 or size > LARGEST:
         report(file, f"{size} bytes, no picture" if size else "the file is empty (0 bytes)")
         return nothing
-    if dicom.is_dicom(path):
-        try:
-            return _shades(dicom.read_pixels(path)), ""
-        except dicom.DicomError as error:
-            _stop_if_not_the_files(error, file)
-            report(file, str(error))
-            return nothing
     try:
+        if dicom.is_dicom(path):
+            return look(dicom.read_pixels(path)), ""
         # From its bytes, not its path: Pillow maps some TIFF files, and scrambles turned ones.
         with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as picture:
             width, height = picture.size
@@ -154,8 +188,14 @@ def read_grey(file: str, report: Callable[..., None]) -> tuple[np.ndarray | None
             if frames > 1:
                 report(file, f"holds {frames} pictures; the first one is used", left_out=False)
             picture.seek(0)
-            picture, turned = _upright(picture, partial(report, file))
-            return _to_grey(picture), turned
+            upright, turned = _upright(picture, partial(report, file))
+            upright.format = picture.format
+            return look(upright), turned
+    except masks.Unclear as error:
+        report(file, str(error))
+    except dicom.DicomError as error:
+        _stop_if_not_the_files(error, file)
+        report(file, str(error))
     except UnidentifiedImageError:
         report(file, f"not an image in a known format ({', '.join(FORMATS)})")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -195,8 +235,10 @@ def _too_large(size: str) -> str:
     return f"{size}: a decompression bomb? At most {MAX_PIXELS} pixels are read; make it smaller"
 
 
-def _to_grey(picture: Image.Image) -> np.ndarray:
+def _to_grey(picture: Image.Image | np.ndarray) -> np.ndarray:
     """8-bit grey. Deeper pictures are scaled so that their largest value is 255; no alpha."""
+    if isinstance(picture, np.ndarray):
+        return _shades(picture)
     if picture.mode.startswith(("I", "F")):
         return _shades(np.asarray(picture))
     if picture.mode not in ("1", "L", "LA", "RGB"):

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter
+from scipy import ndimage
 
+from lib import sources
 from lib.cases import (
     CLASSES,
     LABELS,
@@ -139,7 +141,7 @@ BAD = [
     ("mask of another size", _save(MASK, lambda: square(WIDTH + 1)), "49 x 40 px", MASK),
     ("mask turned by 90 degrees", _save(MASK, lambda: square(HEIGHT, WIDTH)), "40 x 48 px", MASK),
     ("empty mask", _save(MASK, lambda: Image.new("L", (WIDTH, HEIGHT))), "mask is empty", MASK),
-    ("mask of class numbers", _save(MASK, lambda: square(value=1)), "brightest pixel is 1", MASK),
+    ("mask is a copy of its image", _save(MASK, lambda: picture(7)), "a copy of the image?", MASK),
     ("no nodule drawn", _cell("mask", ()), "no nodule is drawn", IMAGE),
     ("mask column of text", _cell("mask", "007_mask.png"), "tuple of Region is needed", IMAGE),
     ("mask column NaN", _cell("mask", float("nan")), "tuple of Region is needed", IMAGE),
@@ -209,7 +211,7 @@ def test_decode_names_the_file(tmp_path, at):
     name, spoil, words, file = BAD[at]
     cases = make(tmp_path)
     spoil(cases, tmp_path)
-    if name in ("empty mask", "mask of class numbers"):
+    if name == "empty mask":
         assert decode(cases.iloc[7])[1].max() == 0  # that is for check_cases to judge
         return
     with pytest.raises(CaseError) as caught:
@@ -294,6 +296,100 @@ def test_nan_means_unlabelled_and_uncropped(tmp_path):
     assert good["label"][7] is None and good["crop"][7] is None
 
 
+# ------------------------------------------------------------------------- what a mask file means
+
+BUSBRA = ("bus_0001-l", "bus_0002-l", "bus_0005-r", "bus_0007-l")
+
+
+def as_form(nodule: np.ndarray, form: str, file: Path) -> None:
+    """Save a real mask as people save masks."""
+    mask, empty = Image.fromarray(nodule * np.uint8(255)), Image.new("L", nodule.shape[::-1])
+    full = ImageChops.invert(empty)
+    {
+        "JPEG": lambda: mask.save(file, "JPEG", quality=30),
+        "black on white": lambda: ImageChops.invert(mask).save(file),
+        "black on white, JPEG": lambda: ImageChops.invert(mask).save(file, "JPEG", quality=50),
+        "alpha over black": lambda: Image.merge("LA", [empty, mask]).save(file),
+        "alpha over white": lambda: Image.merge("RGBA", [full] * 3 + [mask]).save(file),
+        "class numbers": lambda: Image.fromarray(nodule * np.uint8(2)).save(file),
+        "instances": lambda: Image.fromarray(nodule.astype(np.int32) * 3).save(file, "TIFF"),
+        "red": lambda: Image.merge("RGB", [mask, empty, empty]).save(file),
+        "green": lambda: Image.merge("RGB", [empty, mask, empty]).save(file),
+        "palette": lambda: mask.convert("RGB").quantize(2).save(file),
+        "1 bit": lambda: mask.convert("1").save(file),
+    }[form]()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["JPEG", "black on white", "black on white, JPEG", "alpha over black", "alpha over white",
+     "class numbers", "instances", "red", "green", "palette", "1 bit"],
+)  # fmt: skip
+def test_a_real_mask_in_every_form(shared_data, tmp_path, form):
+    folder = shared_data("busbra")
+    for name in BUSBRA:
+        image = folder / "Images" / f"{name}.png"
+        plain = Region(str(folder / "Masks" / f"{name.replace('bus', 'mask')}.png"))
+        _, expected = decode(row(image, plain, label="malignant"))
+        assert set(np.unique(expected)) == {0, 2}
+        as_form(expected // 2, form, tmp_path / "m.png")
+        mask = decode(row(image, Region(str(tmp_path / "m.png")), label="malignant"))[1]
+        wrong = (mask != expected).sum()
+        edge = (ndimage.binary_dilation(expected) ^ ndimage.binary_erosion(expected)).sum()
+        assert wrong <= ("JPEG" in form) * edge / 4, f"{wrong} pixels, {edge} on the edge"
+
+
+def test_copies_of_real_images_are_no_masks(shared_data, tmp_path):
+    files = sorted((shared_data("busbra") / "Images").glob("*.png"))[::40]
+    for kind in ("PNG", "JPEG"):
+        for file in files:
+            Image.open(file).convert("L").save(tmp_path / "m.png", kind)
+            with pytest.raises(CaseError, match=r"m\.png: is a photograph, no mask"):
+                decode(row(file, Region(str(tmp_path / "m.png"))))
+
+
+def test_green_and_red_are_the_classes_of_a_case_that_has_both(tmp_path):
+    picture(0).save(tmp_path / "a.png")
+    green, red = square(box=(2, 2, 8, 8)), square(box=(20, 20, 40, 30))
+    Image.merge("RGB", [red, green, Image.new("L", red.size)]).save(tmp_path / "m.png")
+    mask = decode(row(tmp_path / "a.png", Region(str(tmp_path / "m.png")), label="both"))[1]
+    np.testing.assert_array_equal(mask, (np.asarray(green) > 0) + 2 * (np.asarray(red) > 0))
+    with pytest.raises(CaseError, match="green and red, benign and malignant, but the case"):
+        decode(row(tmp_path / "a.png", Region(str(tmp_path / "m.png")), label="malignant"))
+
+
+def test_numbers_are_classes_in_a_case_that_has_both_and_nodules_elsewhere(tmp_path):
+    picture(0).save(tmp_path / "a.png")
+    numbers = np.asarray(square(box=(2, 2, 8, 8), value=1)) + np.asarray(square(value=2))
+    Image.fromarray(numbers).save(tmp_path / "m.png")
+    mask = Region(str(tmp_path / "m.png"))
+    np.testing.assert_array_equal(decode(row(tmp_path / "a.png", mask, label="both"))[1], numbers)
+    found = decode(row(tmp_path / "a.png", mask, label="benign"))[1]
+    np.testing.assert_array_equal(found, numbers > 0)
+    np.testing.assert_array_equal(
+        decode(row(tmp_path / "a.png", mask, label=None))[1], 3 * (numbers > 0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [((1, 1, 47, 39), "20 of 20 images cover more than 50%"),
+     ((9, 9, 10, 10), "20 of 20 images cover less than 0.1%")],
+)  # fmt: skip
+def test_nodules_of_an_odd_size_are_noted_once_for_their_folder(tmp_path, box, words):
+    cases = make(tmp_path)
+    for at in range(20):
+        square(box=box).save(tmp_path / f"{at:03}_mask.png")
+    good, (note,) = check_cases(cases, strict=True)
+    assert len(good) == 20 and note.file == str(tmp_path) and words in note.what
+    assert not note.left_out and "000.png" in note.what
+
+
+def test_real_nodules_are_of_no_odd_size(shared_data):
+    cases = sources.read("busbra", shared_data("busbra")).iloc[:400]
+    assert check_cases(cases)[1] == []
+
+
 # ------------------------------------------------------------------------- leaks between splits
 
 
@@ -317,6 +413,7 @@ def test_same_picture_in_two_splits_leaves_the_training_copy_out(tmp_path):
     good, problems = check_cases(cases)
     assert set(cases["case"]) - set(good["case"]) == {"002"}
     assert "same picture is also in valid" in problems[0].what and "013.png" in problems[0].what
+    assert str(tmp_path) not in problems[0].what
     with pytest.raises(CaseError, match="same picture"):
         check_cases(cases, strict=True)
 
@@ -376,12 +473,14 @@ def test_malignant_wins_where_regions_overlap(tmp_path):
 
 def test_several_masks_are_united_and_cut_at_128(tmp_path):
     picture(0).save(tmp_path / "a.png")
-    square(box=(0, 0, 4, 4), value=128).save(tmp_path / "1.png")
-    square(box=(8, 8, 9, 9), value=127).save(tmp_path / "2.png")
-    square(box=(20, 20, 22, 22)).save(tmp_path / "3.png")
-    masks = [Region(str(tmp_path / f"{n}.png")) for n in (1, 2, 3)]
-    mask = decode(row(tmp_path / "a.png", *masks, label="malignant"))[1]
-    assert (mask == 2).sum() == 16 + 4 and mask.max() == 2
+    soft = square(box=(0, 0, 4, 4))
+    soft.putpixel((4, 0), 128)
+    soft.putpixel((4, 1), 127)  # one pixel of an edge, below the half
+    soft.save(tmp_path / "1.png")
+    square(box=(20, 20, 22, 22)).save(tmp_path / "2.png")
+    regions = [Region(str(tmp_path / f"{n}.png")) for n in (1, 2)]
+    mask = decode(row(tmp_path / "a.png", *regions, label="malignant"))[1]
+    assert (mask == 2).sum() == 16 + 1 + 4 and mask.max() == 2
 
 
 RAMP = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (HEIGHT, 1))  # 0 ... 235
@@ -538,6 +637,7 @@ def test_near_duplicates_share_a_group(tmp_path, change):
     table, (note,) = group_near_duplicates(cases)
     assert len(table) == 20 and not note.left_out
     assert "003.png" in note.file and "014.png" in note.what and "p1, p7" in note.what
+    assert str(tmp_path) not in note.what, "a note names one path: that of its own file"
     # The whole of both patients is one group now, and nothing else changed.
     assert [g for g in table["group"]] == [g if g != "p7" else "p1" for g in cases["group"]]
 
@@ -574,6 +674,7 @@ def test_conflicting_labels_are_all_left_out(tmp_path):
     assert [p.case for p in problems] == ["002", "008", "016"]
     assert all(p.left_out for p in problems)
     assert "008.png (benign)" in problems[0].what and "002.png (malignant)" in problems[1].what
+    assert not any(str(tmp_path) in p.what for p in problems)
     # What is left of the three patients may still be one patient.
     assert table.set_index("case").loc[["003", "009", "017"], "group"].nunique() == 1
     with pytest.raises(CaseError, match=r"(?s)3 problems.*002\.png"):
@@ -872,13 +973,13 @@ def test_fingerprint_reads_every_file_once(tmp_path, monkeypatch):
     """The cost is one decoding of each file; a clock would measure the machine's other work."""
     cases = phantom.read(tmp_path, cases=12, size=48)
     opened = Counter()
-    plain = pixels.read_grey
+    plain = pixels.read_file
 
-    def count(file, report):
+    def count(file, report, look):
         opened[file] += 1
-        return plain(file, report)
+        return plain(file, report, look)
 
-    monkeypatch.setattr(pixels, "read_grey", count)
+    monkeypatch.setattr(pixels, "read_file", count)
     fingerprint(cases)
     files = [*cases["image"], *(region.outline for regions in cases["mask"] for region in regions)]
     assert opened == Counter(map(str, files))
