@@ -3,6 +3,7 @@
 from .check import check_cases
 from .duplicates import group_near_duplicates
 from .identity import fingerprint, split_digest
+from .judge import unfit, why_not
 from .masks import UNKNOWN
 from .pixels import MAX_PIXELS, decode
 from .prepare import prepare_cases
@@ -36,4 +37,6 @@ __all__ = [
     "prepare_cases",
     "split_cases",
     "split_digest",
+    "unfit",
+    "why_not",
 ]

@@ -4,6 +4,7 @@ import pandas as pd
 
 from .check import check_cases, require_enough, split_leaks, stop_on_any
 from .duplicates import group_near_duplicates
+from .judge import require_fit
 from .split import split_cases
 from .table import Problem, tidy
 
@@ -31,7 +32,7 @@ def prepare_cases(
         (the same list as `attrs["left_out"]`).
 
     Raises:
-        CaseError: as `check_cases` and `split_cases`.
+        CaseError: as `check_cases` and `split_cases`, for a given split too.
 
     >>> from tempfile import TemporaryDirectory
     >>> from lib.cases import SPLITS
@@ -56,4 +57,5 @@ def prepare_cases(
         if fold is None and "fold" in table:
             fold = 1
         table = split_cases(table, seed=seed, fold=fold or None)
+    require_fit(table)
     return table, table.attrs["left_out"]
