@@ -56,11 +56,14 @@ class Profile:
     def seeing(self, training_images: int) -> "Profile":
         """The budget for so many training images: with more epochs where there are few.
 
+        An epoch is whole batches: what does not fill the last one is not seen in it.
+
         >>> laptop = find("laptop")
         >>> laptop.seeing(training_images=1202).epochs, laptop.seeing(training_images=300).epochs
-        (7, 28)
+        (7, 30)
         """
-        wanted = math.ceil(self.images / training_images) if training_images else 0
+        seen = training_images // self.batch_size * self.batch_size
+        wanted = math.ceil(self.images / seen) if seen else 0
         return replace(self, epochs=max(self.epochs, wanted))
 
     def network_options(self) -> dict[str, Any]:
