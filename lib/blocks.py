@@ -4,9 +4,10 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,10 +29,10 @@ from fastai.vision.all import (
 )
 from matplotlib.colors import ListedColormap
 from numpy.lib.format import open_memmap
-from PIL import Image
 
 from .cases import CLASSES, SPLITS, CaseError, class_index, decode, fingerprint, prepare_cases
 from .home import HOME
+from .square import fit_image, fit_mask
 
 CACHE = Path(os.environ.get("LIB_CACHE", HOME / "data" / ".cache"))
 GREY = 0.5, 0.5  # mean and standard deviation that inputs are scaled by: [0, 1] to [-1, 1]
@@ -94,7 +95,7 @@ def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
         images = open_memmap(draft / "images.npy", "w+", np.uint8, shape)
         masks = open_memmap(draft / "masks.npy", "w+", np.uint8, shape)
         for at, row in enumerate(cases.itertuples()):
-            images[at], masks[at] = (fit_square(layer, size) for layer in decode(row))
+            images[at], masks[at] = _fit(row, size)
         images.flush(), masks.flush()
         (draft / "cases.json").write_text(json.dumps(cases["case"].tolist()))
         try:
@@ -106,21 +107,25 @@ def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def fit_square(layer: np.ndarray, size: int) -> np.ndarray:
-    """Pad uint8 (H, W) with 0 to a centred square and resize it to (size, size).
+def _fit(row: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
+    image, mask = decode(row)
+    return fit_image(image, size), fit_mask(mask, size)
 
-    Masks (values up to 3) are resized by nearest neighbour, images with antialiasing.
 
-    >>> fit_square(np.array([[1, 2]], np.uint8), size=2)
-    array([[1, 2],
-           [0, 0]], dtype=uint8)
-    """
-    side = max(layer.shape)
-    square = np.zeros((side, side), np.uint8)
-    top, left = (side - layer.shape[0]) // 2, (side - layer.shape[1]) // 2
-    square[top : top + layer.shape[0], left : left + layer.shape[1]] = layer
-    how = Image.Resampling.NEAREST if layer.max(initial=0) <= 3 else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(square).resize((size, size), how))
+def _say_what_vanishes(decoded: Decoded, size: int) -> None:
+    """A warning if nodules are a single pixel at this size; CaseError if most of them are."""
+    pixels = np.array([np.count_nonzero(mask) for mask in decoded.masks])
+    tiny = np.flatnonzero(pixels == 1)
+    drawn = np.count_nonzero(pixels)
+    if not len(tiny):
+        return
+    what = (
+        f"at {size} x {size} px, the nodules of {len(tiny)} of {drawn} images are a single pixel, "
+        f"first {Path(decoded.cases['image'].iloc[tiny[0]]).name}"
+    )
+    if 2 * len(tiny) > drawn:
+        raise CaseError(f"{what}: take a larger size, or crop the images")
+    warnings.warn(f"{what}; a larger size shows their shape", stacklevel=3)
 
 
 # ------------------------------------------------------------------------------ blocks for fastai
@@ -315,8 +320,8 @@ def dataloaders(
     Batches are UltrasoundImage float32 (N, 1, size, size) in -1..1, NoduleMask int64
     (N, size, size) and TensorCategory int64 (N,). `dls.cases` is the table in the order that
     `dls[k].batch_cases` counts in. A table that was not split yet goes through `prepare_cases`
-    (seed 0). Raises CaseError if a subset is empty or training does not fill one batch,
-    ValueError if `size` is no multiple of 32.
+    (seed 0). Warns if nodules are a single pixel at this size. Raises CaseError if most are, if a
+    subset is empty or training does not fill one batch, ValueError if `size` is no multiple of 32.
 
     >>> from lib.sources import phantom
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -338,6 +343,7 @@ def dataloaders(
             "add cases or lower batch_size"
         )
     decoded = decode_once(cases, size, cache)
+    _say_what_vanishes(decoded, size)
     block = datablock(decoded, augment=augment)
     dls = block.dataloaders(
         None, bs=batch_size, num_workers=0, dl_type=CaseDL, device=device or torch.device("cpu")
@@ -356,5 +362,4 @@ __all__ = [
     "datablock",
     "dataloaders",
     "decode_once",
-    "fit_square",
 ]

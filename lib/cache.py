@@ -71,7 +71,7 @@ def require_unchanged(table: pd.DataFrame, dls: DataLoaders, fingerprint: str) -
     size = decoded.images.shape[-1]
     changed = []
     for at, row in enumerate(decoded.cases.to_dict("records")):
-        now = [blocks.fit_square(layer, size) for layer in cases.decode(row)]
+        now = blocks._fit(row, size)
         if not all(map(np.array_equal, now, (decoded.images[at], decoded.masks[at]))):
             changed.append(str(row["image"]))
     if not changed and cases.fingerprint(table) == fingerprint:
