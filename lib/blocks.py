@@ -1,5 +1,6 @@
 """From the case table to batches: decode once, fastai blocks, augmentation on the device."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,9 +31,19 @@ from fastai.vision.all import (
 from matplotlib.colors import ListedColormap
 from numpy.lib.format import open_memmap
 
-from .cases import CLASSES, SPLITS, CaseError, class_index, decode, fingerprint, prepare_cases
+from .cases import (
+    CLASSES,
+    SPLITS,
+    CaseError,
+    case_digest,
+    class_index,
+    combine,
+    fingerprint,
+    look,
+    prepare_cases,
+    release,
+)
 from .home import HOME
-from .square import fit_image, fit_mask
 
 CACHE = Path(os.environ.get("LIB_CACHE", HOME / "data" / ".cache"))
 GREY = 0.5, 0.5  # mean and standard deviation that inputs are scaled by: [0, 1] to [-1, 1]
@@ -43,7 +54,9 @@ class Decoded:
     """All cases of a table as two arrays on disk, read through memory maps.
 
     `images` uint8 (N, S, S) and `masks` uint8 (N, S, S) with the values of `lib.cases.decode`;
-    `cases` is the table they were made from, in the arrays' order.
+    `cases` is the table they were made from, in the arrays' order, `fingerprint` the table's,
+    `pixels` a digest of each case's pixels before they were reduced, and `digest` that of the
+    arrays when they were written.
 
     >>> array = np.zeros((2, 32, 32), np.uint8)
     >>> len(Decoded(pd.DataFrame({"case": ["a", "b"]}), images=array, masks=array))
@@ -53,6 +66,9 @@ class Decoded:
     cases: pd.DataFrame
     images: np.ndarray
     masks: np.ndarray
+    fingerprint: str = ""
+    pixels: tuple[str, ...] = ()
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -64,8 +80,9 @@ def decode_once(cases: pd.DataFrame, size: int, cache: Path | None = None) -> De
     Pictures keep their aspect ratio (whether a nodule is taller than wide is a diagnostic sign)
     and are padded with black to a square. The arrays lie under `cache` (default: the environment's
     LIB_CACHE, else data/.cache), named by the data's fingerprint, so a changed file is never served
-    from an old cache. Raises CaseError for a file that cannot be read, OSError if the disk is full;
-    nothing half-written stays.
+    from an old cache. What was prepared for this `size` is not decoded again. Raises CaseError for
+    a file that cannot be read or changes meanwhile, OSError if the disk is full; nothing
+    half-written stays.
 
     >>> from lib.sources import phantom
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -74,19 +91,24 @@ def decode_once(cases: pd.DataFrame, size: int, cache: Path | None = None) -> De
     >>> decoded.images.shape, decoded.masks.dtype
     ((3, 32, 32), dtype('uint8'))
     """
-    folder = Path(cache or CACHE) / f"{fingerprint(cases)[:16]}-{size}"
+    mark = fingerprint(cases)
+    folder = Path(cache or CACHE) / f"{mark[:16]}-{size}"
     if not folder.exists():
-        _write(cases, size, folder)
-    names = json.loads((folder / "cases.json").read_text())
+        _write(cases, size, folder, mark)
+    release(cases)
+    kept = json.loads((folder / "cases.json").read_text())
     by_name = cases.set_index("case", drop=False)
     return Decoded(
-        cases=by_name.loc[names].reset_index(drop=True),
+        cases=by_name.loc[kept["cases"]].reset_index(drop=True),
         images=np.load(folder / "images.npy", mmap_mode="r"),
         masks=np.load(folder / "masks.npy", mmap_mode="r"),
+        fingerprint=mark,
+        pixels=tuple(kept["pixels"]),
+        digest=kept["digest"],
     )
 
 
-def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
+def _write(cases: pd.DataFrame, size: int, folder: Path, mark: str) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     cases = cases.sort_values("case")
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".draft-"))
@@ -94,10 +116,18 @@ def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
         shape = len(cases), size, size
         images = open_memmap(draft / "images.npy", "w+", np.uint8, shape)
         masks = open_memmap(draft / "masks.npy", "w+", np.uint8, shape)
-        for at, row in enumerate(cases.itertuples()):
-            images[at], masks[at] = _fit(row, size)
+        pixels, seen = [], []
+        for at, row in enumerate(cases.to_dict("records")):
+            shown = look(row, size).sound()
+            images[at], masks[at] = shown.fitted
+            pixels.append(shown.pixels)
+            seen.append(case_digest(row, shown))
+        if combine(seen) != mark:
+            raise CaseError("the data changed while they were decoded; run it again")
         images.flush(), masks.flush()
-        (draft / "cases.json").write_text(json.dumps(cases["case"].tolist()))
+        names = cases["case"].tolist()
+        kept = {"cases": names, "pixels": pixels, "digest": digest(images, masks)}
+        (draft / "cases.json").write_text(json.dumps(kept))
         try:
             os.replace(draft, folder)
         except OSError:
@@ -107,9 +137,13 @@ def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _fit(row: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
-    image, mask = decode(row)
-    return fit_image(image, size), fit_mask(mask, size)
+def digest(*arrays: np.ndarray) -> str:
+    """Sha256 of arrays, bytes in order; read case by case, so that a large one is never copied."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        for layer in array:
+            sha.update(np.ascontiguousarray(layer))
+    return sha.hexdigest()
 
 
 def _say_what_vanishes(decoded: Decoded, size: int) -> None:
@@ -333,7 +367,7 @@ def dataloaders(
     if size < 32 or size % 32:
         raise ValueError(f"size={size}; the encoders halve it five times: use a multiple of 32")
     if "split" not in cases:
-        cases, _ = prepare_cases(cases)
+        cases, _ = prepare_cases(cases, size=size)
     counts = cases["split"].value_counts()
     if empty := [name for name in SPLITS if not counts.get(name)]:
         raise CaseError(f"no case is left for {' and '.join(empty)}; the split is {dict(counts)}")

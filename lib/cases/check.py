@@ -1,17 +1,17 @@
 """Every problem of a case table in one pass, before an hour of training."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from .looks import Look, look
 from .masks import UNKNOWN
-from .pixels import decode, decode_with_problems, is_file
+from .pixels import decode, is_file
 from .table import (
     CLASSES,
     LABELS,
@@ -34,7 +34,7 @@ MANY = 0.1  # share of a folder's nodules that makes it worth a note
 
 
 def check_cases(
-    cases: pd.DataFrame, *, strict: bool = False, minimum: int = 10
+    cases: pd.DataFrame, *, strict: bool = False, minimum: int = 10, size: int | None = None
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Find every problem of a case table in one pass, and leave the rows that have one out.
 
@@ -45,6 +45,8 @@ def check_cases(
         cases: the case table; a `split` column, if there is one, is checked too.
         strict: raise on any problem instead of leaving rows out.
         minimum: fewest cases that must be left.
+        size: of the network, if it is known: the images are then kept as it sees them, for the
+            loaders, which need not decode them again.
 
     Returns:
         The good rows, with a fresh index, text columns as str and missing values as None; and all
@@ -66,13 +68,12 @@ def check_cases(
     require_columns(cases)
     known = list(cases.attrs.get("left_out", []))
     found = defaultdict(list)  # row position -> its problems
-    digests: dict[int, str] = {}
-    shares: dict[int, float] = {}
+    looks: dict[int, Look] = {}
 
-    for at, (problems, digest, share) in enumerate(each(_examine, cases)):
+    for at, (problems, seen) in enumerate(each(partial(_examine, size=size), cases)):
         found[at] += problems
-        if digest:
-            digests[at], shares[at] = digest, share
+        if seen:
+            looks[at] = seen
     for at, problem in _repeated_names(cases):
         found[at].append(problem)
     sound = [at for at in range(len(cases)) if not any(p.left_out for p in found[at])]
@@ -80,14 +81,14 @@ def check_cases(
         # A row that is left out for another reason cannot leak, so only sound rows are compared.
         table = cases.iloc[sound]
         for keys, what in (
-            ([digests[at] for at in sound], "the same picture"),
+            ([looks[at].picture for at in sound], "the same picture"),
             (table["group"].astype(str).tolist(), "its group"),
         ):
             for at, problem in split_leaks(table, keys, what):
                 found[sound[at]].append(problem)
 
     here = together(problem for at in sorted(found) for problem in found[at])
-    here += _odd_sizes(cases, {at: shares[at] for at in sound})
+    here += _odd_sizes(cases, {at: looks[at].share for at in sound})
     problems = list(dict.fromkeys([*known, *here]))
     if strict:
         stop_on_any(problems)
@@ -140,8 +141,8 @@ def _odd_sizes(cases: pd.DataFrame, shares: Mapping[int, float]) -> list[Problem
     return notes
 
 
-def _examine(row: Any) -> tuple[list[Problem], str | None, float]:
-    """All problems that one row has by itself, a digest of its pixels, the nodules' share."""
+def _examine(row: Any, size: int | None) -> tuple[list[Problem], Look | None]:
+    """All problems that one row has by itself, and what its files hold, if they can be decoded."""
     case, file, label = get(row, "case"), str(get(row, "image")), get(row, "label")
     problems: list[Problem] = []
 
@@ -159,14 +160,15 @@ def _examine(row: Any) -> tuple[list[Problem], str | None, float]:
     if split not in SPLITS:
         report(f"unknown split {split!r}; known are {', '.join(SPLITS)}")
     if is_missing(get(row, "image")):
-        return problems, None, 0.0
+        return problems, None
 
-    image, mask, faults = decode_with_problems(row)
-    problems += faults
-    if image is not None and image.min() == image.max():
-        report(f"a constant picture: every pixel is {image.min()}")
-    if mask is None or any(p.left_out for p in faults):
-        return problems, None, 0.0
+    seen = look(row, size)
+    problems += seen.problems
+    if seen.grey and seen.grey[0] == seen.grey[1]:
+        report(f"a constant picture: every pixel is {seen.grey[0]}")
+    if seen.picture is None:
+        return problems, None
+    nodule = sum(seen.counts[1:])
 
     for region in get(row, "mask"):
         if region.label is not None and region.label not in CLASSES:
@@ -176,20 +178,17 @@ def _examine(row: Any) -> tuple[list[Problem], str | None, float]:
     outlines = [str(r.outline) for r in get(row, "mask") if is_file(r.outline)]
     where = f" (mask {', '.join(outlines)})" if outlines else ""
     if label == "normal":
-        if mask.any():
-            report(
-                f"labelled normal, but its mask holds {np.count_nonzero(mask)} nodule pixels{where}"
-            )
-    elif not mask.any():
+        if nodule:
+            report(f"labelled normal, but its mask holds {nodule} nodule pixels{where}")
+    elif not nodule:
         report(f"labelled {label}, but its mask is empty{where}{_why_empty(row)}")
-    elif label == "both" and (mask == UNKNOWN).any():
+    elif label == "both" and seen.counts[UNKNOWN]:
         report(f"labelled both, but a region does not say which of the two it is{where}")
     elif label == "both":
         for value, name in enumerate(CLASSES, start=1):
-            if not (mask == value).any():
+            if not seen.counts[value]:
                 report(f"labelled both, but no {name} nodule is drawn{where}")
-    digest = hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()
-    return problems, digest, np.count_nonzero(mask) / mask.size
+    return problems, seen
 
 
 def _why_empty(row: Any) -> str:

@@ -16,6 +16,7 @@ def prepare_cases(
     strict: bool = False,
     fold: int | None = None,
     minimum: int = 10,
+    size: int | None = None,
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Check, keep near duplicates together, and split: a source's table made ready for training.
 
@@ -26,6 +27,7 @@ def prepare_cases(
         fold: the official fold to test on; None takes fold 1 where the data set has folds, 0
             splits at random even then.
         minimum: fewest cases that must be left.
+        size: of the network, if it is known, so that no image is decoded a second time for it.
 
     Returns:
         The table with the column `split`; and every problem and note, those of the source first
@@ -42,7 +44,7 @@ def prepare_cases(
     >>> [int((table["split"] == name).sum()) for name in SPLITS], problems
     ([12, 4, 4], [])
     """
-    checked, problems = check_cases(cases, minimum=minimum)
+    checked, problems = check_cases(cases, minimum=minimum, size=size)
     table, doubles = group_near_duplicates(checked)
     problems = problems + doubles
     if "split" in table:

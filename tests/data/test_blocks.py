@@ -1,6 +1,7 @@
 """Blocks: decode once, one geometry for image and mask, honest loaders."""
 
 import os
+from collections import Counter
 
 import matplotlib
 import numpy as np
@@ -8,10 +9,11 @@ import pandas as pd
 import pytest
 import torch
 from fastai.torch_core import TensorCategory
+from PIL import Image
 from tiny import phantom_cases, tiny_loaders
 
-from lib import blocks, profiles
-from lib.cases import CaseError, Region, decode
+from lib import blocks, cache, profiles, sources
+from lib.cases import CaseError, Region, decode, fingerprint, looks, pixels, prepare_cases
 from lib.square import fit_image, fit_mask
 
 matplotlib.use("Agg")
@@ -53,8 +55,6 @@ def test_validation_and_test_batches_are_the_decoded_pictures_in_table_order(dls
 
 def test_geometry_moves_image_and_mask_together(tmp_path):
     """A picture that is its own mask must still be its own mask after augmentation."""
-    from PIL import Image
-
     cases = phantom_cases(tmp_path / "phantom")
     square = np.zeros((64, 64), np.uint8)
     square[12:40, 20:52] = 255
@@ -83,27 +83,86 @@ def test_augmentation_is_only_for_training_and_changes_every_epoch(dls):
 def test_decoding_happens_once_and_follows_the_content(tmp_path, monkeypatch):
     cases = phantom_cases(tmp_path / "phantom")
     first = blocks.decode_once(cases, 32, tmp_path / "cache")
-    monkeypatch.setattr(blocks, "decode", lambda row: pytest.fail("decoded twice"))
+    monkeypatch.setattr(pixels, "read_file", lambda *_: pytest.fail("decoded twice"))
     again = blocks.decode_once(cases.sample(frac=1, random_state=0), 32, tmp_path / "cache")
     assert np.array_equal(first.images, again.images)
     assert first.cases["case"].tolist() == again.cases["case"].tolist()
     monkeypatch.undo()
-    from PIL import Image
-
     Image.fromarray(np.full((64, 64), 7, np.uint8)).save(cases["image"].iloc[0])
     changed = blocks.decode_once(cases, 32, tmp_path / "cache")
     at = changed.cases["case"].tolist().index(cases["case"].iloc[0])
     assert (changed.images[at] == 7).all() and not np.array_equal(first.images, changed.images)
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """How often each file is decoded from here on."""
+    times, whole = Counter(), pixels.read_file
+    monkeypatch.setattr(
+        pixels, "read_file", lambda file, *rest: times.update([file]) or whole(file, *rest)
+    )
+    return times
+
+
+def test_a_run_decodes_each_file_once(tmp_path, opened):
+    """As the template goes: check, join duplicates, fingerprint, load, compare at the end."""
+    cases = sources.phantom.read(tmp_path / "phantom", cases=40, size=64)
+    table, _ = prepare_cases(cases, size=32)
+    mark = fingerprint(table)
+    dls = blocks.dataloaders(table, size=32, batch_size=8, cache=tmp_path / "cache")
+    dls.one_batch()
+    cache.require_unchanged(table, dls, mark)
+    files = [*cases["image"], *(region.outline for regions in cases["mask"] for region in regions)]
+    assert opened == Counter(files)
+    (shown,) = (f.decoded for f in dls.train_ds.tls[0].tfms.fs if isinstance(f, blocks.ReadImage))
+    for at, row in enumerate(shown.cases.to_dict("records")):
+        image, mask = decode(row)
+        assert np.array_equal(shown.images[at], fit_image(image, 32))
+        assert np.array_equal(shown.masks[at], fit_mask(mask, 32))
+
+
+def test_reduced_pictures_go_and_another_seed_decodes_nothing(tmp_path, opened):
+    cases = sources.phantom.read(tmp_path / "phantom", cases=40, size=64)
+    table, _ = prepare_cases(cases, size=32)
+    blocks.dataloaders(table, size=32, batch_size=8, cache=tmp_path / "cache")
+    mine = [seen for key, seen in looks._memory.looks.items() if str(tmp_path) in key]
+    assert len(mine) == 40 and all(seen.fitted is None for seen in mine)
+    other, _ = prepare_cases(cases, seed=1)
+    assert not other["split"].equals(table["split"])
+    assert set(opened.values()) == {1}
+
+
+def test_without_room_for_reduced_pictures_they_are_decoded_again(tmp_path, opened, monkeypatch):
+    monkeypatch.setattr(looks, "MOST_BYTES", 10 * 2 * 32**2)
+    cases = sources.phantom.read(tmp_path / "phantom", cases=40, size=64)
+    table, _ = prepare_cases(cases, size=32)
+    decoded = blocks.decode_once(table, 32, tmp_path / "cache")
+    assert sorted(Counter(opened.values()).items()) == [(1, 20), (2, 60)]  # two files to a case
+    for at, row in enumerate(decoded.cases.to_dict("records")):
+        assert np.array_equal(decoded.images[at], fit_image(decode(row)[0], 32))
+
+
+def test_a_touched_file_is_decoded_again_and_a_changed_one_is_seen(tmp_path, opened):
+    cases = sources.phantom.read(tmp_path / "phantom", cases=20, size=64)
+    before = fingerprint(cases)
+    file = cases["image"][3]
+    os.utime(file, ns=(1, 1))
+    assert fingerprint(cases) == before and opened[file] == 2
+    pixels_of = np.array(Image.open(file))
+    pixels_of[0, 0] ^= 1
+    Image.fromarray(pixels_of).save(file)
+    os.utime(file, ns=(1, 1))  # as if nothing had happened
+    assert fingerprint(cases) != before and opened[file] == 3
+
+
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_an_interrupted_cache_leaves_nothing(tmp_path, monkeypatch, fault):
     cases = phantom_cases(tmp_path / "phantom")
 
-    def broken(row):
+    def broken(*_):
         raise fault
 
-    monkeypatch.setattr(blocks, "decode", broken)
+    monkeypatch.setattr(blocks, "look", broken)
     with pytest.raises(type(fault)):
         blocks.decode_once(cases, 32, tmp_path / "cache")
     assert os.listdir(tmp_path / "cache") == []
