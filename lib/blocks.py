@@ -31,18 +31,9 @@ from fastai.vision.all import (
 from matplotlib.colors import ListedColormap
 from numpy.lib.format import open_memmap
 
-from .cases import (
-    CLASSES,
-    SPLITS,
-    CaseError,
-    case_digest,
-    class_index,
-    combine,
-    fingerprint,
-    look,
-    prepare_cases,
-    release,
-)
+from .cases import CLASSES, SPLITS, CaseError, class_index, fingerprint, prepare_cases
+from .cases.identity import case_digest, combine
+from .cases.looks import look, release
 from .home import HOME
 
 CACHE = Path(os.environ.get("LIB_CACHE", HOME / "data" / ".cache"))

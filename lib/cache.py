@@ -10,6 +10,7 @@ import pandas as pd
 from fastai.data.core import DataLoaders
 
 from . import blocks, cases
+from .cases import looks
 
 DAY = 24 * 3600  # seconds; no decoding takes as long
 
@@ -68,7 +69,7 @@ def require_unchanged(table: pd.DataFrame, dls: DataLoaders, fingerprint: str) -
     (decoded,) = (
         step.decoded for step in dls.train_ds.tls[0].tfms.fs if isinstance(step, blocks.ReadImage)
     )
-    changed = cases.changed(decoded.cases, decoded.pixels)
+    changed = looks.changed(decoded.cases, decoded.pixels)
     whole = blocks.digest(decoded.images, decoded.masks) == decoded.digest
     same = decoded.fingerprint == cases.fingerprint(table) == fingerprint
     if not changed and whole and same:

@@ -2,9 +2,8 @@
 
 from .check import check_cases
 from .duplicates import group_near_duplicates
-from .identity import case_digest, combine, fingerprint, split_digest
+from .identity import fingerprint, split_digest
 from .judge import unfit, why_not
-from .looks import changed, look, release
 from .masks import UNKNOWN
 from .pixels import MAX_PIXELS, decode
 from .prepare import prepare_cases
@@ -30,17 +29,12 @@ __all__ = [
     "CaseError",
     "Problem",
     "Region",
-    "case_digest",
-    "changed",
     "check_cases",
     "class_index",
-    "combine",
     "decode",
     "fingerprint",
     "group_near_duplicates",
-    "look",
     "prepare_cases",
-    "release",
     "split_cases",
     "split_digest",
     "unfit",

@@ -112,7 +112,7 @@ def _from_values(values: np.ndarray, lossy: bool, note: Note) -> np.ndarray:
 def _from_numbers(values: np.ndarray, levels: np.ndarray, lossy: bool, note: Note) -> np.ndarray:
     if lossy:
         raise Unclear(f"holds the numbers 0 to {levels[-1]}, but a JPEG changes numbers: use PNG")
-    if _rim(values > 0) > 1 - SURROUNDS:
+    if _rim(values > 0) > 0.5:
         raise Unclear(
             f"holds the numbers {_listed(levels)}, and those above 0 cover {_rim(values > 0):.0%} "
             "of the rim: they number more than nodules"

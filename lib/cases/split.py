@@ -45,11 +45,11 @@ def split_cases(
         CaseError: too few groups, no such fold, or a part that cannot be judged: without a class,
             or of one group.
 
-    >>> cases = pd.DataFrame({"case": list("abcdefghij"), "group": list("vvwwxxyyzz")})
-    >>> cases["label"] = ["benign", "malignant"] * 5
+    >>> cases = pd.DataFrame({"case": list("abcdefghijklmnopqrst")})
+    >>> cases["group"], cases["label"] = list("abcdefghij") * 2, ["benign", "malignant"] * 10
     >>> split = split_cases(cases.assign(image="", mask="", crop=None))
     >>> [int((split["split"] == name).sum()) for name in SPLITS]
-    [6, 2, 2]
+    [12, 4, 4]
     >>> int(split.groupby("group")["split"].nunique().max())
     1
     """
