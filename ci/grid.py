@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))  # the library beside this file
 
 from ci.engine import grid, progress
 from ci.engine.progress import duration
-from lib import results
+from lib import paths, results
 
 ENGINES = ROOT / "_build" / "grid"
 RUNS = ROOT / "book" / "runs"
@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=["plan", "run", "progress", "summary"])
     parser.add_argument("--source", default="phantom")
-    parser.add_argument("--root", default="", help="folder of the data set")
+    parser.add_argument("--root", type=folder, help="folder of the data set")
     parser.add_argument("--profile", default="laptop")
     parser.add_argument("--seeds", default="0", help='such as "0 1 2"')
     parser.add_argument("--tables", default="1 3 4 5 6", help="of the paper, to be filled")
@@ -58,8 +58,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="of one run")
     parser.add_argument("--together", type=int, default=1, help="processes that share one run")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--results", type=Path, default=results.RESULTS)
-    parser.add_argument("--runs", type=Path, help="folder of the notebooks")
+    parser.add_argument("--results", type=folder, default=results.RESULTS)
+    parser.add_argument("--runs", type=folder, help="folder of the notebooks")
     parser.add_argument("--plan", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.results = options.results.resolve()
@@ -68,6 +68,14 @@ def arguments() -> argparse.Namespace:
     options.root = str(Path(options.root).resolve()) if options.root else ""
     options.on = options.on or ("paper" if options.profile == "paper" else "laptop")
     return options
+
+
+def folder(words: str) -> Path | None:
+    """An argument that is a folder; `~` in quotes, as make passes it on, is the home."""
+    try:
+        return paths.given(words) if words else None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def numbers(words: str, what: str) -> list[int]:
@@ -107,6 +115,8 @@ def make_plan(options: argparse.Namespace) -> dict:
     for job in jobs:
         today = grid.expected(job, data[job.seed])
         reason = grid.why(job, today, options.results)
+        # raises where the folder's results are another folder's: nothing is started then
+        results.replaced(options.results / f"{job.name}.json", data[job.seed].fingerprint)
         if not reason:
             plan["stand"].append(job.name)
             continue

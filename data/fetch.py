@@ -312,13 +312,21 @@ def next_command(name: str, root: Path) -> str:
     )
 
 
+def given(words: str) -> Path:
+    """A path in the arguments: `~`, which a shell leaves alone in quotes, is the home."""
+    path = Path(os.path.expanduser(words))
+    if path.parts[:1] and path.parts[0].startswith("~") and not os.path.lexists(path):
+        raise argparse.ArgumentTypeError(f"{words}: no such home; write the whole path")
+    return path
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python data/fetch.py", description=__doc__)
     parser.add_argument("name", help=", ".join(SETS))
-    parser.add_argument("--root", type=Path, help="folder to put it in (default: data/NAME)")
+    parser.add_argument("--root", type=given, help="folder to put it in (default: data/NAME)")
     parser.add_argument("--url", help="download this copy of the archive (zip) instead")
     parser.add_argument("--sha256", help="the archive's checksum, where you know it from elsewhere")
-    parser.add_argument("--archive", type=Path, help="unpack this zip file instead of downloading")
+    parser.add_argument("--archive", type=given, help="unpack this zip file instead of downloading")
     options = parser.parse_args(arguments)
     name = options.name
     if name in NOTHING_TO_FETCH:

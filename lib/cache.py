@@ -29,6 +29,8 @@ def require_room(
     ...     require_room(pd.DataFrame({"case": ["a"]}), 96, "0a1b", Path(folder))
     """
     cache = Path(cache or blocks.CACHE)
+    if cache.parts[:1] and cache.parts[0].startswith("~"):  # it would be made under that name
+        raise OSError(errno.ENOENT, "write the home out in LIB_CACHE", str(cache))
     _sweep(cache)
     if (cache / f"{fingerprint[:16]}-{size}").exists():
         return

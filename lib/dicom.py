@@ -4,6 +4,7 @@ Only the tags in `TAGS` are read. Names, numbers, dates and private tags are pas
 they cannot reach a table, a result or a page.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-SUFFIXES = (".dcm", ".dicom")
+SUFFIXES = (".dcm", ".dicom", ".ima")
+MARK = b"DICM"  # after 128 bytes that say nothing
 COLOURS = (
     "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB",
     "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT",
@@ -51,12 +53,18 @@ class Head:
 
 
 def is_dicom(path: str | Path) -> bool:
-    """Whether the name says so.
+    """Whether the name says so; where it has no ending, as IM_0001 or 1.2.840.10008, the file.
 
-    >>> is_dicom("a.DCM"), is_dicom("a.png")
-    (True, False)
+    >>> is_dicom("a.DCM"), is_dicom("a.png"), is_dicom("IM_0001")
+    (True, False, False)
     """
-    return Path(path).suffix.lower() in SUFFIXES
+    ending = os.path.splitext(path)[1].lower()
+    if ending and not ending[1:].isdecimal():
+        return ending in SUFFIXES
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(128 + len(MARK))[128:] == MARK
 
 
 def read_head(path: str | Path) -> Head:

@@ -10,6 +10,7 @@ from torch import nn
 
 from . import paper
 from .callbacks import Consistency, InterTask, IntraTask, ThreeTask
+from .likelihood import JointLikelihood
 from .names import look_up
 from .networks import (
     MSMTL,
@@ -22,6 +23,7 @@ from .networks import (
     MaskRCNN,
     NNUNet,
     NNUNetNative,
+    Painted,
     PSPNet,
     SegNet,
     SegNetNative,
@@ -269,6 +271,47 @@ READINGS = tuple(
     )
 )
 
+# Systems that cannot contradict themselves, beside U-Net(Seg2) ⊕ ClsNet, and a training for the
+# joint decision (`lib.decode`): no row of a table
+ONE_ANSWER = (
+    Experiment(
+        "once",
+        "T1 + T2 on one encoder, painted",
+        UNet,
+        {"mask": "seg2", "classification": True},
+        about="one network without T3: its nodule has its class, so no two answers can differ",
+    ),
+    Experiment(
+        "once-light",
+        "T1 + T2 on one encoder, painted, T1 at .2",
+        UNet,
+        {"mask": "seg2", "classification": True},
+        losses={"weights": {"T1 BCE": 0.2}},
+        about="as above, with a fifth of the weight on T1's loss",
+    ),
+    Experiment(
+        "once-product",
+        "T1 x T2 on one encoder, trained as one mask",
+        Painted,
+        about="the product of the two is held to the 3-class mask, and nothing else is trained",
+    ),
+    Experiment(
+        "once-product+t1",
+        "T1 x T2 on one encoder, trained as one mask, with T1's loss",
+        Painted,
+        {"classification_loss": True},
+        about="as above, with T1's own cross-entropy beside it",
+    ),
+    Experiment(
+        "ms-mtl+joint",
+        "MS-MTL + joint likelihood",
+        MSMTL,
+        terms=(JointLikelihood,),
+        about="in place of the paper's three terms, how probable the joint decision finds the "
+        "true class and mask",
+    ),
+)
+
 # The other systems of Table 1
 RIVALS = (
     Experiment(
@@ -359,7 +402,9 @@ RIVALS = (
     ),
 )
 
-EXPERIMENTS = {system.name: system for system in (*OWN, *ABLATIONS, *READINGS, *RIVALS)}
+EXPERIMENTS = {
+    system.name: system for system in (*OWN, *ABLATIONS, *READINGS, *ONE_ANSWER, *RIVALS)
+}
 
 
 def find(name: str) -> Experiment:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from . import paths
 from .atomic import replacing
 from .home import HOME as ROOT
 from .home import repository
@@ -20,7 +21,7 @@ from .home import repository
 if TYPE_CHECKING:
     import torch
 
-RESULTS = Path(os.environ.get("LIB_RESULTS", ROOT / "results"))
+RESULTS = paths.given(os.environ.get("LIB_RESULTS", ROOT / "results"))
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 KEYS = (
@@ -71,12 +72,46 @@ class ResultError(ValueError):
 
 
 def path(source: str, profile: str, experiment: str, seed: int, root: Path | None = None) -> Path:
-    """Where a run's results lie: results/SOURCE/PROFILE/EXPERIMENT/seedK.json.
+    """Where a run's results lie: results/SOURCE/PROFILE/EXPERIMENT/seedK.json; `~` is the home.
 
     >>> path("phantom", "quick", "mtl", seed=0, root=Path("results")).as_posix()
     'results/phantom/quick/mtl/seed0.json'
     """
-    return Path(root or RESULTS) / source / profile / experiment / f"seed{seed}.json"
+    return _root(root) / source / profile / experiment / f"seed{seed}.json"
+
+
+def _root(root: str | Path | None) -> Path:
+    return paths.given(root or RESULTS)
+
+
+def replaced(file: Path, fingerprint: str) -> str:
+    """In words, whose results a run on the data of this fingerprint would replace in `file`.
+
+    Empty where there are none, or none that can be read, or those of the same data. To be asked
+    before a training starts.
+
+    Raises:
+        ResultError: they are of another folder of somebody's own images, all of which share one
+            name. A published set and the phantom have a name each: theirs are replaced.
+
+    >>> replaced(Path("nowhere", "seed0.json"), "0a1b")
+    ''
+    """
+    try:
+        record = load(file)
+    except ResultError:
+        return ""
+    other = record["data"].get("fingerprint")
+    if other == fingerprint:
+        return ""
+    if record["source"] == "folder":
+        raise ResultError(
+            f"{file}: holds the results of other data (fingerprint {str(other)[:16]}, here "
+            f"{fingerprint[:16]}): of another folder, or of this one before its files changed. "
+            "Both are to stay: name another folder for the results (-p results FOLDER, or "
+            "RESULTS_IN=FOLDER), or move that file away"
+        )
+    return f"replaces results of other data (fingerprint {str(other)[:16]})"
 
 
 def save(record: Mapping[str, Any], root: Path | None = None) -> Path:
@@ -145,7 +180,7 @@ def load_all(root: Path | None = None) -> list[dict[str, Any]]:
     >>> len(records)
     1
     """
-    files = sorted(Path(root or RESULTS).glob("*/*/*/seed*.json"))
+    files = sorted(_root(root).glob("*/*/*/seed*.json"))
     return [load(file) for file in files if not file.name.endswith(".failed.json")]
 
 
@@ -210,9 +245,7 @@ def load_failures(root: Path | None = None) -> list[dict[str, Any]]:
     ...     load_failures(Path(folder))
     []
     """
-    return [
-        _load_failure(file) for file in sorted(Path(root or RESULTS).glob("*/*/*/*.failed.json"))
-    ]
+    return [_load_failure(file) for file in sorted(_root(root).glob("*/*/*/*.failed.json"))]
 
 
 def _load_failure(file: Path) -> dict[str, Any]:

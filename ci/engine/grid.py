@@ -149,11 +149,11 @@ def _listing(source: str, table: Any) -> str:
     code = [*sorted((LIB / "sources").glob("*.py")), *sorted((LIB / "cases").glob("*.py"))]
     sha = hashlib.sha256(b"".join(file.read_bytes() for file in code))
     sha.update(table.to_csv().encode())
-    for column in ("image", "mask"):
-        for entry in table[column]:
-            if isinstance(entry, str | os.PathLike) and os.path.isfile(entry):
-                stat = os.stat(entry)
-                sha.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+    masks = (region.outline for regions in table["mask"] for region in regions)
+    for entry in (*table["image"], *masks):
+        if isinstance(entry, str | os.PathLike) and os.path.isfile(entry):
+            stat = os.stat(entry)
+            sha.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
     return sha.hexdigest()[:16]
 
 

@@ -254,6 +254,14 @@ def require_enough(
     for index, name in enumerate(CLASSES):
         if index not in present:
             before = sum(class_index(label) == index for label in labels)
+            if not before:
+                counts = Counter(label or "without a label" for label in labels)
+                raise CaseError(
+                    f"no case of {len(labels)} is labelled {name} "
+                    f"({', '.join(f'{count} {label}' for label, count in counts.items())}). Both "
+                    "classes are needed: fill in the missing labels, or, to train the "
+                    f"segmentation only, give none.{_listing(problems)}"
+                )
             raise CaseError(
                 f"no {name} case is left (of {before} in the table): both classes are needed."
                 f"{_listing(problems)}"

@@ -6,6 +6,7 @@ from .combined import Combined
 from .encoders import WeightsError, smp_encoder, smp_model
 from .logits import TaskLogits
 from .msmtl import MSMTL
+from .painted import Painted
 from .rivals.bi2017 import Bi2017
 from .rivals.chen2018 import Chen2018
 from .rivals.deeplab import DeepLabV3Plus
@@ -32,6 +33,7 @@ __all__ = [
     "NNUNet",
     "NNUNetNative",
     "PSPNet",
+    "Painted",
     "SegNet",
     "SegNetNative",
     "Singh2019",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .. import paths
 from ..cases import CaseError
 from . import busbra, busi, ddti, folder, phantom, tn3k, tnscui
 
@@ -26,7 +27,7 @@ def read(name: str, root: str | Path | None = None, **options: Any) -> pd.DataFr
 
     Args:
         name: a key of `SOURCES`.
-        root: its folder; None (or "") means `data/NAME` of this project.
+        root: its folder, `~` being the home; None (or "") means `data/NAME` of this project.
         options: of that source's own `read`.
 
     Returns:
@@ -55,4 +56,4 @@ def read(name: str, root: str | Path | None = None, **options: Any) -> pd.DataFr
         raise CaseError(
             f"{name}: unknown option {', '.join(unknown)}; known are {', '.join(known) or 'none'}"
         )
-    return function(root or None, **options)
+    return function(paths.given(root) if root else None, **options)

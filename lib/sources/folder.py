@@ -1,7 +1,9 @@
 """A folder of your own images: images/, masks/ and labels.csv. See data/folder.md."""
 
 import hashlib
+import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,22 +12,33 @@ import pandas as pd
 from .. import dicom
 from ..cases import LABELS, SPLITS, CaseError, Problem, Region
 from . import layout
+from .match import Images, Match
 
 COLUMNS = ("image", "label", "patient", "split", "case")
 LONGEST = 200  # characters of a name in labels.csv; file systems end at 255 bytes
+PICTURES = (*layout.PICTURES, ".gif", ".jfif", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2")
+ENDINGS = (*PICTURES, *dicom.SUFFIXES)
+UNLABELLED = ("unlabelled", "unlabeled")
+EVERY = "*"  # in place of an image's name: all that no other row names
+MASK = re.compile(r"(?P<image>.+)_mask_*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+SHOWN = 5  # rows that an error lists
 
 
 def read(root: str | Path | None = None) -> pd.DataFrame:
     """Read a user's own images.
 
-    `masks/` holds, for `images/a.jpg`, `a` with any picture suffix, and any number of `a_mask*`:
-    the union is the nodule. White (128 and above) is nodule. `labels.csv` has the columns
-    `image` (file name or stem), `label` (benign, malignant, normal, both, or empty for
-    segmentation only) and, if known, `patient` and `split` (train, valid, test).
+    `images/` and `masks/` may have subfolders. `masks/` holds, for `images/a.jpg`, `a` with any
+    picture suffix, and any number of `a_mask*`: the union is the nodule. White (128 and above) is
+    nodule. `labels.csv` has the columns `image` (file name or stem), `label` (benign, malignant,
+    normal, both, or unlabelled for segmentation only) and, if known, `patient` and `split` (train,
+    valid, test). The image `*` stands for all that no other row names.
 
     A case labelled "both" needs one mask per nodule, `a_mask_benign*` and `a_mask_malignant*`.
-    Images may be DICOM stills (.dcm): they are cropped to their ultrasound regions, if the file
-    states them.
+    Images may be DICOM stills (.dcm, .ima, or with no ending): they are cropped to their
+    ultrasound regions, if the file states them.
+
+    Names are matched as `lib.sources.match` does; where that takes more than the file's own name
+    or stem, a note says so.
 
     Results hold the names of cases and groups, so these are numbers here, `case1` and `patient1`,
     given in an order that does not follow the names; the file is in the column `image`. Whoever
@@ -41,7 +54,8 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
 
     Raises:
         CaseError: a folder, file or column is missing or unknown, a label is unknown, a name is
-            too long, a split or a case name is given for some images only.
+            too long or means several images, most rows name no image, no image has a label and
+            nobody wrote `unlabelled`, a split or a case name is given for some images only.
 
     >>> from tempfile import TemporaryDirectory
     >>> labels = pd.DataFrame({"image": ["a.png"], "label": ["benign"], "patient": ["J. Doe"]})
@@ -55,26 +69,25 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
     ['case1', 'benign', 'patient1']
     """
     root = layout.find_root("folder", root, ("images/", "masks/", "labels.csv"))
-    images = _images(root / "images")
-    facts, problems = _facts(root / "labels.csv", images)
-    masks, strays = _masks(root / "masks", images)
-    problems += strays
+    images, problems = _images(root / "images")
+    names = Images(images, ENDINGS)
+    facts, asked, found = _facts(root / "labels.csv", images, names)
+    problems += found
+    masks, found = _masks(root / "masks", names)
+    problems += found
     patients = _numbers("patient", (f["patient"] for f in facts.values() if f.get("patient")))
     numbers = _numbers("case", images)
     rows = []
-    for stem in sorted(images, key=lambda stem: int(numbers[stem].removeprefix("case"))):
-        image, fact = images[stem], facts.get(stem, {})
-        name = fact.get("case") or numbers[stem]
-        if not fact:
-            problems.append(
-                Problem(
-                    name,
-                    str(image),
-                    f"not named in {root / 'labels.csv'}: unlabelled, used for segmentation only",
-                    left_out=False,
-                )
-            )
+    for key in sorted(images, key=lambda key: int(numbers[key].removeprefix("case"))):
+        image, fact = images[key], facts.get(key, {})
+        name = fact.get("case") or numbers[key]
         label = fact.get("label") or None
+        if label in UNLABELLED:
+            label = None
+        elif label is None and not (asked and not fact):
+            lack = "has no label" if fact else "not named"
+            what = f"{lack} in {root / 'labels.csv'}: unlabelled, used for segmentation only"
+            problems.append(Problem(name, str(image), what, left_out=False))
         crop, found = _crop(name, image)
         problems += found
         if any(problem.left_out for problem in found):
@@ -84,11 +97,11 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
                 "case": name,
                 "image": str(image),
                 "mask": tuple(
-                    Region(str(mask), _nodule(mask.stem, stem) if label == "both" else None)
-                    for mask in masks.get(stem, ())
+                    Region(str(mask), _nodule(mask) if label == "both" else None)
+                    for mask in masks.get(key, ())
                 ),
                 "label": label,
-                "group": patients.get(fact.get("patient"), numbers[stem]),
+                "group": patients.get(fact.get("patient"), numbers[key]),
                 "crop": crop,
                 "split": fact.get("split", "").lower(),
             }
@@ -97,31 +110,63 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
     return layout.case_table("folder", root, rows, problems)
 
 
-def _images(folder: Path) -> dict[str, Path]:
-    """The pictures by their stems."""
+def _images(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
+    """The pictures by their paths inside the folder, without the ending."""
     images: dict[str, Path] = {}
-    for path in layout.pictures(folder, (*layout.PICTURES, *dicom.SUFFIXES)):
-        if path.stem in images:  # they would share one mask
+    pictures, problems = _pictures(folder)
+    for path in pictures:
+        key = _key(path, folder)
+        if key in images:  # they would share one mask
             raise CaseError(
-                f"{folder}: {images[path.stem].name} and {path.name} have one stem, "
-                f"{path.stem!r}, so nobody can say whose its mask is; rename one"
+                f"{folder}: {images[key].name} and {path.name} have one stem, "
+                f"{key!r}, so nobody can say whose its mask is; rename one"
             )
-        images[path.stem] = path
-    return images
+        images[key] = path
+    inner = [path for path in pictures if path.parent != folder]
+    if inner:
+        what = f"{len(inner)} of {len(images)} images lie in subfolders, such as {inner[0]}"
+        problems.append(Problem(folder.name, str(folder), what, left_out=False))
+    return images, problems
 
 
-def _facts(path: Path, images: dict[str, Path]) -> tuple[dict[str, dict], list[Problem]]:
-    """What labels.csv says, by the image's stem."""
-    table = layout.read_csv(path, ("image", "label"))
+def _pictures(folder: Path) -> tuple[list[Path], list[Problem]]:
+    """The pictures under a folder; and a note for each kind of file that is none."""
+    pictures, others = [], defaultdict(list)
+    for path in layout.files(folder):
+        if path.suffix.lower() in ENDINGS or dicom.is_dicom(path):
+            pictures.append(path)
+        else:
+            others[path.suffix.lower()].append(path)
+    notes = []
+    for ending, files in others.items():
+        more = f", like {len(files) - 1} more files" * (len(files) > 1)
+        why = f"{ending} is no picture that is read" if ending else "no ending, and not DICOM"
+        what = f"passed over{more}: {why}"
+        notes.append(Problem(files[0].name, str(files[0]), what, left_out=False))
+    return pictures, notes
+
+
+def _key(path: Path, folder: Path) -> str:
+    key = path.as_posix().removeprefix(f"{folder.as_posix()}/")
+    ending = path.suffix
+    return key[: -len(ending)] if ending.lower() in ENDINGS else key
+
+
+def _facts(
+    path: Path, images: dict[str, Path], names: Images
+) -> tuple[dict[str, dict], bool, list[Problem]]:
+    """What labels.csv says, by the image's key; and whether the rest is to be unlabelled."""
+    table = layout.read_csv(path, ("image", "label"), optional=COLUMNS)
     unknown = [column for column in table if column not in COLUMNS]
     if unknown:
         raise CaseError(
             f"{path}: unknown column {', '.join(map(repr, unknown))}; "
             f"known are {', '.join(COLUMNS)}"
         )
-    by_name = {image.name: image for image in images.values()}
-    problems: list[Problem] = []
     facts: dict[str, dict[str, str]] = {}
+    missing: list[Problem] = []
+    asked = False
+    ways: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for number, row in enumerate(table.to_dict("records"), start=2):
         name = row["image"]
         for column, value in row.items():
@@ -130,47 +175,91 @@ def _facts(path: Path, images: dict[str, Path]) -> tuple[dict[str, dict], list[P
                     f"{path}: row {number}, column {column!r}: {value[:40]!r} ({len(value)} "
                     f"characters) is no name: at most {LONGEST}, and none that cannot be printed"
                 )
-        image = by_name.get(name) or images.get(name)
-        if image is None:
-            what = f"row {number} names {name!r}, which is not in images/"
-            problems.append(Problem(f"row {number}", str(path), what))
-            continue
-        if image.stem in facts:
-            raise CaseError(f"{path}: row {number} names {name} a second time")
         row["label"] = row["label"].lower()
-        if row["label"] and row["label"] not in LABELS:
+        if "patient" in row:  # one patient, however the accents of a name are stored
+            row["patient"] = unicodedata.normalize("NFC", row["patient"])
+        if row["label"] and row["label"] not in (*LABELS, *UNLABELLED):
             raise CaseError(
                 f"{path}: row {number} ({name}) has the label {row['label']!r}; known are "
-                f"{', '.join(LABELS)}, or nothing (unlabelled)"
+                f"{', '.join(LABELS)}, or {UNLABELLED[0]}"
             )
-        facts[image.stem] = row
+        if name == EVERY and row["label"] in UNLABELLED:
+            asked = True
+            continue
+        try:
+            match = names.find(name)
+        except CaseError as error:
+            raise CaseError(f"{path}: row {number}: {error}") from None
+        if match is None:
+            what = f"row {number} names {name!r}, which is not in images/"
+            missing.append(Problem(f"row {number}", str(path), what))
+            continue
+        if match.key in facts:
+            raise CaseError(f"{path}: row {number} names {name} a second time")
+        if match.how:
+            ways[match.how].append(f"row {number}, {name!r}, is {images[match.key].name}")
+        facts[match.key] = row
+    if images and 2 * len(missing) > len(table):
+        raise CaseError(_no_match(path, missing, len(table), images))
+    if images and not (asked or any(row["label"] for row in facts.values())):
+        raise CaseError(
+            f"{path}: no image has a label ({len(table)} rows). Each needs one of "
+            f"{', '.join(LABELS)}; to train the segmentation only, write `{EVERY},{UNLABELLED[0]}` "
+            "below the header"
+        )
     if "case" in table:
-        named = [facts.get(stem, {}).get("case", "") for stem in images]
+        named = [facts.get(key, {}).get("case", "") for key in images]
         if any(named) and not all(named):
             bare = next(p for p, name in zip(images.values(), named, strict=True) if not name)
             raise CaseError(f"{path}: {bare.name} has no case; name each image there, or none")
-    return facts, problems
+    notes = [f"{note}: look whether the names are right" for note in table.attrs["notes"]]
+    notes += [_matched(how, rows) for how, rows in ways.items()]
+    return facts, asked, missing + [Problem(path.name, str(path), n, left_out=False) for n in notes]
+
+
+def _no_match(path: Path, missing: list[Problem], rows: int, images: dict[str, Path]) -> str:
+    shown = [f"\n  {problem.what}" for problem in missing[:SHOWN]]
+    more = f"\n  ... and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    there = ", ".join(image.name for image in list(images.values())[:SHOWN])
+    return (
+        f"{path}: {len(missing)} of {rows} rows name no image that is there.{''.join(shown)}{more}"
+        f"\n  images/ holds {len(images)} images{f', such as {there}' if there else ''}. A row is "
+        "matched by the name alone: folder, ending, capitals and form of Unicode may differ"
+    )
+
+
+def _matched(how: tuple[str, ...], whose: list[str]) -> str:
+    """One note for all that were matched in one way: there may be thousands."""
+    return f"{len(whose)} matched {' and '.join(how)}, such as {whose[0]}"
 
 
 def _is_hostile(value: str, shown: bool) -> bool:
     """Control characters anywhere; marks that turn the reading, too, in what pages may show."""
-    return any(unicodedata.category(c) == "Cc" for c in value) or (
-        shown and not value.isprintable()
-    )
+    if value.isprintable():
+        return False
+    return shown or any(unicodedata.category(character) == "Cc" for character in value)
 
 
-def _masks(folder: Path, images: dict[str, Path]) -> tuple[dict[str, list[Path]], list[Problem]]:
-    """The masks by the stem of the image that they belong to."""
+def _masks(folder: Path, names: Images) -> tuple[dict[str, list[Path]], list[Problem]]:
+    """The masks by the key of the image that they belong to."""
     masks: dict[str, list[Path]] = {}
-    problems = []
-    for mask in layout.pictures(folder):
-        owner = _owner(mask.stem, images)
+    pictures, problems = _pictures(folder)
+    ways: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for mask in pictures:
+        try:
+            owner = _owner(_key(mask, folder), names)
+        except CaseError as error:
+            problems.append(Problem(mask.stem, str(mask), f"a mask of which image? {error}"))
+            continue
         if owner is None:
             what = "a mask without its image in images/"
             problems.append(Problem(mask.stem, str(mask), what))
-        else:
-            masks.setdefault(owner, []).append(mask)
-    return masks, problems
+            continue
+        if owner.how:
+            ways[owner.how].append(f"{mask.name} for {owner.key}")
+        masks.setdefault(owner.key, []).append(mask)
+    notes = [_matched(how, rows) for how, rows in ways.items()]
+    return masks, problems + [Problem(folder.name, str(folder), n, left_out=False) for n in notes]
 
 
 def _crop(name: str, image: Path) -> tuple[tuple[int, int, int, int] | None, list[Problem]]:
@@ -198,17 +287,17 @@ def _numbers(kind: str, names: Iterable[str]) -> dict[str, str]:
     return {name: f"{kind}{number}" for number, name in enumerate(order, start=1)}
 
 
-def _owner(stem: str, images: dict[str, Path]) -> str | None:
+def _owner(mask: str, names: Images) -> Match | None:
     """The image a mask belongs to: the same stem, or that before the last `_mask`."""
-    if stem in images:
-        return stem
-    name, mark, _ = stem.rpartition("_mask")
-    return name if mark and name in images else None
+    found = names.find(mask)
+    named = MASK.match(mask)
+    return names.find(named["image"]) if found is None and named else found
 
 
-def _nodule(mask: str, image: str) -> str | None:
+def _nodule(mask: Path) -> str | None:
     """The class that the name of a mask gives, as in `a_mask_benign_2`."""
-    rest = mask[len(image) :].removeprefix("_mask").lstrip("_")
+    named = MASK.match(mask.stem)
+    rest = named["rest"].lower() if named else ""
     return next((label for label in ("benign", "malignant") if rest.startswith(label)), None)
 
 

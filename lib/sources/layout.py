@@ -3,19 +3,21 @@
 Everything here says what was looked for and where, so that a wrong folder is found in one reading.
 """
 
-import csv
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
 
+from .. import paths
 from ..cases import COLUMNS, CaseError, Problem
 from ..home import HOME
+from . import spreadsheet
 
 DATA = HOME / "data"  # where data/fetch.py puts a set
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-LARGEST_TEXT = 64 * 2**20  # bytes; the largest csv of a published set has 0.3 MB
+LEFT_BEHIND = ("Thumbs.db", "desktop.ini", "__MACOSX", "DICOMDIR")
 
 
 def find_root(
@@ -39,7 +41,7 @@ def find_root(
     >>> found.name
     'inside'
     """
-    root = DATA / name if root is None else Path(root)
+    root = DATA / name if root is None else paths.given(root)
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise CaseError(f"{name}: {root} {what}. {_advice(name)}")
@@ -67,36 +69,39 @@ def _advice(name: str) -> str:
     )
 
 
-def read_csv(path: Path, columns: Sequence[str], header: bool = True) -> pd.DataFrame:
+def read_csv(
+    path: Path, columns: Sequence[str], header: bool = True, *, optional: Sequence[str] = ()
+) -> pd.DataFrame:
     """A csv file as text, nothing guessed: every cell a stripped str, "" where it is empty.
+
+    Encodings, delimiters and headers as `lib.sources.spreadsheet` reads them; `attrs["notes"]`
+    says in words what was not the usual.
 
     Args:
         columns: that must be there; without a `header`, the names to give them.
+        optional: names of columns that may be there; these and `columns` in any capitals.
 
     Raises:
         CaseError: not readable, a column is missing, or a row has too many or too few cells.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     pd.DataFrame({"image": ["0001.png"], "label": [None]}).to_csv(f"{folder}/a.csv")
-    ...     table = read_csv(Path(folder, "a.csv"), ["image", "label"])
-    >>> table[["image", "label"]].iloc[0].tolist()
-    ['0001.png', '']
+    ...     file = Path(folder, "a.csv")
+    ...     pd.DataFrame({"Image": ["0001.png"], "label": [None]}).to_csv(file, sep=";")
+    ...     table = read_csv(file, ["image", "label"])
+    >>> table[["image", "label"]].iloc[0].tolist(), table.attrs["notes"]
+    (['0001.png', ''], ['its cells are separated by semicolons'])
     """
-    try:
-        if path.stat().st_size > LARGEST_TEXT:
-            raise CaseError(f"{path}: {path.stat().st_size} bytes is too large for a table")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [row for row in csv.reader(file, strict=True) if any(c.strip() for c in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CaseError(f"{path}: cannot be read as a csv file ({error})") from error
+    lines, notes = spreadsheet.cells(path, columns, header=header)
     names = list(columns)
     if header:
-        names = [cell.strip() for cell in lines.pop(0)] if lines else []
+        meant = {name.casefold(): name for name in (*columns, *optional)}
+        names = [meant.get(cell.casefold(), cell) for cell in lines.pop(0)] if lines else []
     lacking = [column for column in columns if column not in names]
     if lacking:
         raise CaseError(
             f"{path}: no column {', '.join(lacking)}; it has {', '.join(names) or 'none'}"
+            + "".join(f" ({note})" for note in notes)
         )
     if len(set(names)) < len(names):
         raise CaseError(f"{path}: a column name is used twice: {', '.join(names)}")
@@ -106,7 +111,9 @@ def read_csv(path: Path, columns: Sequence[str], header: bool = True) -> pd.Data
                 f"{path}: row {number} has {len(row)} cells, {len(names)} are expected "
                 f"({', '.join(names)}): {','.join(row)[:80]}"
             )
-    return pd.DataFrame([[cell.strip() for cell in row] for row in lines], columns=names, dtype=str)
+    table = pd.DataFrame(lines, columns=names, dtype=str)
+    table.attrs["notes"] = notes
+    return table
 
 
 def is_plain(name: str) -> bool:
@@ -143,6 +150,43 @@ def pictures(folder: Path, suffixes: Sequence[str] = PICTURES) -> list[Path]:
         ),
         key=natural,
     )
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """The files of a folder and of all its subfolders, in natural order.
+
+    Hidden ones, and those that a file manager leaves behind, are passed over. A folder whose own
+    name is that of a picture is given as it is.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("p10/a.png", "p2/a.png", "b.jpg"):
+    ...         Path(folder, name).parent.mkdir(exist_ok=True)
+    ...         Path(folder, name).touch()
+    ...     found = [path.relative_to(folder).as_posix() for path in files(Path(folder))]
+    >>> found
+    ['b.jpg', 'p2/a.png', 'p10/a.png']
+    """
+    yield from _files(folder, {os.path.realpath(folder)})
+
+
+def _files(folder: Path, above: set[str]) -> Iterator[Path]:
+    inner = []
+    with os.scandir(folder) as entries:
+        found = [e for e in entries if not e.name.startswith(".") and e.name not in LEFT_BEHIND]
+    kept = []
+    for entry in found:
+        link = entry.is_symlink()
+        is_folder = os.path.isdir(entry.path) if link else entry.is_dir()
+        if is_folder and Path(entry.name).suffix.lower() not in PICTURES:
+            inner.append(entry)
+        else:
+            kept.append(folder / entry.name)
+    yield from sorted(kept, key=natural)
+    for path in sorted((folder / entry.name for entry in inner), key=natural):
+        real = os.path.realpath(path)
+        if real not in above:  # a link that leads back up would never end
+            yield from _files(path, {*above, real})
 
 
 def natural(path: Path) -> tuple:

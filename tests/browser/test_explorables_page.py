@@ -428,3 +428,23 @@ def test_gain_by_sliders_and_presets(visit):
     assert seen.now == 85.0
     restored = visit("gain", linked(page))
     assert cell(restored, "all images", 2) == "85.0"
+
+
+# ---- who decides
+
+
+def test_who_decides_by_sliders_and_presets(visit):
+    page = visit("who-decides")
+    assert (cell(page, "Painted", 1), cell(page, "T3 alone", 1)) == ("malignant", "benign")
+    page.locator("[data-field=p]").focus()
+    seen = after(page, lambda: page.keyboard.press("End"), "probability", 2)
+    assert seen.before < seen.now == 1.0
+    assert cell(page, "One answer", 1) == "malignant"
+    page.get_by_text("T3 is sure, T1 is not").click()
+    page.wait_for_timeout(300)
+    assert (cell(page, "Painted", 1), cell(page, "One answer", 1)) == ("malignant", "benign")
+    restored = visit("who-decides", linked(page))
+    assert cell(restored, "One answer", 2) == cell(page, "One answer", 2) != "0"
+    page.get_by_text("Nobody sees a nodule").click()
+    page.wait_for_timeout(300)
+    assert (cell(page, "One answer", 1), cell(page, "One answer", 2)) == ("no nodule", "0")

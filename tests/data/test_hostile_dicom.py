@@ -127,6 +127,54 @@ def test_dicom_stills_are_read_as_grey(tmp_path, kind, record_property):
     assert row["crop"] is None
 
 
+@pytest.mark.parametrize(
+    "name", ["IM_0001", "a.ima", "a.IMA", "1.2.840.10008.5.1", "00000001.001", "disc/ST0/IM_0001"]
+)
+def test_dicom_files_as_scanners_name_them(tmp_path, name, record_property):
+    """With another ending, a number or none they are known by the mark in the file, and read."""
+    root = hostile.folder(tmp_path / "data")
+    (root / "images" / "0.png").unlink()
+    file = root / "images" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write(still(GREY), file)
+    stem = name.removesuffix(".ima").removesuffix(".IMA")
+    mask = root / "masks" / f"{stem}.png"
+    mask.parent.mkdir(parents=True, exist_ok=True)
+    (root / "masks" / "0.png").rename(mask)
+    (root / "labels.csv").write_text(f"image,label\n{stem},malignant\n1,benign\n")
+    checked, problems = check_cases(sources.read("folder", root), minimum=4)
+    row = checked[checked["image"] == str(file)].iloc[0]
+    assert row["label"] == "malignant" and (decode(row)[0] == GREY).all()
+    assert (decode(row)[1] == 2 * (hostile.nodule() > 0)).all()
+    assert not any(problem.left_out for problem in problems)
+    record_property("answer", "read")
+
+
+DRAWN = {
+    "a DICOM mask": (still(hostile.nodule()), None),
+    "of several frames": (still(hostile.nodule(), NumberOfFrames=3), "a clip of 3 frames"),
+    "of single bits": (still(hostile.nodule(), BitsAllocated=1), "of 1 bits"),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("name", ["0.dcm", "0_mask"])
+def test_masks_that_are_dicom_files(tmp_path, kind, name, record_property):
+    """A still is a mask like any other; what it cannot be read for is said with its name."""
+    found, said = DRAWN[kind]
+    root = hostile.folder(tmp_path / "data")
+    (root / "masks" / "0.png").unlink()
+    file = write(found, root / "masks" / name)
+    checked, problems = check_cases(sources.read("folder", root), minimum=3)
+    if said is None:
+        row = checked[checked["image"] == str(root / "images" / "0.png")].iloc[0]
+        assert (decode(row)[1] == (hostile.nodule() > 0)).all() and not problems
+    else:
+        assert len(checked) == 3
+        assert any(said in p.what and p.file == str(file) for p in problems if p.left_out)
+    record_property("answer", problems[0].what if problems else "read")
+
+
 def test_dicom_is_cropped_to_its_ultrasound_regions(tmp_path):
     found = still(GREY, region=(10, 8, 59, 43))
     more = Dataset()

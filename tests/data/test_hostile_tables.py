@@ -21,19 +21,33 @@ from lib.sources import ddti, layout
 
 BOM = "\ufeff"
 LONG = "x" * 100_000
+
+
+def zipped_workbook() -> bytes:
+    """What an .xlsx file is: a zip file of XML."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", "<worksheet/>")
+    return buffer.getvalue()
+
+
 CSV = {
     "byte order mark": (f"{BOM}image,label\n0.png,benign\n", None),
     "carriage returns": ("image,label\r\n0.png,benign\r\n", None),
     "quotes and blanks": ('"image","label"\n" 0.png","benign "\n', None),
     "empty lines": ("\n\nimage,label\n\n0.png,benign\n,\n", None),
     "labels in capitals": ("image,label\n0.png,BENIGN\n", None),
-    "semicolons": ("image;label\n0.png;benign\n", "no column image, label"),
-    "tabs": ("image\tlabel\n0.png\tbenign\n", "no column image, label"),
+    "columns in capitals": ("Image,LABEL,Patient\n0.png,benign,7\n", None),
+    "empty columns at the end": ("image,label,,\n0.png,benign,,\n1.png,malignant\n", None),
+    "colons": ("image:label\n0.png:benign\n", "no column image, label; it has image:label"),
+    "semicolons, no label": ("image;etikett\n0.png;benign\n", "separated by semicolons"),
     "no header": ("0.png,benign\n1.png,malignant\n", "no column image, label"),
     "another language": ("bild,etikett\n0.png,benign\n", "no column image, label"),
     "no label column": ("image\n0.png\n", "no column label"),
     "a column twice": ("image,label,label\n0.png,benign,malignant\n", "used twice"),
-    "an unknown column": ("image,label,Label\n0.png,benign,x\n", "unknown column 'Label'"),
+    "an unknown column": ("image,label,age\n0.png,benign,50\n", "unknown column 'age'"),
+    "a column twice, in capitals": ("image,label,Label\n0.png,benign,x\n", "used twice"),
+    "no name of a column": (",image,label\n0,0.png,benign\n", "unknown column ''"),
     "a short row": ("image,label\n0.png\n", "row 2 has 1 cells"),
     "a long row": ("image,label\n0.png,benign,17\n", "row 2 has 3 cells"),
     "an open quote": ('image,label\n"0.png,benign\n', "cannot be read as a csv file"),
@@ -46,8 +60,21 @@ CSV = {
     "an unknown image": ("image,label\n9.png,benign\n", "'9.png', which is not in images/"),
     "a path upwards": ("image,label\n../../x.png,benign\n", "which is not in images/"),
     "an absolute path": ("image,label\n/etc/passwd,benign\n", "which is not in images/"),
-    "a drive": ("image,label\nC:\\0.png,benign\n", "which is not in images/"),
-    "a share": ("image,label\n\\\\host\\0.png,benign\n", "which is not in images/"),
+    "a header only": ("image,label\n", "no image has a label (0 rows)"),
+    "no label at all": ("image,label\n0.png,\n1.png,\n", "no image has a label (2 rows)"),
+    "most rows of no image": (
+        "image,label\n0.png,benign\n8.png,benign\n9.png,benign\n",
+        "2 of 3 rows name no image",
+    ),
+    "a star with a label": ("image,label\n*,benign\n", "'*', which is not in images/"),
+    "an image twice, in capitals": (
+        "image,label\n0.png,benign\n0.PNG,malignant\n",
+        "names 0.PNG a second time",
+    ),
+    "an image twice, by its folder": (
+        "image,label\na/0.png,benign\nb/0.png,malignant\n",
+        "names b/0.png a second time",
+    ),
     "a very long name": (f"image,label\n{LONG},benign\n", "100000 characters"),
     "a very long patient": (f"image,label,patient\n0.png,benign,{LONG}\n", "column 'patient'"),
     "a newline in a name": ('image,label\n"0\n.png",benign\n', "column 'image'"),
@@ -56,8 +83,12 @@ CSV = {
     "a case for some": ("image,label,case\n0.png,benign,first\n", "has no case"),
     "a split for some": ("image,label,split\n0.png,benign,train\n", "split of"),
     "an unknown split": ("image,label,split\n0.png,benign,exam\n", "split of"),
-    "Latin-1": ("image,label\n0.png,gutartig-\xfc\n".encode("latin-1"), "cannot be read"),
-    "UTF-16": ("image,label\n0.png,benign\n".encode("utf-16"), "cannot be read"),
+    "Latin-1": ("image,label\n0.png,gutartig-\xfc\n".encode("latin-1"), "label 'gutartig-\xfc'"),
+    "UTF-16 without its mark": ("image,label\n0.png,benign\n".encode("utf-16-le"), "UTF-16"),
+    "UTF-16, cut off": ("image,label\n0.png,benign\n".encode("utf-16")[:-1], "is not UTF-16"),
+    "Shift JIS": ("image,label\n0.png,\u826f\u6027\n".encode("shift-jis"), "save it in UTF-8"),
+    "a workbook": (zipped_workbook(), "it is a workbook"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "it is a workbook"),
     "a zero byte": (b"image,label\n0.png,be\0nign\n", "the label|cannot be read|no name"),
     "an endless line": (b"image,label\n0.png," + b"x" * 2**18, "cannot be read|characters"),
     "a pickle": (b"\x80\x04cos\nsystem\n(S'true'\ntR.", "cannot be read|no column"),
@@ -84,6 +115,255 @@ def test_odd_and_hostile_tables(tmp_path, kind, record_property):
     else:
         assert any(words in problems for words in said.split("|")) and str(file) in problems
     assert len(problems) < 4000  # a long name does not flood the terminal
+
+
+PLAIN = "image,label,patient\n0.png,benign,Z\xfcrich\n1.png,malignant,Z\xfcrich\n2,normal,b\n"
+BY_BARS = PLAIN.replace(",", "|")
+NOTED = {
+    "semicolons": (PLAIN.replace(",", ";"), "separated by semicolons"),
+    "tabs": (PLAIN.replace(",", "\t"), "separated by tabs"),
+    "bars": (BY_BARS, "separated by bars"),
+    "sep=;": ("sep=;\r\n" + PLAIN.replace(",", ";"), "separated by semicolons"),
+    "sep=; in quotes": ('"sep=;"\n' + PLAIN.replace(",", ";"), "separated by semicolons"),
+    "sep and bars": ("SEP=|\n" + BY_BARS, "separated by bars"),
+    "semicolons, quoted": (
+        'Image;Label;Patient\n"0.png";"benign";"Z\xfcrich"\n1.png;malignant;Z\xfcrich\n2;normal;b\n',
+        "separated by semicolons",
+    ),
+    "Windows-1252": (PLAIN.encode("cp1252"), "read as Windows-1252"),
+    "Windows-1252 by semicolons": (
+        PLAIN.replace(",", ";").encode("cp1252"), "no UTF-8|separated by semicolons"
+    ),
+    "UTF-16": (PLAIN.encode("utf-16"), "read as UTF-16"),
+    "UTF-16, big end first": ((BOM + PLAIN).encode("utf-16-be"), "read as UTF-16"),
+    "UTF-16 by tabs": (PLAIN.replace(",", "\t").encode("utf-16"), "read as UTF-16"),
+    "UTF-32": (PLAIN.encode("utf-32"), "read as UTF-32"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOTED)
+def test_tables_as_spreadsheets_save_them(tmp_path, kind, record_property):
+    """Another delimiter or encoding that is plain is read rightly, and a note names it."""
+    text, noted = NOTED[kind]
+    root = hostile.folder(tmp_path / "data")
+    (root / "labels.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    cases = sources.read("folder", root)
+    by_file = cases.set_index(cases["image"].map(lambda name: Path(name).name)).sort_index()
+    assert by_file["label"].tolist() == ["benign", "malignant", "normal", None]
+    zurich, same, other, none = by_file["group"]
+    assert zurich == same and len({zurich, other, none}) == 3
+    notes = "; ".join(p.what for p in cases.attrs["left_out"] if p.file.endswith("labels.csv"))
+    assert all(words in notes for words in noted.split("|")), notes
+    assert not any(problem.left_out for problem in cases.attrs["left_out"])
+    record_property("answer", notes)
+
+
+ROWS = {  # the file in images/, what labels.csv calls it, and what the note says
+    "the file": ("a.png", "a.png", None),
+    "its stem": ("a.png", "a", None),
+    "a dot in the stem": ("a.1.png", "a.1", None),
+    "its folder": ("a.png", "images/a.png", "whatever the folder"),
+    "the folder above": ("a.png", "../a.png", "whatever the folder"),
+    "a path of Windows": ("a.png", r"C:\scans\a.png", "whatever the folder"),
+    "a share of Windows": ("a.png", r"\\host\scans\a.png", "whatever the folder"),
+    "a whole path": ("a.png", "/mnt/scans/a.png", "whatever the folder"),
+    "an ending in capitals": ("a.png", "a.PNG", "whatever the capitals"),
+    "capitals": ("Scan-A.png", "scan-a.png", "whatever the capitals"),
+    "another ending": ("a.png", "a.jpeg", "whatever the ending"),
+    "the ending before it was converted": ("a.png", "a.dcm", "whatever the ending"),
+    "accents apart": ("caf\xe9.png", "cafe\u0301.png", "whatever the form of Unicode"),
+    "accents together": ("cafe\u0301.png", "caf\xe9", "whatever the form of Unicode"),
+    "Hangul apart": ("\uac00.png", "\u1100\u1161.png", "whatever the form of Unicode"),
+    "much at once": (
+        "Caf\xe9.png", r"D:\x\CAFE\u0301.TIF".replace(r"\u0301", "\u0301"),
+        "whatever the folder and whatever the ending and whatever the capitals and "
+        "whatever the form of Unicode",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_rows_find_their_image(tmp_path, kind, record_property):
+    """Folder, ending, capitals and form of Unicode may differ; a note says which, and how often."""
+    file, written, noted = ROWS[kind]
+    root = hostile.folder(tmp_path / "data")
+    (root / "images" / "0.png").rename(root / "images" / file)
+    (root / "masks" / "0.png").rename(root / "masks" / file)
+    (root / "labels.csv").write_text(
+        f"image,label,patient\n{written},malignant,7\n1.png,benign,8\n", encoding="utf-8"
+    )
+    cases = sources.read("folder", root)
+    by_file = cases.set_index(cases["image"].map(lambda name: Path(name).name))
+    assert by_file.loc[file, "label"] == "malignant" and by_file.loc["1.png", "label"] == "benign"
+    assert len(by_file.loc[file, "mask"]) == 1 and by_file["group"].nunique() == 4
+    notes = [p.what for p in cases.attrs["left_out"] if p.case == "labels.csv"]
+    if noted is None:
+        assert not notes
+    else:
+        assert notes == [f"1 matched {noted}, such as row 2, {written!r}, is {file}"]
+    record_property("answer", "; ".join(notes) or "read")
+
+
+MASKS_OF = {
+    "capitals": ("Scan.png", "scan.PNG"),
+    "capitals of the mark": ("a.png", "a_MASK_1.png"),
+    "accents apart": ("caf\xe9.png", "cafe\u0301_mask.png"),
+    "a folder of their own": ("a.png", "benign/a.png"),
+    "GIF": ("a.png", "a.gif"),
+    "a portable map": ("a.png", "a_mask.pgm"),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS_OF)
+def test_masks_find_their_image(tmp_path, kind, record_property):
+    """As the rows of labels.csv do; the mask that is read is the one that was drawn."""
+    image, mask = MASKS_OF[kind]
+    root = hostile.folder(tmp_path / "data")
+    (root / "images" / "0.png").rename(root / "images" / image)
+    file = root / "masks" / mask
+    file.parent.mkdir(exist_ok=True)
+    with Image.open(root / "masks" / "0.png") as drawn:
+        drawn.save(file)
+    (root / "masks" / "0.png").unlink()
+    (root / "labels.csv").write_text(f"image,label\n{image},malignant\n1,benign\n")
+    cases = sources.read("folder", root)
+    row = cases[cases["image"] == str(root / "images" / image)].iloc[0]
+    assert (decode(row)[1] == 2 * (hostile.nodule() > 0)).all()
+    notes = [p.what for p in cases.attrs["left_out"] if p.case == "masks"]
+    assert bool(notes) == (kind not in ("GIF", "a portable map", "capitals of the mark"))
+    record_property("answer", "; ".join(notes) or "read")
+
+
+def nested(root: Path, rows: str) -> Path:
+    """Two patients whose images have the same names, in folders of their own."""
+    hostile.folder(root)
+    for part in ("images", "masks"):
+        for at, inner in enumerate(("p1/1", "p1/2", "p2/1", "p2/sub/3")):
+            target = root / part / f"{inner}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (root / part / f"{at}.png").rename(target)
+    (root / "labels.csv").write_text(f"image,label\n{rows}")
+    return root
+
+
+SUBFOLDERS = {
+    "paths": "p1/1.png,benign\np1/2.png,malignant\np2/1.png,malignant\np2/sub/3.png,benign\n",
+    "stems": "p1/1,benign\np1/2,malignant\np2/1,malignant\np2/sub/3,benign\n",
+    "from images": (
+        "images/p1/1.png,benign\nimages/p1/2.png,malignant\nimages/p2/1.png,malignant\n"
+        "images/p2/sub/3.png,benign\n"
+    ),
+    "Windows": (
+        "D:\\us\\P1\\1.png,benign\nD:\\us\\P1\\2.png,malignant\nD:\\us\\P2\\1.png,malignant\n"
+        "D:\\us\\p2\\sub\\3.png,benign\n"
+    ),
+    "names, where they are unique": (
+        "p1/1.png,benign\n2.png,malignant\np2/1.png,malignant\n3,benign\n"
+    ),
+    "the inner folder": "p1/1,benign\np1/2,malignant\np2/1,malignant\nsub/3,benign\n",
+}
+
+
+@pytest.mark.parametrize("kind", SUBFOLDERS)
+def test_images_in_subfolders(tmp_path, kind, record_property):
+    """They are read, each with its own row and mask, and a note says how many there are."""
+    root = nested(tmp_path / "data", SUBFOLDERS[kind])
+    cases = sources.read("folder", root)
+    inside = cases["image"].map(lambda name: Path(name).relative_to(root / "images").as_posix())
+    found = dict(zip(inside, cases["label"], strict=True))
+    assert found == {
+        "p1/1.png": "benign", "p1/2.png": "malignant",
+        "p2/1.png": "malignant", "p2/sub/3.png": "benign",
+    }  # fmt: skip
+    for file, mask in zip(inside, cases["mask"], strict=True):
+        assert [region.outline for region in mask] == [str(root / "masks" / file)]
+    (note,) = [p.what for p in cases.attrs["left_out"] if p.case == "images"]
+    assert note.startswith("4 of 4 images lie in subfolders")
+    assert not any(problem.left_out for problem in cases.attrs["left_out"])
+    record_property("answer", note.split(",")[0])
+
+
+AMBIGUOUS = {
+    "a name of two": ("p1/1,benign\n1.png,benign\n", "'1.png' can be p1/1 or p2/1"),
+    "another patient's folder": ("p1/1,benign\np3/1,benign\np3/2,benign\n", "2 of 3 rows"),
+    "the folders the wrong way": ("p1/1,benign\n1/p1,benign\n2/p1,benign\n", "2 of 3 rows"),
+}
+
+
+@pytest.mark.parametrize("kind", AMBIGUOUS)
+def test_no_row_goes_to_another_patients_image(tmp_path, kind, record_property):
+    """Where two images have one name, the folder decides; one that contradicts matches nothing."""
+    rows, said = AMBIGUOUS[kind]
+    with pytest.raises(CaseError) as told:
+        sources.read("folder", nested(tmp_path / "data", rows))
+    assert said in str(told.value)
+    record_property("answer", str(told.value).splitlines()[0].replace(str(tmp_path), "…"))
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [("images", "a.heic"), ("images", "notes"), ("masks", "0.npy"), ("masks", "0.nii.gz"),
+     ("masks", "0.json"), ("masks", "p1/0.svg")],
+)  # fmt: skip
+def test_files_that_are_passed_over_are_named(tmp_path, where, name, record_property):
+    """A file that is no picture is named in a note; a mask's, beside the image that lacks it."""
+    root = hostile.folder(tmp_path / "data")
+    if where == "masks":
+        (root / "masks" / "0.png").unlink()
+    (root / where / name).parent.mkdir(exist_ok=True)
+    (root / where / name).write_bytes(b"no picture")
+    for left_behind in ("Thumbs.db", ".hidden", "._0.png", "DICOMDIR"):
+        (root / where / left_behind).write_bytes(b"no picture")
+    checked, problems = check_cases(sources.read("folder", root), minimum=2)
+    (note,) = [str(problem) for problem in problems if not problem.left_out]
+    assert str(root / where / name) in note and "passed over" in note
+    assert len(checked) == (3 if where == "masks" else 4)
+    record_property("answer", note.replace(str(root), "…"))
+
+
+def test_a_link_to_the_folder_above_ends(tmp_path):
+    """Images are not looked for in circles."""
+    root = hostile.folder(tmp_path / "data")
+    (root / "images" / "again").symlink_to(root / "images")
+    assert len(sources.read("folder", root)) == 4
+
+
+ASKED = {
+    "a star": ("image,label\n*,unlabelled\n", [None] * 4),
+    "each by itself": (
+        "image,label\n0,unlabelled\n1,unlabelled\n2.png,unlabelled\n3,unlabelled\n", [None] * 4
+    ),
+    "as in America": ("image,label\n*,Unlabeled\n", [None] * 4),
+    "the rest": (
+        "image,label\n0,benign\n*,unlabelled\n1,malignant\n", ["benign", "malignant", None, None]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ASKED)
+def test_segmentation_only_is_asked_for(tmp_path, kind, record_property):
+    """The word `unlabelled` is the wish; then nothing is noted. Without it see above."""
+    text, labels = ASKED[kind]
+    root = hostile.folder(tmp_path / "data")
+    (root / "labels.csv").write_text(text)
+    cases = sources.read("folder", root)
+    assert cases.sort_values("image")["label"].tolist() == labels
+    assert not cases.attrs["left_out"]
+    record_property("answer", "read")
+
+
+@pytest.mark.parametrize("kind", ["benign", "malignant"])
+def test_all_labels_of_one_kind_are_blank(tmp_path, kind, record_property):
+    """The error says which class nobody named, and how many images have no label."""
+    root = hostile.folder(tmp_path / "data", cases=12)
+    text = (root / "labels.csv").read_text().replace(f",{kind}", ",")
+    (root / "labels.csv").write_text(text)
+    other = {"benign": "malignant", "malignant": "benign"}[kind]
+    with pytest.raises(CaseError) as told:
+        check_cases(sources.read("folder", root))
+    for words in (f"no case of 12 is labelled {kind} (", f"6 {other}", "6 without a label"):
+        assert words in str(told.value)
+    record_property("answer", str(told.value).splitlines()[0])
 
 
 NAMES = {

@@ -657,6 +657,12 @@ def test_folder(tmp_path):
     assert len(check_cases(cases, minimum=4)[0]) == 4
 
 
+def test_folder_of_a_patient_whose_name_is_stored_in_two_ways(tmp_path):
+    make_folder(tmp_path, "image,label,patient\na.png,benign,Zo\xeb\nb,malignant,Zoe\u0308\n")
+    groups = by_file(sources.read("folder", tmp_path))["group"]
+    assert groups["a.png"] == groups["b.jpg"] == "patient1"
+
+
 def test_folder_of_both(tmp_path):
     make_folder(tmp_path, "image,label\nc.png,both\n")
     save(tmp_path / "masks" / "c_mask_benign.png", square())
@@ -696,13 +702,52 @@ def test_folder_tables_that_cannot_be_meant(tmp_path, labels, message):
 
 
 def test_folder_reports_what_does_not_fit(tmp_path):
-    make_folder(tmp_path, "image,label\na.png,benign\nz.png,benign\n../a.png,benign\n")
+    rows = "image,label\na.png,benign\nz.png,benign\nb.jpg,benign\n../c.tif,benign\n"
+    make_folder(tmp_path, rows)
     save(tmp_path / "masks" / "y_mask.png", square())
     cases = sources.read("folder", tmp_path)
     found = said(cases)
-    assert found.keys() == {"row 3", "row 4", "y_mask"}
+    assert found.keys() == {"row 3", "y_mask"}
     assert found["row 3"] == "row 3 names 'z.png', which is not in images/"
     assert "without its image" in found["y_mask"]
+    assert by_file(cases)["label"].tolist() == ["benign", "benign", "benign", None]
+    write(tmp_path / "labels.csv", f"{rows}y.png,benign\nx.png,benign\nw.png,benign\n")
+    with pytest.raises(CaseError, match=r"4 of 7 rows name no image.*\n.*'z\.png'.*(\n.*)*a\.png"):
+        sources.read("folder", tmp_path)
     save(tmp_path / "images" / "a.jpg", speckle())
     with pytest.raises(CaseError, match=r"a\.jpg and a\.png have one stem"):
         sources.read("folder", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["images/{}.png", r"C:\x\{}.png", "{}.PNG", "{}.dcm", "cafe\u0301 {}.png"],
+    ids=["folder", "Windows", "capitals", "ending", "Unicode"],
+)
+def test_folder_of_real_pictures_keeps_labels_and_patients(tmp_path, shared_data, written):
+    """40 pictures of BUS-BRA: whatever their rows look like, the table is the publisher's."""
+    real = sources.read("busbra", shared_data("busbra"))
+    real = real.groupby("label", sort=True).head(20).reset_index(drop=True)
+    lines = ["image,label,patient"]
+    before = "caf\xe9 " if "\u0301" in written else ""
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+    for row in real.itertuples():
+        name = f"{before}{row.case}.png"
+        (tmp_path / "images" / name).symlink_to(row.image)
+        (tmp_path / "masks" / name).symlink_to(row.mask[0].outline)
+        lines.append(f"{written.format(row.case)},{row.label},{row.group}")
+    write(tmp_path / "labels.csv", "\n".join(lines))
+    cases = sources.read("folder", tmp_path)
+    names = cases["image"].map(lambda file: Path(file).stem.removeprefix(before))
+    found = cases.set_index(names).loc[real["case"]]
+    assert found["label"].tolist() == real["label"].tolist()
+    pairs = set(zip(found["group"], real["group"], strict=True))
+    assert len(pairs) == found["group"].nunique() == real["group"].nunique()
+    (note,) = cases.attrs["left_out"]
+    assert note.what.startswith("40 matched whatever the ")
+    table, _ = prepare_cases(cases)
+    assert len(table) == 40
+    for at in (0, 39):
+        ours, theirs = (decode(table.iloc[0]) for table in (found.iloc[[at]], real.iloc[[at]]))
+        assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))

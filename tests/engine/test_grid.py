@@ -173,6 +173,8 @@ def test_data_are_opened_once_and_again_when_a_file_changes(tmp_path, monkeypatc
     assert first[0].split != first[1].split and first[0].training_images == 12
     os.utime(table["image"].iloc[0], ns=(1, 1))
     assert grid.prepare(*ask) == first and len(opened) == 4
+    os.utime(table["mask"].iloc[0][0].outline, ns=(1, 1))  # a mask that was drawn anew counts, too
+    assert grid.prepare(*ask) == first and len(opened) == 6
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

@@ -7,10 +7,11 @@ import pytest
 import torch
 from tiny import TinyNet, tiny_loaders
 
-from lib import paper, profiles
-from lib.cost import parameter_count
+from lib import metrics, paper, profiles
+from lib.cost import forward_flops, parameter_count
 from lib.experiments import EXPERIMENTS, FULL, WEIGHT, Experiment, find
 from lib.learner import TaskLoss, seed_everything
+from lib.likelihood import JointLikelihood
 from lib.networks import NNUNetNative, TaskLogits
 from lib.training import forget, train
 
@@ -87,8 +88,45 @@ def test_the_terms_of_each_system_fit_its_tasks_and_its_record(name):
     ).probabilities
     for term in system.consistency():
         assert term.weight == OTHER_WEIGHTS.get(name, WEIGHT)
+        if isinstance(term, JointLikelihood):
+            continue  # it asks for the truth, too: see test_likelihood.py
         value = type(term).function(*(getattr(given, n) for n in term.needs), **term.options)
         assert value > 0
+
+
+def test_systems_that_cannot_contradict_themselves():
+    """No map with a class of its own, so nothing in the record could be a contradiction."""
+    mask, label = torch.randint(0, 3, (2, 64, 64)), torch.tensor([0, 1])
+    for name in ("once", "once-light", "once-product", "once-product+t1"):
+        seed_everything(0)
+        network = find(name).build(SMALL).eval()
+        with torch.no_grad():
+            given = dict(network(torch.rand(2, 1, 64, 64)).probabilities.items())
+        assert given.keys() == {"cls", "seg2"}
+        rows = metrics.count_batch(mask=mask, label=label, **given)
+        assert not [key for key in metrics.summarise(rows) if key.startswith("inconsis")]
+
+
+def test_once_is_half_of_ms_mtl():
+    once, both = (find(name).build(SMALL) for name in ("once", "ms-mtl"))
+    assert parameter_count(once) < 0.51 * parameter_count(both)
+    assert forward_flops(once, 64) < 0.51 * forward_flops(both, 64)
+
+
+def test_the_product_is_trained_against_the_three_class_mask():
+    """By hand, 1 image of 1 x 2 pixels: T1 (.25, .75), T2's nodule (.8, .2), a malignant pixel."""
+    logits = TaskLogits(
+        cls=torch.tensor([[0.25, 0.75]]).log(),
+        seg2=torch.tensor([[[[0.2, 0.8]], [[0.8, 0.2]]]]).log(),
+    )
+    mask, label = torch.tensor([[[2, 0]]]), torch.tensor([1])
+    # background: .8 of 1 + 1; benign: 0 of 0 + .25; malignant: .6 of 1 + .75
+    expected = (1 - 2.6 / 3 + 1 - 1 / 1.25 + 1 - 2.2 / 2.75) / 3
+    losses = find("once-product+t1").build(SMALL).losses(logits, mask, label)
+    assert losses["T1 x T2 Dice"].item() == pytest.approx(expected, abs=1e-6)
+    assert losses["T1 BCE"].item() == pytest.approx(0.287682, abs=1e-6)  # -log .75
+    unknown = find("once-product").build(SMALL).losses(logits, mask + 1, torch.tensor([-1]))
+    assert unknown["T1 x T2 Dice"] == 0 and unknown.keys() == {"T1 x T2 Dice"}
 
 
 class Tiny(TinyNet):

@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NAMES = ("loss-laboratory", "dice-by-hand", "threshold", "gain", "runs", "phantom")
+NAMES = (
+    "loss-laboratory",
+    "who-decides",
+    "dice-by-hand",
+    "threshold",
+    "gain",
+    "runs",
+    "phantom",
+)
 STYLE = FOLDER / "explorables.css"
 
 # The two forms that our modules use; anything else stays, and node would refuse the bundle.

@@ -1,12 +1,12 @@
 // Loss laboratory: three answers about one nodule, set by hand, and what each consistency loss says.
+import { labAnswers, PIXELS } from "./answers.js";
 import { interTask, intraTask, threeTask, throughSoftmax } from "./consistency.js";
 import { button, controls, endBar, make, sentence, valueTable } from "./controls.js";
-import { areaOf, decodeMask, ellipseText, MASK_PATTERN, SIZE } from "./masks.js";
+import { areaOf, ellipseText, MASK_PATTERN, SIZE } from "./masks.js";
 import { BLUE, fillMask, outlineMask, paintGradient } from "./paint.js";
 import { makeStage } from "./stage.js";
 import { choiceField, flagField, makeStore, numberField, textField } from "./state.js";
 
-const PIXELS = SIZE * SIZE;
 const SHAPE = { images: 1, classes: 2, pixels: PIXELS };
 export const LAB_TERMS = { intra: "L_T2T3", inter: "L_T1T3", three: "L_T1T2T3" };
 
@@ -29,21 +29,6 @@ export const LAB_FIELDS = {
   to: choiceField("Gradient with respect to", "probabilities", {
     probabilities: "probabilities", scores: "scores before the softmax",
   }),
-};
-
-// The three answers that a state stands for: probabilities in torch's order, one image, two classes.
-export const labAnswers = ({ p, q, s2, s3, t2, t3 }) => {
-  const mask2 = decodeMask(t2), mask3 = decodeMask(t3);
-  const seg2 = new Float64Array(2 * PIXELS), seg3 = new Float64Array(3 * PIXELS);
-  for (let i = 0; i < PIXELS; i++) {
-    const nodule2 = mask2[i] ? s2 : 1 - s2, nodule3 = mask3[i] ? s3 : 1 - s3;
-    seg2[i] = 1 - nodule2;
-    seg2[PIXELS + i] = nodule2;
-    seg3[i] = 1 - nodule3;
-    seg3[PIXELS + i] = nodule3 * (1 - q);
-    seg3[2 * PIXELS + i] = nodule3 * q;
-  }
-  return { cls: Float64Array.of(1 - p, p), seg2, seg3, mask2, mask3 };
 };
 
 const CHANNELS = { cls: 2, seg2: 2, seg3: 3 };
