@@ -4,7 +4,9 @@ from .check import check_cases
 from .duplicates import group_near_duplicates
 from .folds import grouped_folds
 from .identity import fingerprint, split_digest
-from .pixels import MAX_PIXELS, UNKNOWN, decode
+from .judge import unfit, why_not
+from .masks import UNKNOWN
+from .pixels import MAX_PIXELS, decode
 from .prepare import prepare_cases
 from .split import split_cases
 from .table import (
@@ -37,4 +39,6 @@ __all__ = [
     "prepare_cases",
     "split_cases",
     "split_digest",
+    "unfit",
+    "why_not",
 ]
