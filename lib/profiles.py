@@ -78,6 +78,19 @@ class Profile:
             "decoder_channels": self.decoder_channels,
         }
 
+    def learner_options(self) -> dict[str, Any]:
+        """What `lib.task_learner` takes from a profile.
+
+        >>> find("paper").learner_options()["precision"]
+        'auto'
+        """
+        return {
+            "lr": self.lr,
+            "optimiser": self.optimiser,
+            "precision": self.precision,
+            "channels_last": self.channels_last,
+        }
+
     def record(self) -> dict[str, Any]:
         """All settings, for the results file."""
         return {k: v for k, v in asdict(self).items() if k != "about"}

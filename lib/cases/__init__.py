@@ -2,6 +2,7 @@
 
 from .check import check_cases
 from .duplicates import group_near_duplicates
+from .folds import grouped_folds
 from .identity import fingerprint, split_digest
 from .judge import unfit, why_not
 from .masks import UNKNOWN
@@ -34,6 +35,7 @@ __all__ = [
     "decode",
     "fingerprint",
     "group_near_duplicates",
+    "grouped_folds",
     "prepare_cases",
     "split_cases",
     "split_digest",

@@ -4,9 +4,10 @@ import pandas as pd
 
 from .check import check_cases, require_enough, split_leaks, stop_on_any
 from .duplicates import group_near_duplicates
+from .folds import grouped_folds
 from .judge import require_fit
 from .split import split_cases
-from .table import Problem, tidy
+from .table import CaseError, Problem, tidy
 
 
 def prepare_cases(
@@ -24,7 +25,8 @@ def prepare_cases(
         cases: what `read` of a source returned. A `split` column of its own is kept.
         seed: of the random split.
         strict: raise on any problem instead of leaving rows out.
-        fold: the official fold to test on; None takes fold 1 where the data set has folds, 0
+        fold: the fold to test on, the data set's own, or one of five drawn in groups, by no seed,
+            where it has none (`grouped_folds`); None takes fold 1 where the data set has folds, 0
             splits at random even then.
         minimum: fewest cases that must be left.
         size: of the network, if it is known, so that no image is decoded a second time for it.
@@ -44,6 +46,8 @@ def prepare_cases(
     >>> [int((table["split"] == name).sum()) for name in SPLITS], problems
     ([12, 4, 4], [])
     """
+    if fold and "split" in cases:
+        raise CaseError(f"fold={fold}, but these cases have a split of their own; leave fold out")
     checked, problems = check_cases(cases, minimum=minimum, size=size)
     table, doubles = group_near_duplicates(checked)
     problems = problems + doubles
@@ -58,6 +62,8 @@ def prepare_cases(
     if "split" not in table:
         if fold is None and "fold" in table:
             fold = 1
+        if fold and "fold" not in table:
+            table = grouped_folds(table)
         table = split_cases(table, seed=seed, fold=fold or None)
     require_fit(table)
     return table, table.attrs["left_out"]

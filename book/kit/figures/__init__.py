@@ -17,6 +17,7 @@ from .claims import (
 )
 from .costs import cost_figure, cost_rows, costs_beside
 from .fig3 import fig3_losses, fig3_table
+from .finding import finding, found_in_words
 from .gains import (
     MeanDice,
     dice_plane,
@@ -96,7 +97,9 @@ __all__ = [
     "fig3_losses",
     "fig3_table",
     "figure",
+    "finding",
     "forests",
+    "found_in_words",
     "gain",
     "gain_table",
     "gained",

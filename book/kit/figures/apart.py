@@ -16,7 +16,7 @@ SAID = {
     "machine": "another processor or number of threads",
     "versions": "other versions of packages",
 }
-NOT_SETTINGS = {*OWN, "source", "seed", "name", "fingerprint", "precision", "phantoms"}
+NOT_SETTINGS = {*OWN, "source", "seed", "fold", "name", "fingerprint", "precision", "phantoms"}
 
 Record = Mapping[str, Any]
 

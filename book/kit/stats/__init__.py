@@ -1,7 +1,7 @@
 """How sure a measure is, and whether two systems differ.
 
 `Evidence` holds the one rule for both; `rule` says what it assumes. `draw` draws whole patients for
-figures of their own.
+figures of their own; `together` gives a run whose tasks are decided together.
 """
 
 from .bootstrap import DRAWS, OF_IMAGES, draw, patients
@@ -14,6 +14,7 @@ from .rule import (
     LEVEL,
     MARGIN,
     PRIMARY,
+    SUFFIX,
     Difference,
     Evidence,
     Spread,
@@ -21,6 +22,7 @@ from .rule import (
     holm,
     smallest_difference,
 )
+from .together import together, with_together
 
 __all__ = [
     "DRAWS",
@@ -31,6 +33,7 @@ __all__ = [
     "MARGIN",
     "OF_IMAGES",
     "PRIMARY",
+    "SUFFIX",
     "Difference",
     "Evidence",
     "Interval",
@@ -42,6 +45,8 @@ __all__ = [
     "patients",
     "refuse_other_data",
     "smallest_difference",
+    "together",
     "wilson",
     "wilson_p",
+    "with_together",
 ]

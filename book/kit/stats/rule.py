@@ -53,6 +53,7 @@ LEVEL = 1 - ERROR
 FEWEST = 10  # patients in a class, below which nothing is said
 MARGIN = 0.01  # a system that is worse by less than this is called no worse
 LESS_IS_BETTER = "inconsis_"
+SUFFIX = ", decided together"  # of the name of a network whose answers are read so
 PRIMARY = ("inconsis_cls", "AUC", "F1", "dice_class_mean", "dice_nodule", "dice_paper_mean")
 FURTHER = ("ACC", "inconsis_seg2", "inconsis_seg3_benign", "inconsis_seg3_malignant", *OF_IMAGES)
 Record = Mapping[str, Any]
@@ -237,19 +238,43 @@ class Evidence:
     def spread(self, measure: str) -> "Spread":
         """What trainings add to a measure's variance, pooled over all systems with several."""
         if measure not in self._spread:
-            trainings = [
-                (system, self._of(system, key))
+            trainings = {
+                (system, key): [self._of(system, key)]
+                for system, runs in self.runs.items()
+                if len(runs) > 1 and not system.endswith(SUFFIX)  # no trainings of their own
+                for key in runs
+            }
+            self._spread[measure] = self._pooled(measure, trainings)
+        return self._spread[measure]
+
+    def within(self, measure: str) -> "Spread":
+        """The same for what deciding together changes within one network.
+
+        Both answers are those of one training, so what a training adds to either cancels, but for
+        what it adds to their difference.
+        """
+        name = f"{measure}{SUFFIX}"
+        if name not in self._spread:
+            trainings = {
+                (system, key): [self._of(f"{system}{SUFFIX}", key), self._of(system, key)]
                 for system, runs in self.runs.items()
                 if len(runs) > 1
-                for key in runs
-                if measure in self._of(system, key).parts
-            ]
-            self._spread[measure] = Spread.between_trainings(
-                [system for system, _ in trainings],
-                [run.cases for _, run in trainings],
-                np.array([measured([run], measure) for _, run in trainings]),
-            )
-        return self._spread[measure]
+                for key in self.shared(f"{system}{SUFFIX}", system)
+            }
+            self._spread[name] = self._pooled(measure, trainings)
+        return self._spread[name]
+
+    def _pooled(self, measure: str, trainings: Mapping[tuple[str, Key], list[Drawn]]) -> "Spread":
+        """The spread of a measure, or of a difference of two, over trainings by system and key."""
+        some = {
+            place: runs
+            for place, runs in trainings.items()
+            if all(measure in run.parts for run in runs)
+        }
+        values = [np.subtract.reduce([measured([r], measure) for r in rs]) for rs in some.values()]
+        return Spread.between_trainings(
+            [system for system, _ in some], [rs[0].cases for rs in some.values()], np.array(values)
+        )
 
     def shared(self, above: str, below: str) -> list[Key]:
         """The trainings, seed and fold, that both systems have."""
@@ -289,11 +314,12 @@ class Evidence:
             raise ValueError(f"{above} and {below} share no training that gives {measure!r}")
         one, two = (self._mean(system, keys, measure) for system in (above, below))
         apart = share * one - two
-        spread = self.spread(measure)
+        one_network = above.removesuffix(SUFFIX) == below.removesuffix(SUFFIX)
+        spread = self.within(measure) if one_network else self.spread(measure)
         smallest = self._smallest([above, below], keys, measure)
         variance, freedom = math.nan, math.inf
         if smallest >= FEWEST:
-            times = (share**2 + 1) * self._parts(above, keys)
+            times = (1 if one_network else share**2 + 1) * self._parts(above, keys)
             variance, freedom = spread.added(_variance(apart), times)
             variance = variance if apart.any() else 0.0  # the same answers in every image
         found = Difference(
