@@ -88,7 +88,7 @@ def bell(x: Numbers) -> Numbers:
 
 
 def cos(x: Numbers) -> Numbers:
-    """The cosine of x in radians: to 1e-7, in float32 to 1e-5, for x of -100 to 100.
+    """The cosine of x in radians: to 1e-7, in float32 to 2e-5, for x of -100 to 100.
 
     >>> round(float(cos(0.0)), 4), round(float(cos(1.0)), 4)
     (1.0, 0.5403)

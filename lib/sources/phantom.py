@@ -721,6 +721,9 @@ def _scan(scene: _Scene) -> np.ndarray:
 
 # --- The data set -------------------------------------------------------------------------------
 
+BOUNDS = {"cases": (1, 10**6), "size": (32, 1024), "seed": (0, 2**63), "test": (0, 10**6)}
+TEST = 2**64 - 1  # the seed of all test images: beyond every seed that can be asked for
+
 
 def read(
     root: str | Path | None = None,
@@ -731,6 +734,7 @@ def read(
     malignant: float = 0.43,
     normal: float = 0.0,
     both: float = 0.0,
+    test: int = 0,
 ) -> pd.DataFrame:
     """The phantom as a case table; its pictures are drawn into `root` if they are not there yet.
 
@@ -738,6 +742,10 @@ def read(
     how many images, one patient each. size: pixels a side, 32 to 1024. malignant: share among the
     images with one nodule; normal, both: shares of all images, without a nodule and with a benign
     and a malignant one. Image k of a seed is the same however many are drawn.
+
+    test: how many images more, for a test set that is the same for every `seed` and number of
+    `cases` (stream `TEST`; image k of it is the same however many are drawn). The table then has
+    the column `split`: these are "test", of the others every fourth is "valid", the rest "train".
 
     Besides the columns of every case table: composition, echogenicity, shape, margin, foci (of
     "both": two values with a semicolon, in the order of `mask`; of "normal": empty), and points and
@@ -754,11 +762,11 @@ def read(
     """
     wanted = {
         "phantom": VERSION, "cases": cases, "size": size, "seed": seed,
-        "malignant": malignant, "normal": normal, "both": both,
+        "malignant": malignant, "normal": normal, "both": both, "test": test,
     }  # fmt: skip
     _check(wanted)
     if root is None:
-        key = f"v{VERSION}-seed{seed}-{cases}x{size}px-m{malignant}-n{normal}-b{both}"
+        key = f"v{VERSION}-seed{seed}-{cases}x{size}px-m{malignant}-n{normal}-b{both}-t{test}"
         root = HOME / "data" / "phantom" / key
     elif (found := _parameters(Path(root))) != wanted and Path(root).exists():
         if not Path(root).is_dir() or (found is None and any(Path(root).iterdir())):
@@ -791,12 +799,16 @@ def label_of(
     return CLASSES[(place - normal - both) < malignant * (1 - normal - both)]
 
 
+def _split(seed: int, k: int) -> str:
+    return "test" if seed == TEST else "valid" if k % 4 == 3 else "train"
+
+
 def _nodule_labels(label: str) -> tuple[str, ...]:
     return {"normal": (), "both": CLASSES}.get(label, (label,))
 
 
 def _check(wanted: dict) -> None:
-    for name, low, high in (("cases", 1, 1_000_000), ("size", 32, 1024), ("seed", 0, 2**63)):
+    for name, (low, high) in BOUNDS.items():
         value = wanted[name]
         if not isinstance(value, (int, np.integer)) or not low <= value <= high:
             raise CaseError(
@@ -845,10 +857,12 @@ def _draw_all(folder: Path, wanted: dict) -> list[dict[str, str]]:
     shares = {name: wanted[name] for name in ("malignant", "normal", "both")}
     (folder / "images").mkdir()
     (folder / "masks").mkdir()
+    every = [(f"phantom{k:05d}", wanted["seed"], k) for k in range(wanted["cases"])]
+    every += [(f"test{k:05d}", TEST, k) for k in range(wanted["test"])]
     rows = []
-    for k in range(wanted["cases"]):
-        case, label = f"phantom{k:05d}", label_of(k, seed=wanted["seed"], **shares)
-        drawing = draw(label, np.random.default_rng([wanted["seed"], k]), wanted["size"])
+    for case, seed, k in every:
+        label = label_of(k, seed=seed, **shares)
+        drawing = draw(label, np.random.default_rng([seed, k]), wanted["size"])
         image = f"images/{case}.png"
         Image.fromarray(drawing.image).save(folder / image, compress_level=1)
         masks = []
@@ -861,6 +875,7 @@ def _draw_all(folder: Path, wanted: dict) -> list[dict[str, str]]:
             {
                 "case": case, "image": image, "mask": ";".join(masks), "label": label,
                 **{name: ";".join(value) for name, value in zip(FEATURES, values, strict=True)},
+                **({"split": _split(seed, k)} if wanted["test"] else {}),
             }
         )  # fmt: skip
     return rows
@@ -929,4 +944,4 @@ def _table(root: Path) -> pd.DataFrame:
     for name in ("points", "level"):
         highest = [max((getattr(f, name) for f in report), default=None) for report in reports]
         table[name] = pd.array(highest, dtype="Int64")
-    return table
+    return table.assign(split=rows["split"]) if "split" in rows else table
