@@ -94,7 +94,8 @@ def visit(browser, tmp_path):
 
 def cell(page, row, column=1):
     """A number of the table of values, by the head of its row."""
-    head = page.locator(".values tbody th").filter(has_text=re.compile(f"^{re.escape(row)}")).first
+    word = re.compile(rf"(^|\W){re.escape(row)}")  # T1, not the T1 of L_T1T3
+    head = page.locator(".values tbody th").filter(has_text=word).first
     return head.locator(f"xpath=../*[{column + 1}]").inner_text()
 
 
@@ -104,7 +105,7 @@ def after(page, act, row, column=1):
     act()
     page.wait_for_function(
         """([row, column, before]) => [...document.querySelectorAll(".values tbody th")]
-             .find((head) => head.textContent.startsWith(row))
+             .find((head) => ` ${head.textContent}`.includes(` ${row}`))
              .parentElement.cells[column].textContent !== before""",
         arg=[row, column, before],
     )
@@ -425,7 +426,7 @@ def test_runs_warns_of_what_must_not_be_compared(visit, monkeypatch):
     page = visit("runs")
     warning = page.locator(".said + .note")
     assert "Each total adds other terms" in warning.inner_text()
-    ticks = page.locator(".chart text[text-anchor=middle]").all_inner_texts()
+    ticks = page.locator(".chart text[text-anchor=middle]").all_text_contents()
     assert ticks[:4] == ["0", "1", "2", "3"]
     page.locator("[data-field=curve][value=AUC]").check()
     page.wait_for_function("() => document.querySelector('.said + .note').textContent === ''")

@@ -21,7 +21,11 @@ TERMS = ("intra", "inter", "three")
 
 def node(given, script="losses.mjs"):
     done = subprocess.run(
-        ["node", SCRIPTS / script], input=json.dumps(given), capture_output=True, text=True, check=False
+        ["node", SCRIPTS / script],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
