@@ -328,11 +328,14 @@ def drawn_bytes() -> str:
                 fitting = [f for f in phantom.all_features() if getattr(f, name) == value]
                 add_drawing(fitting[rng.integers(len(fitting))], rng, 96)
     add(speckle(exact.exp(np.linspace(-9, 9, 150 * 128).reshape(128, 150)), rng, mirrors=1))
-    add(exact.decibels(rng.random((99, 99), np.float32) + 1e-9))
+    y, x = rng.random((2, 99, 99), np.float32)
+    add(
+        exact.angle(y - 0.5, x - 0.5), exact.cos(90 * y), exact.sin(9 * x), exact.decibels(x + 1e-9)
+    )
     return sha.hexdigest()
 
 
-VERSION, DIGEST = 2, "d26441d4128b4015e97a9dca66a347a4051e2ac53b3bb443f398fd11a827a4ff"
+VERSION, DIGEST = 2, "befb921f040e7ddf48cc71def4a35015ae65b30447e67b327ebcab671b98112f"
 
 
 def test_version_2_draws_these_bytes():
