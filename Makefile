@@ -11,13 +11,14 @@ BIN := $(VENV)/bin
 BOOK := _build/html/index.html
 export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-# What a run is made from: the library but for what only pages show. Runs and pages are real files,
-# so make repeats only what changed.
-SHOWN := $(shell find book/kit -name '*.py' -o -name '*.js' -o -name '*.css')
+# Runs and pages are real files, so make repeats only what changed. What a run is made from, and
+# what the book is made from beside that: its pages with their kit, and all results; of these the
+# folders, too, so that one that was deleted counts.
 LIB := $(shell find lib ci/engine -name '*.py')
-PAGES := $(wildcard book/*.md book/*/*.md book/*.ipynb book/*/*.ipynb book/*.bib book/exercises/*)
-ASSETS := $(wildcard book/assets/* book/_extensions/*.py book/_templates/*/*) _config.yml book/_toc.yml
-RESULTS := $(shell find results -name '*seed*.json' -o -name '*seed*.npz' 2>/dev/null)
+PAGES := _config.yml $(shell find book -type f -not -path '*/.*' -not -name '*.pyc' \
+  -not -path 'book/runs/*' -not -path 'book/_vendor/*')
+RESULTS := $(shell find results -not -path '*/.draft-*' -not -path '*.unfinished*' \
+  -not -name '*.lock' 2>/dev/null)
 
 # The pages that teach: stored with their outputs, which are checked again.
 TAUGHT := $(addprefix book/,losses.ipynb decoding.ipynb own_network.ipynb) $(wildcard book/chapters/*.ipynb)
@@ -129,11 +130,12 @@ book/runs/%.ipynb: book/experiment.ipynb $(LIB) requirements.lock | $(VENV)/.ins
 	  -p experiment $(call part,3) -p seed $(call number,seed) -p fold $(or $(call number,fold),0)
 	mv $(@:.ipynb=.unfinished.ipynb) $@
 
-# Always from nothing: Sphinx does not see that a result which a page reads has changed. The pages
-# take their place when all are written: a build that was killed leaves the older book, or none. The
-# time is that of the beginning, so that what is edited meanwhile is newer.
+# Sphinx begins from nothing each time, which takes half a minute; the outputs of pages that are
+# executed for the build are kept by what they have read (book/_extensions/light_pages.py). The
+# pages take their place when all are written: a build that was killed leaves the older book, or
+# none. The time is that of the beginning, so that what is edited meanwhile is newer.
 DRAFT := _build/draft
-$(BOOK): $(RUNS) $(PAGES) $(ASSETS) $(RESULTS) $(LIB) $(SHOWN) book/_vendor/.done | $(VENV)/.installed
+$(BOOK): $(RUNS) $(PAGES) $(RESULTS) $(LIB) requirements.lock book/_vendor/.done | $(VENV)/.installed
 	rm -rf $(DRAFT)
 	mkdir -p $(DRAFT)
 	touch $(DRAFT)/begun

@@ -121,7 +121,7 @@ def make_plan(options: argparse.Namespace) -> dict:
         today = grid.expected(job, data[job.seed, job.fold])
         reason = grid.why(job, today, options.results)
         # raises where the folder's results are another folder's: nothing is started then
-        results.replaced(options.results / f"{job.name}.json", data[job.seed].fingerprint)
+        results.replaced(options.results / f"{job.name}.json", data[job.seed, job.fold].fingerprint)
         if not reason:
             plan["stand"].append(job.name)
             continue

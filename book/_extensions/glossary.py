@@ -67,7 +67,7 @@ def resolve(app: Sphinx, document: nodes.document, page: str) -> None:
     meaning = meanings(app.env.get_doctree(GLOSSARY))
     there = app.builder.get_relative_uri(page, GLOSSARY)
     known = app.env.domains["std"].objects
-    target = {word: f"{there}#{known['term', word.lower()][1]}" for word in meaning}
+    target = {word: f"{there}#{known['term', word][1]}" for word in meaning}
     mark(document, meaning, target)
 
 

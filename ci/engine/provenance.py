@@ -17,7 +17,7 @@ TEMPLATE = ROOT / "book" / "experiment.ipynb"
 # that sorting files anew leaves every digest as it was.
 SORTED = "networks.rivals"
 # What every run executes, beside its own network.
-EVERY_RUN = ("blocks", "cam", "learner", "metrics", "training")
+EVERY_RUN = ("blocks", "cam", "learner", "metrics", "square", "training")
 # What no number depends on but by what the record says: the cases by their fingerprint and split,
 # the catalogue and the budget by their parameters.
 RECORDED = {"atomic", "cases", "checkpoint", "experiments", "home", "names", "paper", "profiles"}

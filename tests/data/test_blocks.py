@@ -12,7 +12,8 @@ from fastai.torch_core import TensorCategory
 from PIL import Image
 from tiny import phantom_cases, tiny_loaders
 
-from lib import blocks, cache, profiles, sources
+from ci.engine import provenance
+from lib import blocks, cache, experiments, profiles, sources
 from lib.cases import CaseError, Region, decode, fingerprint, looks, pixels, prepare_cases
 from lib.square import fit_image, fit_mask
 
@@ -325,3 +326,8 @@ def test_a_profile_shows_as_many_images_as_it_promises(folder, images):
     assert seen == images // 16 * 16
     budget = laptop.seeing(training_images=images)
     assert budget.epochs * seen >= laptop.images > (budget.epochs - 1) * seen
+
+
+def test_what_reduces_the_images_counts_as_code_of_every_run():
+    """The loaders reach it only by way of the cases, which are recorded by their fingerprint."""
+    assert "square" in provenance.code(experiments.find("unet-seg3"))

@@ -31,7 +31,7 @@ above a loss of 1 point (`MARGIN`): a margin set beforehand, the same for every 
 
 **Assumed.** Patients are independent. Trainings are independent of each other, those of two folds
 too, although they share images; the spread between trainings is about the same for all systems.
-`ci/coverage.py` simulates how far the rule holds; Christodoulou et al. 2024 is why it is needed.
+`ci/null.py` simulates how far the rule holds; Christodoulou et al. 2024 is why it is needed.
 """
 
 import math

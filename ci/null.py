@@ -1,6 +1,6 @@
 """How far the book's one rule holds where nothing is to be found: results/bench/coverage.json.
 
-    OMP_NUM_THREADS=1 python ci/coverage.py        # six to seven minutes of one core
+    OMP_NUM_THREADS=1 python ci/null.py        # six to seven minutes of one core
 
 Systems that differ in nothing are trained and tested again and again: patients with one to three
 images, some of them hard for every network; trainings of which each has its own luck with single

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from book.kit.stats import FURTHER, PRIMARY, Spread
-from ci import coverage
+from ci import null
 
 DESIGN = (1, 3, 4)
 
 
 @pytest.fixture(scope="module")
 def few():
-    return coverage.counted(DESIGN, 40, draws=150)
+    return null.counted(DESIGN, 40, draws=150)
 
 
 def test_intervals_hold_the_truth_most_of_the_time(few):
@@ -23,12 +23,12 @@ def test_intervals_hold_the_truth_most_of_the_time(few):
 
 def test_without_the_spread_between_trainings_the_outline_is_not_held(few, monkeypatch):
     monkeypatch.setattr(Spread, "added", lambda self, variance, times: (variance, float("inf")))
-    found = coverage.counted(DESIGN, 25, draws=150)
+    found = null.counted(DESIGN, 25, draws=150)
     assert found["differences"]["dice_nodule"] < 75 < few["differences"]["dice_nodule"]
 
 
 def test_the_committed_figures_are_of_this_simulation():
-    kept = json.loads(coverage.TARGET.read_text())
-    assert kept["seed"] == coverage.SEED and kept["designs"].keys() == coverage.DESIGNS.keys()
+    kept = json.loads(null.TARGET.read_text())
+    assert kept["seed"] == null.SEED and kept["designs"].keys() == null.DESIGNS.keys()
     for name, design in kept["designs"].items():
-        assert design["repetitions"] == coverage.REPETITIONS[name]
+        assert design["repetitions"] == null.REPETITIONS[name]
