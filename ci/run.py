@@ -26,6 +26,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
+import nbformat
 import papermill
 import psutil
 
@@ -210,8 +211,8 @@ def describe(error: Exception, plan: dict, job: grid.Job, notebook: Path) -> dic
         message += "; it was killed, perhaps for want of memory: see the log beside its notebook"
     cell = None
     if notebook.exists():
-        for candidate in json.loads(notebook.read_text())["cells"]:
-            if candidate["metadata"].get("papermill", {}).get("exception"):
+        for candidate in nbformat.read(notebook, as_version=4).cells:
+            if candidate.metadata.get("papermill", {}).get("exception"):
                 cell = candidate.get("id")
     message = re.sub(r"(?<![\w.~/])/(?:[^\s/'\"]+/)+", "", message)
     return {

@@ -97,6 +97,26 @@ def class_known(mask: Tensor, channels: int) -> Tensor:
     return (mask != channels).flatten(1).all(1)
 
 
+def class_outline_loss(maps: Tensor, mask: Tensor, *, background: bool = True) -> Tensor:
+    """Dice loss of probabilities (N, K+1, H, W) against the mask of K classes, a scalar. Eq. 2.
+
+    Images with a nodule of unknown class, K+1 in the mask, teach nothing; if there are no others,
+    the loss is 0. Raises ValueError for a mask of other values.
+
+    >>> maps = torch.tensor([[[[1.0]], [[0.0]], [[0.0]]]])
+    >>> [round(class_outline_loss(maps, torch.tensor([[[c]]])).item(), 3) for c in (0, 2, 3)]
+    [0.0, 0.333, 0.0]
+    """
+    channels = maps.shape[1]
+    mask = checks.integers("mask", mask, 0, channels)
+    # An image that cannot teach is 0 everywhere in both maps: to leave it out would ask the device
+    # how many are left.
+    known = class_known(mask, channels).view(-1, 1, 1, 1)
+    with checks.trusted():
+        target = one_hot(mask, channels)
+    return dice_loss(target * known, maps * known, background=background)
+
+
 def task_losses(
     logits: object,
     mask: Tensor,
@@ -164,10 +184,4 @@ def _class_outline_loss(seg3: Tensor, mask: Tensor, label: Tensor, *, background
     channels = seg3.shape[1]
     if channels < 3:
         raise ValueError(f"seg3 has shape {tuple(seg3.shape)}; expected (N, classes + 1, H, W)")
-    mask = checks.integers("mask", mask, 0, channels)
-    # An image that cannot teach is 0 everywhere in both maps: to leave it out would ask the device
-    # how many are left. All of them left out makes the loss 0.
-    known = class_known(mask, channels).view(-1, 1, 1, 1)
-    with checks.trusted():
-        target = one_hot(mask, channels) * known
-    return dice_loss(target, seg3.softmax(1) * known, background=background)
+    return class_outline_loss(seg3.softmax(1), mask, background=background)

@@ -19,6 +19,9 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+import nbformat
+from nbformat import v4
+
 from lib.names import look_up
 
 __all__ = ["Exercise", "Verdict", "check", "exercises", "hints", "notebook", "page", "solution"]
@@ -197,7 +200,8 @@ def with_links(text: str, chapter: str) -> str:
     >>> "#exercise-vote" in with_links((FOLDER.parent / f"{chapter}.ipynb").read_text(), chapter)
     True
     """
-    cell = _cell("markdown", LINKED, links(chapter))
+    lines = links(chapter).splitlines(keepends=True)
+    cell = {"cell_type": "markdown", "id": LINKED, "metadata": {}, "source": lines}
     cell["metadata"] = {"slideshow": {"slide_type": "skip"}}
     written = json.dumps(cell, indent=1, ensure_ascii=False)
     # As text: read and written again, a number of a stored output could get other digits.
@@ -213,21 +217,24 @@ def notebook(solved: bool = False) -> str:
     >>> len(json.loads(notebook())["cells"]) > 2 * len(exercises())
     True
     """
-    cells = [_cell("markdown", "about", NOTEBOOK_HEAD), _cell("code", "import", NOTEBOOK_IMPORT)]
+    cells = [
+        v4.new_markdown_cell(NOTEBOOK_HEAD, id="about"),
+        v4.new_code_cell(NOTEBOOK_IMPORT, id="import"),
+    ]
     for number, exercise in enumerate(exercises().values(), 1):
         text = f"## {number}. {exercise.title}\n\n{exercise.question.strip()}\n"
         text += "".join(f"\n- **{key}**: {says}" for key, says in exercise.options.items())
-        cells.append(_cell("markdown", f"{exercise.name}-question", text.strip()))
+        cells.append(v4.new_markdown_cell(text.strip(), id=f"{exercise.name}-question"[:64]))
         if solved:
             code = exercise.solution.strip()
         else:
             code = exercise.stub.strip() or "answer = ...  # your answer"
         gap = "\n\n\n" if code.startswith("def ") else "\n\n"
-        cells.append(_cell("code", exercise.name, f'{code}{gap}check("{exercise.name}", answer)'))
+        source = f'{code}{gap}check("{exercise.name}", answer)'
+        cells.append(v4.new_code_cell(source, id=exercise.name[:64]))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     about = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    whole = {"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
-    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    return nbformat.writes(v4.new_notebook(cells=cells, metadata=about)) + "\n"
 
 
 # ------------------------------------------------------------------------------------------ details
@@ -350,8 +357,8 @@ def _hash(salt: str, key: str) -> str:
 
 
 def _title(chapter: str) -> str:
-    cells = json.loads((FOLDER.parent / f"{chapter}.ipynb").read_text())["cells"]
-    return cells[0]["source"][0].removeprefix("# ").strip()
+    first = nbformat.read(FOLDER.parent / f"{chapter}.ipynb", 4).cells[0]
+    return first.source.splitlines()[0].removeprefix("# ").strip()
 
 
 def _form(exercise: Exercise) -> str:
@@ -390,12 +397,6 @@ def _code(exercise: Exercise) -> str:
         f"```python\n{exercise.stub.strip()}\n```\n\n"
         f'*Checked in the notebook:* `check("{exercise.name}", answer)`.\n'
     )
-
-
-def _cell(kind: str, name: str, source: str) -> dict[str, Any]:
-    lines = source.splitlines(keepends=True)
-    cell: dict[str, Any] = {"cell_type": kind, "id": name[:64], "metadata": {}, "source": lines}
-    return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
 
 
 def main(book: Path = FOLDER.parent) -> None:

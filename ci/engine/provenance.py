@@ -2,10 +2,11 @@
 
 import ast
 import hashlib
-import json
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
+
+import nbformat
 
 from lib.experiments import Experiment, find
 
@@ -129,9 +130,9 @@ def _tree(file: Path) -> ast.Module:
 
 
 def _template(file: Path) -> ast.Module:
-    cells = json.loads(file.read_text())["cells"]
-    counted = [c for c in cells if "numbers" in c["metadata"].get("tags", ())]
-    return ast.parse("\n".join("".join(cell["source"]) for cell in counted))
+    cells = nbformat.read(file, as_version=4).cells
+    counted = [cell for cell in cells if "numbers" in cell.metadata.get("tags", ())]
+    return ast.parse("\n".join(cell.source for cell in counted))
 
 
 def _digest(tree: ast.Module) -> str:

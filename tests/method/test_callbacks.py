@@ -1,16 +1,20 @@
 """Consistency as callbacks: the right term, the right weight, the right error."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 from test_checks import Looks
-from tiny import TinyNet, tiny_loaders
+from tiny import SMALL, TinyNet, tiny_loaders
 
 from lib import callbacks, consistency, losses
 from lib.callbacks import InterTask, IntraTask, MissingTaskError, NonFiniteLossError, ThreeTask
 from lib.checkpoint import Checkpoint
 from lib.learner import fit, task_learner
+from lib.likelihood import JointLikelihood
+from lib.networks import Painted
+from lib.soft import SoftInterTask, SoftThreeTask
 
 
 @pytest.fixture(scope="module")
@@ -204,10 +208,21 @@ class WatchEnds(callbacks.Callback):
             self.watched.counts.append(self.watched.looks.names)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_training_step_waits_for_its_device_once(dls, precision):
-    learn = learner(dls, [term(0.3, ramp=0.4) for term in ALL], precision=precision)
-    counts = []
+EVERY = (*ALL, SoftInterTask, SoftThreeTask, JointLikelihood)
+
+
+@pytest.mark.parametrize(
+    ("network", "precision"),
+    [
+        (TinyNet, "float32"),
+        (TinyNet, "bfloat16"),
+        (partial(Painted, "resnet18", classification_loss=True, **SMALL), "float32"),
+    ],
+)
+def test_a_training_step_waits_for_its_device_once(dls, network, precision):
+    terms = [term(0.3, ramp=0.4) for term in (EVERY if network is TinyNet else ())]
+    options = {"consistency": terms, "precision": precision, "log": lambda line: None}
+    learn, counts = task_learner(dls, network(), **options), []
     learn.add_cbs([Watched(counts), WatchEnds()])
     learn.fit(2)
     first, *later = counts  # of the first batch, the values of mask and label are looked at
