@@ -3,11 +3,14 @@
 import json
 import math
 import os
+import subprocess
 
+import committed
 import pandas as pd
 import pytest
 
 from lib import experiments, metrics, profiles, results
+from lib.home import HOME
 
 
 def record(**changes):
@@ -131,10 +134,24 @@ def test_a_run_that_is_not_there(tmp_path):
         results.load(tmp_path / "seed0.json")
 
 
+def test_the_committed_runs_are_those_that_git_tracks(tmp_path, monkeypatch):
+    for profile in ("laptop", "quick"):
+        file = results.path("phantom", profile, "mtl", 0, tmp_path / "results")
+        file.parent.mkdir(parents=True)
+        file.write_text("{}")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "results/phantom/laptop"], cwd=tmp_path, check=True)
+    monkeypatch.setattr(committed, "HOME", tmp_path)
+    found = [file.relative_to(tmp_path).as_posix() for file in committed.files.__wrapped__()]
+    assert found == ["results/phantom/laptop/mtl/seed0.json"]
+
+
 def test_committed_results_are_whole_and_name_no_machine():
-    for file in results.RESULTS.glob("*/*/*/seed*.json"):
+    assert committed.files()
+    for file in committed.files():
         run = results.load(file)
-        assert results.path(run["source"], run["profile"], run["experiment"], run["seed"]) == file
+        names = (run[key] for key in ("source", "profile", "experiment", "seed"))
+        assert results.path(*names, HOME / "results") == file
         text = file.read_text()
         assert "/home" not in text and "/root" not in text and os.uname().nodename not in text
         again = metrics.summarise(results.rows(run))
