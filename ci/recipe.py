@@ -1,0 +1,397 @@
+"""Which training is worth its minutes? Trials on validation images: results/bench/recipe/*.json.
+
+    python ci/recipe.py --root FOLDER            # every trial that has no result yet
+    python ci/recipe.py --root FOLDER --next     # only the first of them
+    python ci/recipe.py --root FOLDER t1-0.2     # only this one
+
+Each trial trains one system on BUS-BRA and looks after each epoch at the validation images of an
+official fold, never at test images. It uses one thread, so that processor minutes can be compared,
+and two workers side by side share the list. What a trial changes against the profile `laptop` is
+one line of `TRIALS`; what the core does not know yet (a faster backward pass of depthwise
+convolutions, averaged weights, small images first) is in this file.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+
+import torch
+from fastai.callback.core import Callback
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import lib
+from lib.atomic import replacing
+from lib.learner import fit, seed_everything, task_learner
+
+FOLDER = lib.results.RESULTS / "bench" / "recipe"
+NARROW = (64, 32, 16, 16, 16)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training.
+
+    system: a name of `lib.experiments`; fold: the official fold whose validation images judge; t1:
+    weight of T1's loss; early: side in px of the images and the share of the steps in which they
+    are that small; average: decay a step of the averaged weights, 0 for none; decay: weight decay
+    (AdamW) if above 0; grey: the second stage's first layer sees the image as the first one does;
+    fast: the depthwise convolutions of this file; look: batches an epoch of which the tasks'
+    gradients are kept. The other fields are those of a profile.
+    """
+
+    system: str = "ms-mtl"
+    fold: int = 4
+    seed: int = 0
+    size: int = 96
+    epochs: int = 7
+    lr: float = 1e-3
+    t1: float = 1.0
+    batch_size: int = 16
+    precision: str = "bfloat16"
+    decoder_channels: tuple[int, ...] = (128, 64, 32, 16, 16)
+    schedule: str = "one_cycle"
+    early: tuple[int, float] = (0, 0.0)
+    average: float = 0.0
+    decay: float = 0.0
+    grey: bool = False
+    fast: bool = True
+    look: int = 0
+
+
+TODAY = Trial(precision="float32", fast=False)
+TRIALS = {
+    "today": TODAY,
+    "fast": Trial(),
+    "t1-0.2": Trial(t1=0.2),
+    "t1-0.1": Trial(t1=0.1),
+    "size-96": Trial(t1=0.2, size=96, epochs=20),
+    "size-128": Trial(t1=0.2, size=128, epochs=12),
+    "size-160": Trial(t1=0.2, size=160, epochs=8),
+    "early-96-160": Trial(t1=0.2, size=160, epochs=11, early=(96, 0.5)),
+}
+
+# ------------------------------------------------------------------- a faster depthwise convolution
+
+_gradients = torch.ops.aten.convolution_backward
+
+
+class DepthwiseConvolution(torch.autograd.Function):
+    """One filter a channel, with a backward pass made of what oneDNN has fast kernels for.
+
+    Its gradient by a 5 x 5 filter runs a reference kernel, 20 times as slow as that by a 3 x 3 one:
+    here it is put together from four of those, which overlap. So does, in bfloat16, its gradient by
+    the image for a stride of 2: that is taken in float32. Image (N, C, H, W), already padded,
+    weight (C, 1, K, K), K odd, both of one type.
+    """
+
+    @staticmethod
+    def forward(ctx, image: Tensor, weight: Tensor, stride: int) -> Tensor:
+        ctx.save_for_backward(image, weight)
+        ctx.stride = stride
+        return F.conv2d(image, weight, None, stride, groups=len(weight))
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        image, weight = ctx.saved_tensors
+        by_image, by_weight = ctx.needs_input_grad[:2]
+        return (
+            image_gradient(gradient, image, weight, ctx.stride) if by_image else None,
+            weight_gradient(gradient, image, weight, ctx.stride) if by_weight else None,
+            None,
+        )
+
+
+def image_gradient(gradient: Tensor, image: Tensor, weight: Tensor, stride: int) -> Tensor:
+    if stride == 1:
+        return _part(gradient, image, weight, stride, 0)
+    wide = (values.float() for values in (gradient, image, weight))
+    return _part(*wide, stride, 0).to(image.dtype)
+
+
+def weight_gradient(gradient: Tensor, image: Tensor, weight: Tensor, stride: int) -> Tensor:
+    kernel = weight.shape[-1]
+    if kernel <= 3:
+        return _part(gradient, image, weight, stride, 1)
+    whole = torch.empty_like(weight)
+    high, wide = ((side - 1) * stride + 3 for side in gradient.shape[2:])
+    small = weight[..., :3, :3].contiguous()
+    for top in range(0, kernel - 2, 2):
+        for left in range(0, kernel - 2, 2):
+            seen = image[..., top : top + high, left : left + wide]
+            seen = seen.contiguous(memory_format=torch.channels_last)
+            part = _part(gradient, seen, small, stride, 1)
+            whole[..., top : top + 3, left : left + 3] = part
+    return whole
+
+
+def _part(gradient: Tensor, image: Tensor, weight: Tensor, stride: int, which: int) -> Tensor:
+    """The gradient by the image (0) or by the weight (1)."""
+    mask, groups = [which == 0, which == 1, False], len(weight)
+    square = [stride, stride], [0, 0], [1, 1]
+    return _gradients(gradient, image, weight, None, *square, False, [0, 0], groups, mask)[which]
+
+
+class Depthwise(nn.Module):
+    """A depthwise `nn.Conv2d`, or timm's with TensorFlow's padding, with that backward pass."""
+
+    def __init__(self, convolution: nn.Conv2d):
+        super().__init__()
+        self.weight = convolution.weight
+        (self.stride, _), (self.padding, _) = convolution.stride, convolution.padding
+        self.same = type(convolution) is not nn.Conv2d
+
+    def forward(self, image: Tensor) -> Tensor:
+        kernel = self.weight.shape[-1]
+        if self.same:  # so that the output has ceil(H / stride) rows; the odd one lies below
+            lack = [
+                max((-(-side // self.stride) - 1) * self.stride + kernel - side, 0)
+                for side in image.shape[:1:-1]
+            ]
+            pads = [pad for total in lack for pad in (total // 2, total - total // 2)]
+        else:
+            pads = [self.padding] * 4
+        kind = image.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else image.dtype
+        padded = F.pad(image.to(dtype), pads) if any(pads) else image.to(dtype)
+        return DepthwiseConvolution.apply(padded, self.weight.to(dtype), self.stride)
+
+
+def quicken(network: nn.Module) -> None:
+    """Put `Depthwise` in the place of each depthwise convolution; weights keep their names."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Conv2d) and 1 < child.groups == child.in_channels:
+                setattr(module, name, Depthwise(child))
+
+
+# -------------------------------------------------------------------------------- what trials add
+
+
+class Averaged(Callback):
+    """Keep a running mean of all weights and buffers; it is what the validation images see."""
+
+    order = 60  # after the optimiser's step
+
+    def __init__(self, decay: float):
+        self.decay = decay
+
+    def before_fit(self) -> None:
+        state = self.model.state_dict().values()
+        self.live = [value for value in state if value.is_floating_point()]
+        self.mean = [value.clone() for value in self.live]
+        self.steps = 0
+
+    def after_batch(self) -> None:
+        if self.training:
+            self.steps += 1  # the first steps are soon forgotten
+            decay = min(self.decay, self.steps / (self.steps + 10))
+            torch._foreach_lerp_(self.mean, self.live, 1 - decay)
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for live, mean in zip(self.live, self.mean, strict=True):
+            kept = live.clone()
+            live.copy_(mean), mean.copy_(kept)
+
+    def before_validate(self) -> None:
+        self._swap()
+
+    def after_validate(self) -> None:
+        self._swap()
+
+
+class SmallFirst(Callback):
+    """Train on images reduced to `side` px for the first `share` of the steps."""
+
+    order = -4  # after `PlainTensors`
+
+    def __init__(self, side: int, share: float):
+        self.side, self.share = side, share
+
+    def before_batch(self) -> None:
+        if not self.training or self.pct_train >= self.share:
+            return
+        (image,), (mask, label) = self.xb, self.yb
+        side = (self.side, self.side)
+        small = F.interpolate(image, side, mode="bilinear", antialias=True, align_corners=False)
+        self.learn.xb = (small.contiguous(memory_format=torch.channels_last),)
+        coarse = F.interpolate(mask[:, None].float(), side, mode="nearest-exact")
+        self.learn.yb = (coarse[:, 0].long(), label)
+
+
+class Gradients(Callback):
+    """Length of each task's gradient in the shared encoder, and the cosine of each pair.
+
+    `seen` has a dict for each of the first `batches` of an epoch. Lengths are of unweighted losses.
+    """
+
+    order = 4  # before the consistency terms
+
+    def __init__(self, batches: int, weights: dict[str, float]):
+        self.batches, self.weights, self.seen = batches, weights, []
+
+    def after_loss(self) -> None:
+        if not self.training or self.iter >= self.batches:
+            return
+        shared = list(self.model.stage1.encoder.parameters())
+        terms = self.learn.loss_func.losses(self.pred, *self.yb)
+        flat = {
+            name.split()[0]: torch.cat([part.flatten() for part in torch.autograd.grad(
+                term / self.weights.get(name, 1.0), shared, retain_graph=True)])
+            for name, term in terms.items()
+        }  # fmt: skip
+        names = sorted(flat)
+        row = {"done": self.pct_train}
+        row |= {f"length {name}": float(flat[name].norm()) for name in names}
+        row |= {
+            f"cosine {one} {other}": float(F.cosine_similarity(flat[one], flat[other], dim=0))
+            for at, one in enumerate(names)
+            for other in names[at + 1 :]
+        }
+        self.seen.append(row)
+
+
+def see_grey(network: nn.Module) -> None:
+    """Stage 2's first layer: the image as stage 1 sees it, the handed logits not at all yet."""
+    first = network.stage2.encoder.model.conv_stem.weight
+    with torch.no_grad():
+        first.zero_()
+        first[:, :1] = network.stage1.encoder.model.conv_stem.weight
+
+
+# ------------------------------------------------------------------------------------- one training
+
+
+def run(name: str, trial: Trial, root: str | None) -> None:
+    """Train, and write results/bench/recipe/NAME.json."""
+    torch.set_num_threads(1)
+    commit = lib.results.commit()
+    cases, _ = lib.prepare_cases(lib.sources.read("busbra", root), fold=trial.fold)
+    system = lib.experiments.find(trial.system)
+    profile = replace(
+        lib.profiles.find("laptop"),
+        **{
+            name: value
+            for name, value in asdict(trial).items()
+            if name in lib.profiles.Profile.__dataclass_fields__
+        },
+    )
+    seed_everything(trial.seed)
+    dls = lib.dataloaders(cases, size=trial.size, batch_size=trial.batch_size)
+    seed_everything(trial.seed)
+    network = system.build(profile)
+    if trial.grey:
+        see_grey(network)
+    if trial.fast:
+        quicken(network)
+    weights = {} if trial.t1 == 1 else {"T1 BCE": trial.t1}
+    learn = task_learner(
+        dls,
+        network,
+        consistency=system.consistency(),
+        loss_options=dict(system.losses) | ({"weights": weights} if weights else {}),
+        lr=trial.lr,
+        precision=trial.precision,
+        channels_last=profile.channels_last,
+        log=lambda line: print(f"{name}: {line}", flush=True),
+    )
+    if trial.decay:
+        learn.opt_func.keywords["opt"] = lambda parameters, lr: torch.optim.AdamW(
+            parameters, lr, weight_decay=trial.decay, fused=True
+        )
+    if trial.average:
+        learn.add_cb(Averaged(trial.average))
+    if trial.early[0]:
+        learn.add_cb(SmallFirst(*trial.early))
+    look = Gradients(trial.look, weights)
+    if trial.look:
+        learn.add_cb(look)
+    fit(learn, trial.epochs, schedule_name=trial.schedule)
+    rows = lib.metrics.pd.concat(learn.epoch_log.rows, ignore_index=True)
+    record = {
+        "trial": asdict(trial),
+        "profile": profile.record(),
+        "cases": {part: int((cases["split"] == part).sum()) for part in ("train", "valid")},
+        "split": lib.cases.split_digest(cases),
+        "judged_on": f"validation images of fold {trial.fold}",
+        "minutes": sum(epoch["seconds_processor"] for epoch in learn.history) / 60,
+        "curve": list(curve(learn.history)),
+        "gradients": look.seen,
+        "per_image": per_image(rows, dls.cases[1]),
+        "versions": lib.results.versions(),
+        "machine": lib.results.machine("cpu"),
+        "commit": commit,
+    }
+    with replacing(FOLDER / f"{name}.json") as draft:
+        text = ",\n".join(f'"{k}": {json.dumps(v, allow_nan=False)}' for k, v in record.items())
+        draft.write_text("{\n" + text + "\n}\n")
+
+
+def curve(history: list[dict]):
+    """Measures on the validation images against processor minutes, a point an epoch."""
+    minutes = 0.0
+    for epoch in history:
+        minutes += epoch["seconds_processor"] / 60
+        kept = {
+            key: round(value, 5)
+            for key, value in epoch["metrics"].items()
+            if key.startswith(("AUC", "ACC", "F1", "inconsis", "dice_nodule", "dice_class"))
+        }
+        losses = {
+            f"{part} {k}": round(v, 5)
+            for part in ("train", "valid")
+            for k, v in epoch[part].items()
+        }
+        yield {"epoch": epoch["epoch"], "minutes": round(minutes, 3), **kept, **losses}
+
+
+def per_image(rows, cases) -> dict[str, list]:
+    """What the last epoch says of each validation image: for intervals and paired comparisons."""
+    kept = {"group": cases["group"].astype(str).tolist(), "label": rows["label"].tolist()}
+    for column in ("p_malignant", "seg_as_cls_p"):
+        if column in rows:
+            kept[column] = rows[column].round(5).tolist()
+    if "nodule_inter" in rows:
+        both = rows["nodule_pred"] + rows["nodule_true"]
+        kept["dice_nodule"] = (2 * rows["nodule_inter"] / both).fillna(1.0).round(5).tolist()
+    return kept
+
+
+@contextmanager
+def alone(name: str):
+    """Whether no other worker has this trial; it is ours while inside."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with open(FOLDER / f"{name}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield not (FOLDER / f"{name}.json").exists()
+
+
+def main() -> int:
+    ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ask.add_argument("names", nargs="*", help="trials; without, all in their order")
+    ask.add_argument("--root", help="folder of BUS-BRA; without, where data/fetch.py puts it")
+    ask.add_argument("--next", action="store_true", help="stop after one trial; 3 if none is left")
+    asked = ask.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if unknown := sorted(set(asked.names) - set(TRIALS)):
+        ask.error(f"no trial is called {unknown}; there are {', '.join(TRIALS)}")
+    for name in asked.names or TRIALS:
+        with alone(name) as ours:
+            if ours:
+                run(name, TRIALS[name], asked.root)
+        if ours and asked.next:
+            return 0
+    return 3 if asked.next else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
