@@ -40,6 +40,8 @@ class Trial:
     weight of T1's loss; early: side in px of the images and the share of the steps in which they
     are that small; average: decay a step of the averaged weights, 0 for none; decay: weight decay
     (AdamW) if above 0; grey: the second stage's first layer sees the image as the first one does;
+    head: "norm" for batch normalisation before T1's layer, which starts at 0; slow: learning rate
+    of the encoders, as a share of the others';
     fast: the depthwise convolutions of this file; look: batches an epoch of which the tasks'
     gradients are kept. The other fields are those of a profile.
     """
@@ -59,6 +61,8 @@ class Trial:
     average: float = 0.0
     decay: float = 0.0
     grey: bool = False
+    head: str = "plain"
+    slow: float = 1.0
     fast: bool = True
     look: int = 0
 
@@ -67,8 +71,13 @@ TODAY = Trial(precision="float32", fast=False)
 TRIALS = {
     "today": TODAY,
     "fast": Trial(),
-    "t1-0.2": Trial(t1=0.2),
+    "t1-0.2": Trial(t1=0.2, look=3),
     "t1-0.1": Trial(t1=0.1),
+    "cls-7": Trial("clsnet"),
+    "seg2-7": Trial("unet-seg2"),
+    "norm": Trial(head="norm"),
+    "slow": Trial(slow=0.2),
+    "slow-norm-0.2": Trial(slow=0.2, head="norm", t1=0.2),
     "size-96": Trial(t1=0.2, size=96, epochs=20),
     "size-128": Trial(t1=0.2, size=128, epochs=12),
     "size-160": Trial(t1=0.2, size=160, epochs=8),
@@ -264,6 +273,38 @@ def see_grey(network: nn.Module) -> None:
         first[:, :1] = network.stage1.encoder.model.conv_stem.weight
 
 
+def normalise_head(network: nn.Module) -> None:
+    """T1's layer reads normalised features and starts at 0: no large random gradients at first."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Linear) and child.out_features == 2:
+                nn.init.zeros_(child.weight), nn.init.zeros_(child.bias)
+                norm = nn.BatchNorm1d(child.in_features, affine=False)
+                setattr(module, name, nn.Sequential(norm, child))
+
+
+def encoder_apart(network: nn.Module) -> list[list[nn.Parameter]]:
+    """The encoders' parameters, and all others: fastai's `splitter`."""
+    groups = [], []
+    for name, parameter in network.named_parameters():
+        groups["encoder." not in name].append(parameter)
+    return list(groups)
+
+
+class SlowEncoder(Callback):
+    """The encoders learn at `share` of the learning rate."""
+
+    order = 61  # after the schedule has set the rate
+
+    def __init__(self, share: float):
+        self.share = share
+
+    def before_batch(self) -> None:
+        if self.training:
+            rate = self.opt.hypers[-1]["lr"]
+            self.opt.set_hyper("lr", [rate * self.share, rate])
+
+
 # ------------------------------------------------------------------------------------- one training
 
 
@@ -287,6 +328,8 @@ def run(name: str, trial: Trial, root: str | None) -> None:
     network = system.build(profile)
     if trial.grey:
         see_grey(network)
+    if trial.head == "norm":
+        normalise_head(network)
     if trial.fast:
         quicken(network)
     weights = {} if trial.t1 == 1 else {"T1 BCE": trial.t1}
@@ -299,7 +342,10 @@ def run(name: str, trial: Trial, root: str | None) -> None:
         precision=trial.precision,
         channels_last=profile.channels_last,
         log=lambda line: print(f"{name}: {line}", flush=True),
+        **({"splitter": encoder_apart} if trial.slow != 1 else {}),
     )
+    if trial.slow != 1:
+        learn.add_cb(SlowEncoder(trial.slow))
     if trial.decay:
         learn.opt_func.keywords["opt"] = lambda parameters, lr: torch.optim.AdamW(
             parameters, lr, weight_decay=trial.decay, fused=True
