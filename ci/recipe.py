@@ -7,8 +7,8 @@
 Each trial trains one system on BUS-BRA and looks after each epoch at the validation images of an
 official fold, never at test images. It uses one thread, so that processor minutes can be compared,
 and two workers side by side share the list. What a trial changes against the profile `laptop` is
-one line of `TRIALS`; what the core does not know yet (a faster backward pass of depthwise
-convolutions, averaged weights, small images first) is in this file.
+one line of `TRIALS`; what the core does not know yet (averaged weights, small images first, a head
+of its own layer …) is in this file.
 """
 
 import argparse
@@ -21,12 +21,13 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 from fastai.callback.core import Callback
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 import lib
 from lib.atomic import replacing
 from lib.learner import fit, seed_everything, task_learner
+from lib.networks.depthwise import quicken
 
 FOLDER = lib.results.RESULTS / "bench" / "recipe"
 NARROW = (64, 32, 16, 16, 16)
@@ -42,7 +43,7 @@ class Trial:
     (AdamW) if above 0; grey: the second stage's first layer sees the image as the first one does;
     head: "norm" for batch normalisation before T1's layer, which starts at 0; slow: learning rate
     of the encoders, as a share of the others';
-    fast: the depthwise convolutions of this file; look: batches an epoch of which the tasks'
+    fast: `lib.networks.depthwise`; look: batches an epoch of which the tasks'
     gradients are kept. The other fields are those of a profile.
     """
 
@@ -74,109 +75,15 @@ TRIALS = {
     "t1-0.2": Trial(t1=0.2, look=3),
     "t1-0.1": Trial(t1=0.1),
     "cls-7": Trial("clsnet"),
-    "seg2-7": Trial("unet-seg2"),
+    "slow-norm-0.2": Trial(slow=0.2, head="norm", t1=0.2),
     "norm": Trial(head="norm"),
     "slow": Trial(slow=0.2),
-    "slow-norm-0.2": Trial(slow=0.2, head="norm", t1=0.2),
+    "seg2-7": Trial("unet-seg2"),
     "size-96": Trial(t1=0.2, size=96, epochs=20),
     "size-128": Trial(t1=0.2, size=128, epochs=12),
     "size-160": Trial(t1=0.2, size=160, epochs=8),
     "early-96-160": Trial(t1=0.2, size=160, epochs=11, early=(96, 0.5)),
 }
-
-# ------------------------------------------------------------------- a faster depthwise convolution
-
-_gradients = torch.ops.aten.convolution_backward
-
-
-class DepthwiseConvolution(torch.autograd.Function):
-    """One filter a channel, with a backward pass made of what oneDNN has fast kernels for.
-
-    Its gradient by a 5 x 5 filter runs a reference kernel, 20 times as slow as that by a 3 x 3 one:
-    here it is put together from four of those, which overlap. So does, in bfloat16, its gradient by
-    the image for a stride of 2: that is taken in float32. Image (N, C, H, W), already padded,
-    weight (C, 1, K, K), K odd, both of one type.
-    """
-
-    @staticmethod
-    def forward(ctx, image: Tensor, weight: Tensor, stride: int) -> Tensor:
-        ctx.save_for_backward(image, weight)
-        ctx.stride = stride
-        return F.conv2d(image, weight, None, stride, groups=len(weight))
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):
-        image, weight = ctx.saved_tensors
-        by_image, by_weight = ctx.needs_input_grad[:2]
-        return (
-            image_gradient(gradient, image, weight, ctx.stride) if by_image else None,
-            weight_gradient(gradient, image, weight, ctx.stride) if by_weight else None,
-            None,
-        )
-
-
-def image_gradient(gradient: Tensor, image: Tensor, weight: Tensor, stride: int) -> Tensor:
-    if stride == 1:
-        return _part(gradient, image, weight, stride, 0)
-    wide = (values.float() for values in (gradient, image, weight))
-    return _part(*wide, stride, 0).to(image.dtype)
-
-
-def weight_gradient(gradient: Tensor, image: Tensor, weight: Tensor, stride: int) -> Tensor:
-    kernel = weight.shape[-1]
-    if kernel <= 3:
-        return _part(gradient, image, weight, stride, 1)
-    whole = torch.empty_like(weight)
-    high, wide = ((side - 1) * stride + 3 for side in gradient.shape[2:])
-    small = weight[..., :3, :3].contiguous()
-    for top in range(0, kernel - 2, 2):
-        for left in range(0, kernel - 2, 2):
-            seen = image[..., top : top + high, left : left + wide]
-            seen = seen.contiguous(memory_format=torch.channels_last)
-            part = _part(gradient, seen, small, stride, 1)
-            whole[..., top : top + 3, left : left + 3] = part
-    return whole
-
-
-def _part(gradient: Tensor, image: Tensor, weight: Tensor, stride: int, which: int) -> Tensor:
-    """The gradient by the image (0) or by the weight (1)."""
-    mask, groups = [which == 0, which == 1, False], len(weight)
-    square = [stride, stride], [0, 0], [1, 1]
-    return _gradients(gradient, image, weight, None, *square, False, [0, 0], groups, mask)[which]
-
-
-class Depthwise(nn.Module):
-    """A depthwise `nn.Conv2d`, or timm's with TensorFlow's padding, with that backward pass."""
-
-    def __init__(self, convolution: nn.Conv2d):
-        super().__init__()
-        self.weight = convolution.weight
-        (self.stride, _), (self.padding, _) = convolution.stride, convolution.padding
-        self.same = type(convolution) is not nn.Conv2d
-
-    def forward(self, image: Tensor) -> Tensor:
-        kernel = self.weight.shape[-1]
-        if self.same:  # so that the output has ceil(H / stride) rows; the odd one lies below
-            lack = [
-                max((-(-side // self.stride) - 1) * self.stride + kernel - side, 0)
-                for side in image.shape[:1:-1]
-            ]
-            pads = [pad for total in lack for pad in (total // 2, total - total // 2)]
-        else:
-            pads = [self.padding] * 4
-        kind = image.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else image.dtype
-        padded = F.pad(image.to(dtype), pads) if any(pads) else image.to(dtype)
-        return DepthwiseConvolution.apply(padded, self.weight.to(dtype), self.stride)
-
-
-def quicken(network: nn.Module) -> None:
-    """Put `Depthwise` in the place of each depthwise convolution; weights keep their names."""
-    for module in list(network.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.Conv2d) and 1 < child.groups == child.in_channels:
-                setattr(module, name, Depthwise(child))
-
 
 # -------------------------------------------------------------------------------- what trials add
 
