@@ -41,10 +41,10 @@ class Trial:
     weight of T1's loss; early: side in px of the images and the share of the steps in which they
     are that small; average: decay a step of the averaged weights, 0 for none; decay: weight decay
     (AdamW) if above 0; grey: the second stage's first layer sees the image as the first one does;
-    head: "norm" for batch normalisation before T1's layer, which starts at 0; slow: learning rate
-    of the encoders, as a share of the others';
-    fast: `lib.networks.depthwise`; look: batches an epoch of which the tasks'
-    gradients are kept. The other fields are those of a profile.
+    head: "zero" for a layer of T1 that starts at 0, "norm" for that behind batch normalisation;
+    slow: learning rate of the encoders, as a share of the others'; fast: `lib.networks.depthwise`;
+    look: batches an epoch of which the tasks' gradients are kept. The other fields are those of a
+    profile.
     """
 
     system: str = "ms-mtl"
@@ -77,12 +77,12 @@ TRIALS = {
     "cls-7": Trial("clsnet"),
     "slow-norm-0.2": Trial(slow=0.2, head="norm", t1=0.2),
     "norm": Trial(head="norm"),
-    "slow": Trial(slow=0.2),
+    "cls-norm": Trial("clsnet", head="norm"),
     "seg2-7": Trial("unet-seg2"),
-    "size-96": Trial(t1=0.2, size=96, epochs=20),
-    "size-128": Trial(t1=0.2, size=128, epochs=12),
-    "size-160": Trial(t1=0.2, size=160, epochs=8),
-    "early-96-160": Trial(t1=0.2, size=160, epochs=11, early=(96, 0.5)),
+    "128-norm-0.2": Trial(t1=0.2, head="norm", size=128, epochs=10),
+    "96-norm-0.2": Trial(t1=0.2, head="norm", size=96, epochs=17),
+    "slow": Trial(slow=0.2),
+    "cls-zero": Trial("clsnet", head="zero"),
 }
 
 # -------------------------------------------------------------------------------- what trials add
@@ -180,14 +180,15 @@ def see_grey(network: nn.Module) -> None:
         first[:, :1] = network.stage1.encoder.model.conv_stem.weight
 
 
-def normalise_head(network: nn.Module) -> None:
-    """T1's layer reads normalised features and starts at 0: no large random gradients at first."""
+def quiet_head(network: nn.Module, norm: bool) -> None:
+    """T1's layer starts at 0, so that no large random gradient meets the encoder at first."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Linear) and child.out_features == 2:
                 nn.init.zeros_(child.weight), nn.init.zeros_(child.bias)
-                norm = nn.BatchNorm1d(child.in_features, affine=False)
-                setattr(module, name, nn.Sequential(norm, child))
+                if norm:
+                    before = nn.BatchNorm1d(child.in_features, affine=False)
+                    setattr(module, name, nn.Sequential(before, child))
 
 
 def encoder_apart(network: nn.Module) -> list[list[nn.Parameter]]:
@@ -235,8 +236,8 @@ def run(name: str, trial: Trial, root: str | None) -> None:
     network = system.build(profile)
     if trial.grey:
         see_grey(network)
-    if trial.head == "norm":
-        normalise_head(network)
+    if trial.head != "plain":
+        quiet_head(network, norm=trial.head == "norm")
     if trial.fast:
         quicken(network)
     weights = {} if trial.t1 == 1 else {"T1 BCE": trial.t1}
