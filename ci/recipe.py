@@ -75,14 +75,12 @@ TRIALS = {
     "t1-0.2": Trial(t1=0.2, look=3),
     "t1-0.1": Trial(t1=0.1),
     "cls-7": Trial("clsnet"),
-    "slow-norm-0.2": Trial(slow=0.2, head="norm", t1=0.2),
     "norm": Trial(head="norm"),
-    "cls-norm": Trial("clsnet", head="norm"),
-    "seg2-7": Trial("unet-seg2"),
     "128-norm-0.2": Trial(t1=0.2, head="norm", size=128, epochs=10),
     "96-norm-0.2": Trial(t1=0.2, head="norm", size=96, epochs=17),
-    "slow": Trial(slow=0.2),
-    "cls-zero": Trial("clsnet", head="zero"),
+    "cls-norm": Trial("clsnet", head="norm"),
+    "seg2-7": Trial("unet-seg2"),
+    "slow-norm-0.2": Trial(slow=0.2, head="norm", t1=0.2),
 }
 
 # -------------------------------------------------------------------------------- what trials add
