@@ -77,9 +77,10 @@ TRIALS = {
     "cls-7": Trial("clsnet"),
     "norm": Trial(head="norm"),
     "128-norm-0.2": Trial(t1=0.2, head="norm", size=128, epochs=10),
-    "96-norm-0.2": Trial(t1=0.2, head="norm", size=96, epochs=17),
     "cls-norm": Trial("clsnet", head="norm"),
+    "norm-0.2": Trial(head="norm", t1=0.2, look=2),
     "seg2-7": Trial("unet-seg2"),
+    "96-norm-0.2": Trial(t1=0.2, head="norm", size=96, epochs=17),
     "slow-norm-0.2": Trial(slow=0.2, head="norm", t1=0.2),
 }
 
