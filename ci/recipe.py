@@ -39,12 +39,12 @@ class Trial:
 
     system: a name of `lib.experiments`; fold: the official fold whose validation images judge; t1:
     weight of T1's loss; early: side in px of the images and the share of the steps in which they
-    are that small; average: decay a step of the averaged weights, 0 for none; decay: weight decay
-    (AdamW) if above 0; grey: the second stage's first layer sees the image as the first one does;
-    head: "zero" for a layer of T1 that starts at 0, "norm" for that behind batch normalisation;
-    slow: learning rate of the encoders, as a share of the others'; fast: `lib.networks.depthwise`;
-    look: batches an epoch of which the tasks' gradients are kept. The other fields are those of a
-    profile.
+    are that small; average: decays a step of weights that are averaged beside the training and
+    looked at once, at its end; decay: weight decay (AdamW) if above 0; grey: the second stage's
+    first layer sees the image as the first one does; head: "zero" for a layer of T1 that starts
+    at 0, "norm" for that behind batch normalisation; slow: learning rate of the encoders, as a
+    share of the others'; fast: `lib.networks.depthwise`; look: batches an epoch of which the
+    tasks' gradients are kept. The other fields are those of a profile.
     """
 
     system: str = "ms-mtl"
@@ -59,7 +59,7 @@ class Trial:
     decoder_channels: tuple[int, ...] = (128, 64, 32, 16, 16)
     schedule: str = "one_cycle"
     early: tuple[int, float] = (0, 0.0)
-    average: float = 0.0
+    average: tuple[float, ...] = (0.99, 0.997)
     decay: float = 0.0
     grey: bool = False
     head: str = "plain"
@@ -79,6 +79,10 @@ TRIALS = {
     "128-norm-0.2": Trial(t1=0.2, head="norm", size=128, epochs=10),
     "cls-norm": Trial("clsnet", head="norm"),
     "norm-0.2": Trial(head="norm", t1=0.2, look=2),
+    "norm-fold5": Trial(head="norm", fold=5),
+    "fast-fold5": Trial(fold=5),
+    "seg2-128": Trial("unet-seg2", size=128, epochs=10),
+    "cls-128-norm": Trial("clsnet", head="norm", size=128, epochs=10),
     "seg2-7": Trial("unet-seg2"),
     "96-norm-0.2": Trial(t1=0.2, head="norm", size=96, epochs=17),
     "slow-norm-0.2": Trial(slow=0.2, head="norm", t1=0.2),
@@ -88,36 +92,31 @@ TRIALS = {
 
 
 class Averaged(Callback):
-    """Keep a running mean of all weights and buffers; it is what the validation images see."""
+    """Keep running means of all weights and buffers, one for each of `decays`, and train on."""
 
     order = 60  # after the optimiser's step
 
-    def __init__(self, decay: float):
-        self.decay = decay
+    def __init__(self, decays: tuple[float, ...]):
+        self.decays = decays
 
     def before_fit(self) -> None:
         state = self.model.state_dict().values()
         self.live = [value for value in state if value.is_floating_point()]
-        self.mean = [value.clone() for value in self.live]
+        self.means = {decay: [value.clone() for value in self.live] for decay in self.decays}
         self.steps = 0
 
     def after_batch(self) -> None:
         if self.training:
-            self.steps += 1  # the first steps are soon forgotten
-            decay = min(self.decay, self.steps / (self.steps + 10))
-            torch._foreach_lerp_(self.mean, self.live, 1 - decay)
+            self.steps += 1
+            for decay, mean in self.means.items():  # the first steps are soon forgotten
+                share = 1 - min(decay, self.steps / (self.steps + 10))
+                torch._foreach_lerp_(mean, self.live, share)
 
     @torch.no_grad()
-    def _swap(self) -> None:
-        for live, mean in zip(self.live, self.mean, strict=True):
-            kept = live.clone()
-            live.copy_(mean), mean.copy_(kept)
-
-    def before_validate(self) -> None:
-        self._swap()
-
-    def after_validate(self) -> None:
-        self._swap()
+    def measures(self, decay: float) -> dict[str, float]:
+        """Of the validation images, with these weights; only once the training is over."""
+        torch._foreach_copy_(self.live, self.means[decay])
+        return lib.metrics.summarise(lib.predict(self.learn, subset=1)[0])
 
 
 class SmallFirst(Callback):
@@ -257,8 +256,8 @@ def run(name: str, trial: Trial, root: str | None) -> None:
         learn.opt_func.keywords["opt"] = lambda parameters, lr: torch.optim.AdamW(
             parameters, lr, weight_decay=trial.decay, fused=True
         )
-    if trial.average:
-        learn.add_cb(Averaged(trial.average))
+    averaged = Averaged(trial.average)
+    learn.add_cb(averaged)
     if trial.early[0]:
         learn.add_cb(SmallFirst(*trial.early))
     look = Gradients(trial.look, weights)
@@ -274,6 +273,7 @@ def run(name: str, trial: Trial, root: str | None) -> None:
         "judged_on": f"validation images of fold {trial.fold}",
         "minutes": sum(epoch["seconds_processor"] for epoch in learn.history) / 60,
         "curve": list(curve(learn.history)),
+        "averaged": {str(decay): averaged.measures(decay) for decay in trial.average},
         "gradients": look.seen,
         "per_image": per_image(rows, dls.cases[1]),
         "versions": lib.results.versions(),
