@@ -80,12 +80,14 @@ TRIALS = {
     "cls-norm": Trial("clsnet", head="norm"),
     "norm-0.2": Trial(head="norm", t1=0.2, look=2),
     "norm-fold5": Trial(head="norm", fold=5),
+    "160-norm": Trial(head="norm", size=160, epochs=12),
     "fast-fold5": Trial(fold=5),
     "seg2-128": Trial("unet-seg2", size=128, epochs=10),
     "cls-128-norm": Trial("clsnet", head="norm", size=128, epochs=10),
+    "128-norm": Trial(head="norm", size=128, epochs=10),
+    "early-64-128-norm": Trial(head="norm", size=128, epochs=12, early=(64, 0.4)),
+    "lr-2e-3": Trial(head="norm", lr=2e-3),
     "seg2-7": Trial("unet-seg2"),
-    "96-norm-0.2": Trial(t1=0.2, head="norm", size=96, epochs=17),
-    "slow-norm-0.2": Trial(slow=0.2, head="norm", t1=0.2),
 }
 
 # -------------------------------------------------------------------------------- what trials add
