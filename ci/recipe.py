@@ -82,11 +82,12 @@ TRIALS = {
     "norm-fold5": Trial(head="norm", fold=5),
     "160-norm": Trial(head="norm", size=160, epochs=12),
     "fast-fold5": Trial(fold=5),
+    "lr-2e-3": Trial(head="norm", lr=2e-3),
     "seg2-128": Trial("unet-seg2", size=128, epochs=10),
     "cls-128-norm": Trial("clsnet", head="norm", size=128, epochs=10),
     "128-norm": Trial(head="norm", size=128, epochs=10),
     "early-64-128-norm": Trial(head="norm", size=128, epochs=12, early=(64, 0.4)),
-    "lr-2e-3": Trial(head="norm", lr=2e-3),
+    "batch-8": Trial(head="norm", batch_size=8, epochs=6),
     "seg2-7": Trial("unet-seg2"),
 }
 
