@@ -3,6 +3,7 @@
     python ci/recipe.py --root FOLDER            # every trial that has no result yet
     python ci/recipe.py --root FOLDER --next     # only the first of them
     python ci/recipe.py --root FOLDER t1-0.2     # only this one
+    python ci/recipe.py --steps                  # processor time of a step: bench/recipe-steps.json
 
 Each trial trains one system on BUS-BRA and looks after each epoch at the validation images of an
 official fold, never at test images. It uses one thread, so that processor minutes can be compared,
@@ -15,7 +16,9 @@ import argparse
 import fcntl
 import json
 import os
+import statistics
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
@@ -31,6 +34,7 @@ from lib.networks.depthwise import quicken
 
 FOLDER = lib.results.RESULTS / "bench" / "recipe"
 NARROW = (64, 32, 16, 16, 16)
+CHANNELS_LAST = torch.channels_last
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class SmallFirst(Callback):
         (image,), (mask, label) = self.xb, self.yb
         side = (self.side, self.side)
         small = F.interpolate(image, side, mode="bilinear", antialias=True, align_corners=False)
-        self.learn.xb = (small.contiguous(memory_format=torch.channels_last),)
+        self.learn.xb = (small.contiguous(memory_format=CHANNELS_LAST),)
         coarse = F.interpolate(mask[:, None].float(), side, mode="nearest-exact")
         self.learn.yb = (coarse[:, 0].long(), label)
 
@@ -288,6 +292,60 @@ def run(name: str, trial: Trial, root: str | None) -> None:
         draft.write_text("{\n" + text + "\n}\n")
 
 
+STEPS = {
+    "today": TODAY,
+    "bfloat16": replace(TODAY, precision="bfloat16"),
+    "quick depthwise": replace(TODAY, fast=True),
+    "bfloat16, quick depthwise": Trial(),
+    "narrow decoder": Trial(decoder_channels=NARROW),
+    "128 px": Trial(size=128),
+    "160 px": Trial(size=160),
+    "U-Net(Seg2)": Trial("unet-seg2"),
+    "ClsNet": Trial("clsnet"),
+    "resnet18, random weights": Trial(),
+}
+
+
+def time_steps(count: int = 8) -> None:
+    """Processor seconds of a training step of 16 images: the quickest and the median of `count`."""
+    torch.set_num_threads(1)
+    rows = {}
+    for name, trial in STEPS.items():
+        seed_everything(0)
+        options = {"encoder": "resnet18", "weights": None} if name.startswith("resnet") else {}
+        profile = replace(
+            lib.profiles.find("laptop"), decoder_channels=trial.decoder_channels, **options
+        )
+        network = lib.experiments.find(trial.system).build(profile)
+        network = (quicken(network) if trial.fast else network).to(memory_format=CHANNELS_LAST)
+        optimiser = torch.optim.Adam(network.parameters(), fused=True)
+        side = trial.size
+        image = torch.randn(16, 1, side, side).contiguous(memory_format=CHANNELS_LAST)
+        mask, label = torch.randint(0, 3, (16, side, side)), torch.randint(0, 2, (16,))
+        seconds = []
+        for _ in range(count + 2):
+            begun = time.process_time()
+            with torch.autocast("cpu", torch.bfloat16, enabled=trial.precision == "bfloat16"):
+                logits = network(image)
+            sum(lib.losses.task_losses(logits, mask, label).values()).backward()
+            optimiser.step(), optimiser.zero_grad()
+            seconds.append(time.process_time() - begun)
+        rows[name] = {"low": min(seconds[2:]), "median": statistics.median(seconds[2:])}
+        print(
+            f"{name:28} {rows[name]['low']:.3f} s {16 / rows[name]['low']:.0f} images/s", flush=True
+        )
+    record = {
+        "seconds": rows,
+        "images": 16,
+        "machine": lib.results.machine("cpu"),
+        "bfloat16_in_hardware": lib.learner.choose_precision("auto", "cpu") == "bfloat16",
+        "versions": lib.results.versions(),
+        "commit": lib.results.commit(),
+    }
+    with replacing(FOLDER.with_name("recipe-steps.json")) as draft:
+        draft.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+
+
 def curve(history: list[dict]):
     """Measures on the validation images against processor minutes, a point an epoch."""
     minutes = 0.0
@@ -336,7 +394,11 @@ def main() -> int:
     ask.add_argument("names", nargs="*", help="trials; without, all in their order")
     ask.add_argument("--root", help="folder of BUS-BRA; without, where data/fetch.py puts it")
     ask.add_argument("--next", action="store_true", help="stop after one trial; 3 if none is left")
+    ask.add_argument("--steps", action="store_true", help="only time single steps")
     asked = ask.parse_args()
+    if asked.steps:
+        time_steps()
+        return 0
     os.environ["OMP_NUM_THREADS"] = "1"
     if unknown := sorted(set(asked.names) - set(TRIALS)):
         ask.error(f"no trial is called {unknown}; there are {', '.join(TRIALS)}")
