@@ -84,15 +84,16 @@ TRIALS = {
     "cls-norm": Trial("clsnet", head="norm"),
     "norm-0.2": Trial(head="norm", t1=0.2, look=2),
     "norm-fold5": Trial(head="norm", fold=5),
-    "160-norm": Trial(head="norm", size=160, epochs=12),
+    "seg2-7": Trial("unet-seg2"),
     "fast-fold5": Trial(fold=5),
     "lr-2e-3": Trial(head="norm", lr=2e-3),
     "seg2-128": Trial("unet-seg2", size=128, epochs=10),
     "cls-128-norm": Trial("clsnet", head="norm", size=128, epochs=10),
     "128-norm": Trial(head="norm", size=128, epochs=10),
+    "96-norm": Trial(head="norm", epochs=17),
+    "160-norm": Trial(head="norm", size=160, epochs=12),
     "early-64-128-norm": Trial(head="norm", size=128, epochs=12, early=(64, 0.4)),
     "batch-8": Trial(head="norm", batch_size=8, epochs=6),
-    "seg2-7": Trial("unet-seg2"),
 }
 
 # -------------------------------------------------------------------------------- what trials add
