@@ -86,6 +86,7 @@ TRIALS = {
     "norm-fold5": Trial(head="norm", fold=5),
     "seg2-7": Trial("unet-seg2"),
     "fast-fold5": Trial(fold=5),
+    "grey-norm": Trial(head="norm", grey=True, look=2),
     "lr-2e-3": Trial(head="norm", lr=2e-3),
     "seg2-128": Trial("unet-seg2", size=128, epochs=10),
     "cls-128-norm": Trial("clsnet", head="norm", size=128, epochs=10),
