@@ -87,13 +87,15 @@ TRIALS = {
     "seg2-7": Trial("unet-seg2"),
     "fast-fold5": Trial(fold=5),
     "grey-norm": Trial(head="norm", grey=True, look=2),
-    "lr-2e-3": Trial(head="norm", lr=2e-3),
+    "cls-norm-fold5": Trial("clsnet", head="norm", fold=5),
+    "cls-fold5": Trial("clsnet", fold=5),
     "seg2-128": Trial("unet-seg2", size=128, epochs=10),
     "cls-128-norm": Trial("clsnet", head="norm", size=128, epochs=10),
     "128-norm": Trial(head="norm", size=128, epochs=10),
     "96-norm": Trial(head="norm", epochs=17),
     "160-norm": Trial(head="norm", size=160, epochs=12),
     "early-64-128-norm": Trial(head="norm", size=128, epochs=12, early=(64, 0.4)),
+    "lr-2e-3": Trial(head="norm", lr=2e-3),
     "batch-8": Trial(head="norm", batch_size=8, epochs=6),
 }
 
