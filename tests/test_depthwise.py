@@ -88,6 +88,11 @@ def test_making_one_draws_no_random_number():
     assert torch.rand(1) == expected
 
 
+def test_on_the_meta_device_it_counts_without_computing():
+    quick = Depthwise(nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False).to("meta"))
+    assert quick(torch.zeros(1, 8, 6, 6, device="meta")).shape == (1, 8, 6, 6)
+
+
 @pytest.mark.parametrize(
     "convolution",
     [

@@ -139,6 +139,6 @@ def _part(gradient: Tensor, image: Tensor, weight: Tensor, stride: int, which: i
 def _cast(values: Tensor) -> Tensor:
     """To the type that autocast gives a convolution here, if it is on."""
     device = values.device.type
-    if not torch.is_autocast_enabled(device):
-        return values
-    return values.to(torch.get_autocast_dtype(device))
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return values.to(torch.get_autocast_dtype(device))
+    return values
