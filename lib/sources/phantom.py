@@ -267,7 +267,7 @@ def speckle(
     field *= np.float32(math.sqrt(0.5))
     field *= scatterers
     field[0] += mirrors / scale  # so that a reflector is as bright at every size
-    field = _blur(field.swapaxes(1, 2), _pulse(axial), "reflect").swapaxes(1, 2)
+    field = _blur(field, _pulse(axial), "reflect", axis=1)
     real, imaginary = _blur(field, _pulse(lateral)[..., None], "wrap")
     return np.sqrt(np.square(real) + np.square(imaginary))
 
@@ -283,18 +283,24 @@ def _pulse(width: np.ndarray) -> np.ndarray:
     return weights / np.sqrt(energy)
 
 
-def _blur(field: np.ndarray, weights: np.ndarray, beyond: str) -> np.ndarray:
-    """Each row weighted by distance; `beyond` its ends as in `np.pad`. The order of sums is fixed:
-    the library's filters and Fourier transforms leave it to the compiler.
+def _blur(field: np.ndarray, weights: np.ndarray, beyond: str, axis: int = -1) -> np.ndarray:
+    """Sums along an axis, weighted by distance; beyond the ends as in `np.pad`.
+
+    The order of the sums is fixed: filters and Fourier transforms of libraries leave it open.
     """
-    reach, length = len(weights) - 1, field.shape[-1]
-    padded = np.pad(field, [(0, 0)] * (field.ndim - 1) + [(reach, reach)], mode=beyond)
-    total = weights[0] * field
+    reach, length = len(weights) - 1, field.shape[axis]
+    field = np.moveaxis(field.take(_padding(length, reach, beyond), axis), axis, -1)
+    total = weights[0] * field[..., reach:][..., :length]
     for k, weight in enumerate(weights[1:], 1):
-        near = padded[..., reach - k :][..., :length] + padded[..., reach + k :][..., :length]
+        near = field[..., reach - k :][..., :length] + field[..., reach + k :][..., :length]
         near *= weight
         total += near
-    return total
+    return np.moveaxis(total, -1, axis)
+
+
+@lru_cache(maxsize=64)
+def _padding(length: int, reach: int, beyond: str) -> np.ndarray:
+    return np.pad(np.arange(length), reach, mode=beyond)
 
 
 def _exactly(rng: np.random.Generator) -> exact.Generator:
