@@ -80,7 +80,7 @@ def found_in_words(one: Evidence, plain: str, terms: str) -> str:
     """The finding on one source in two sentences of Markdown, each number a link to its row."""
 
     def linked(words: str) -> str:
-        return f"[{words}](results.ipynb)"
+        return f"[{words}](results.html)"
 
     def changed(above: str, measure: str) -> str:
         return linked(sentence(one.difference(above, plain, measure)))
