@@ -15,7 +15,7 @@ MEASURES = {
     "inconsis_cls": "contradictions",
     "AUC": "AUC",
     "F1": "F1",
-    "dice_class_mean": "Dice, images of the class",
+    "dice_class_mean": "class Dice",
 }
 NONE = Interval(0.0, 0.0, 0.0)  # contradictions of one answer: by construction
 
