@@ -26,15 +26,15 @@ TAUGHT := $(addprefix book/,losses.ipynb decoding.ipynb own_network.ipynb) $(wil
 HEADLINE := ms-mtl ms-mtl+intra+inter
 RUNS := $(HEADLINE:%=book/runs/phantom/quick/%/seed0.ipynb)
 
-# The grid: make tables SOURCE=busbra ROOT=folder PROFILE=laptop SEEDS="0 1 2" [TABLES="1 3"]
-# [ONLY="segnet ms-mtl"] [ON=laptop|paper|slurm|kubernetes] [CORES=n] [DEVICE=cpu]
+# The grid: make tables SOURCE=busbra ROOT=folder PROFILE=laptop SEEDS="0 1 2" [FOLDS="1 2 3 4 5"]
+# [TABLES="1 3"] [ONLY="segnet ms-mtl"] [ON=laptop|paper|slurm|kubernetes] [CORES=n] [DEVICE=cpu]
 # [TOGETHER=processes that share one run] [RESULTS_IN=folder]
 SOURCE ?= phantom
 PROFILE ?= laptop
 SEEDS ?= 0
 GRID = $(BIN)/python -W ignore ci/grid.py
 ASKED = --source '$(SOURCE)' --profile '$(PROFILE)' --seeds '$(SEEDS)' $(if $(ROOT),--root '$(ROOT)') \
-  $(if $(TABLES),--tables '$(TABLES)') $(if $(ONLY),--only '$(ONLY)') $(if $(ON),--on '$(ON)') \
+  $(if $(FOLDS),--folds '$(FOLDS)') $(if $(TABLES),--tables '$(TABLES)') $(if $(ONLY),--only '$(ONLY)') $(if $(ON),--on '$(ON)') \
   $(if $(CORES),--cores '$(CORES)') $(if $(THREADS),--threads '$(THREADS)') \
   $(if $(TOGETHER),--together '$(TOGETHER)') $(if $(DEVICE),--device '$(DEVICE)') $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
 
@@ -120,13 +120,14 @@ book/_vendor/.done: ci/package.json ci/package-lock.json
 
 # ---- running and building
 
-# make book/runs/SOURCE/PROFILE/EXPERIMENT/seedN.ipynb [ROOT=folder of the data set]
+# make book/runs/SOURCE/PROFILE/EXPERIMENT/[foldM-]seedN.ipynb [ROOT=folder of the data set]
 part = $(word $(1),$(subst /, ,$*))
+number = $(patsubst $(1)%,%,$(filter $(1)%,$(subst -, ,$(call part,4))))
 book/runs/%.ipynb: book/experiment.ipynb $(LIB) requirements.lock | $(VENV)/.installed
 	@mkdir -p $(@D)
 	$(BIN)/papermill $< $(@:.ipynb=.unfinished.ipynb) --log-output --no-progress-bar --kernel python3 \
 	  -p source $(call part,1) $(if $(ROOT),-p root '$(ROOT)') -p profile $(call part,2) \
-	  -p experiment $(call part,3) -p seed $(subst seed,,$(call part,4))
+	  -p experiment $(call part,3) -p seed $(call number,seed) -p fold $(or $(call number,fold),0)
 	mv $(@:.ipynb=.unfinished.ipynb) $@
 
 # Sphinx begins from nothing each time, which takes half a minute; the outputs of pages that are

@@ -51,6 +51,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--root", type=folder, help="folder of the data set")
     parser.add_argument("--profile", default="laptop")
     parser.add_argument("--seeds", default="0", help='such as "0 1 2"')
+    parser.add_argument(
+        "--folds", default="0", help='such as "1 2 3 4 5"; 0: as the data set has it'
+    )
     parser.add_argument("--tables", default="1 3 4 5 6", help="of the paper, to be filled")
     parser.add_argument("--only", default="", help="these experiments, in place of tables")
     parser.add_argument("--on", default="", help="a folder of ci/profiles: laptop, paper, slurm…")
@@ -91,6 +94,7 @@ def make_plan(options: argparse.Namespace) -> dict:
         options.source,
         options.profile,
         numbers(options.seeds, "SEEDS"),
+        numbers(options.folds, "FOLDS"),
         tables=numbers(options.tables, "TABLES"),
         only=options.only.replace(",", " ").split(),
     )
@@ -99,9 +103,10 @@ def make_plan(options: argparse.Namespace) -> dict:
         raise grid.GridError(f"ON={options.on}: no such engine; there are {', '.join(profiles)}")
     gpus = count_gpus(options)
     print(f"Looking at {options.source} ...", end=" ", flush=True)
-    seeds = list(dict.fromkeys(job.seed for job in jobs))
-    data = grid.prepare(options.source, options.root, options.profile, seeds)
-    print(f"{data[seeds[0]].training_images} training images, {data[seeds[0]].fingerprint[:12]}")
+    seeds, folds = (sorted({getattr(job, key) for job in jobs}) for key in ("seed", "fold"))
+    data = grid.prepare(options.source, options.root, options.profile, seeds, folds)
+    first = next(iter(data.values()))
+    print(f"{first.training_images} training images, {first.fingerprint[:12]}")
     records = results.load_all(options.results)
     rates = grid.costs(records, options.profile)
     memory = {r["experiment"]: r["memory_mb"] for r in records if r["profile"] == options.profile}
@@ -113,14 +118,14 @@ def make_plan(options: argparse.Namespace) -> dict:
     plan |= {"gpu": plan["gpu"] * options.together, "together": options.together}
     plan |= {"threads": options.threads or (4 if gpus else 1), "rates": rates}
     for job in jobs:
-        today = grid.expected(job, data[job.seed])
+        today = grid.expected(job, data[job.seed, job.fold])
         reason = grid.why(job, today, options.results)
         # raises where the folder's results are another folder's: nothing is started then
-        results.replaced(options.results / f"{job.name}.json", data[job.seed].fingerprint)
+        results.replaced(options.results / f"{job.name}.json", data[job.seed, job.fold].fingerprint)
         if not reason:
             plan["stand"].append(job.name)
             continue
-        seconds = grid.estimate(job, today, data[job.seed], rates)
+        seconds = grid.estimate(job, today, data[job.seed, job.fold], rates)
         known = not math.isnan(seconds)
         plan["jobs"][job.name] = vars(job) | {
             "number": len(plan["jobs"]) + 1,
@@ -158,21 +163,28 @@ def show_plan(plan: dict, options: argparse.Namespace) -> int:
     waiting = plan["jobs"].values()
     print(f"{len(plan['stand'])} runs stand, {len(waiting)} are to be made")
     if waiting:
-        width = max(len(job["experiment"]) for job in waiting)
-        print(f"\n{'run':{width + 8}} {'about':>8}  why")
-        for job in waiting:
+        names = {key: run_name(job) for key, job in plan["jobs"].items()}
+        width = max(map(len, names.values()))
+        print(f"\n{'run':{width}} {'about':>8}  why")
+        for key, job in plan["jobs"].items():
             about = duration(job["seconds"]) if job["seconds"] else "unknown"
-            name = f"{job['experiment']:{width}} seed {job['seed']}"
-            print(f"{name:{width + 8}} {about:>8}  {job['why']}")
+            print(f"{names[key]:{width}} {about:>8}  {job['why']}")
         print(f"\n{time_needed(plan, options)}\n{disk_needed(plan)}")
         print(f"\nNext: make tables {shlex.join(asked_for(options))}".rstrip())
     return 0
+
+
+def run_name(job: dict) -> str:
+    """A run of a plan as a person would say it."""
+    return f"{job['experiment']} seed {job['seed']}" + f" fold {job['fold']}" * (job["fold"] > 0)
 
 
 def asked_for(options: argparse.Namespace) -> list[str]:
     """The words after `make tables` that ask for the same grid."""
     words = [f"SOURCE={options.source}"] + [f"ROOT={options.root}"] * bool(options.root)
     words += [f"PROFILE={options.profile}", f"SEEDS={options.seeds}"]
+    if options.folds != "0":
+        words.append(f"FOLDS={options.folds}")
     if options.only:
         words.append(f"ONLY={options.only}")
     elif options.tables != "1 3 4 5 6":
@@ -209,10 +221,10 @@ def time_needed(plan: dict, options: argparse.Namespace) -> str:
 def disk_needed(plan: dict) -> str:
     """Results and notebooks as large as those that there are, and the checkpoints of one run."""
     files = {
-        "results": list(Path(plan["results"]).glob("*/*/*/seed?.*")),
-        "notebooks": list(Path(plan["runs"]).glob("*/*/*/seed?.ipynb")),
+        "results": list(Path(plan["results"]).glob("*/*/*/*seed?.*")),
+        "notebooks": list(Path(plan["runs"]).glob("*/*/*/*seed?.ipynb")),
     }
-    runs = {"results": "*/*/*/seed?.json", "notebooks": "*/*/*/seed?.ipynb"}
+    runs = {"results": "*/*/*/*seed?.json", "notebooks": "*/*/*/*seed?.ipynb"}
     needed = 0.0
     for kind, found in files.items():
         size = sum(file.stat().st_size for file in found if file.is_file())
@@ -287,12 +299,10 @@ def summarise(plan: dict) -> int:
     """What became of the plan, said at the engine's end."""
     done, failed = [], []
     for name, entry in plan["jobs"].items():
-        job = grid.Job(*(entry[key] for key in ("source", "profile", "experiment", "seed")))
+        job = grid.Job.of(entry)
         if not grid.why(job, entry["expected"], Path(plan["results"])):
             done.append(name)
-        note = results.failure_path(
-            job.source, job.profile, job.experiment, job.seed, Path(plan["results"])
-        )
+        note = job.failure(Path(plan["results"]))
         if note.exists():
             failed.append(f"  {name}: {said(json.loads(note.read_text()))}")
     left = plan["count"] - len(done) - len(failed)
@@ -327,8 +337,7 @@ def show_progress(root: Path) -> int:
         print(f"{run.name:{width}}  {state}")
     failures = results.load_failures(root)
     for failure in failures:
-        name = "{source}/{profile}/{experiment}/seed{seed}".format(**failure)
-        print(f"{name}: FAILED: {said(failure)}")
+        print(f"{grid.Job.of(failure).name}: FAILED: {said(failure)}")
     done = Counter(Path(r["source"], r["profile"]).as_posix() for r in results.load_all(root))
     print(f"{len(going)} going on or stopped, {len(failures)} failed, {sum(done.values())} done:")
     for name, count in sorted(done.items()):

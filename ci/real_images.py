@@ -13,29 +13,31 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
+from lib import cases, sources
 from lib.atomic import replacing
 
 TARGET = Path(__file__).parents[1] / "book" / "assets" / "busbra.webp"
-SHOWN = {"0880-r": (0, 158, 115), "0884-r": (0, 158, 115), "0342-r": (213, 94, 0)}  # by class
+SHOWN = ("bus_0880-r", "bus_0884-r", "bus_0342-r")
+COLOURS = {1: (0, 158, 115), 2: (213, 94, 0)}  # benign, malignant
 HEIGHT, GAP, LINE = 220, 8, 2  # px
 
 
-def outlined(folder: Path, name: str, colour: tuple[int, int, int]) -> np.ndarray:
-    """One picture, uint8 (HEIGHT, W, 3), its mask's border drawn in the colour of its class."""
-    picture = Image.open(folder / "Images" / f"bus_{name}.png").convert("RGB")
-    mask = Image.open(folder / "Masks" / f"mask_{name}.png").convert("L")
-    size = round(picture.width * HEIGHT / picture.height), HEIGHT
-    pixels = np.array(picture.resize(size, Image.Resampling.LANCZOS))
-    inside = np.array(mask.resize(size, Image.Resampling.BILINEAR)) > 127
-    pixels[inside & ~binary_erosion(inside, iterations=LINE)] = colour
+def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """One picture, uint8 (HEIGHT, W, 3), its nodule's border drawn in the colour of its class."""
+    size = round(image.shape[1] * HEIGHT / image.shape[0]), HEIGHT
+    pixels = np.array(Image.fromarray(image).convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    nodule = Image.fromarray(np.where(mask > 0, np.uint8(255), np.uint8(0)))
+    inside = np.array(nodule.resize(size, Image.Resampling.BILINEAR)) > 127
+    pixels[inside & ~binary_erosion(inside, iterations=LINE)] = COLOURS[int(mask.max())]
     return pixels
 
 
 def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(__doc__)
+    table = sources.read("busbra", sys.argv[1]).set_index("case", drop=False)
     gap = np.full((HEIGHT, GAP, 3), 255, np.uint8)
-    parts = [part for one in SHOWN.items() for part in (outlined(Path(sys.argv[1]), *one), gap)]
+    parts = [part for name in SHOWN for part in (outlined(*cases.decode(table.loc[name])), gap)]
     with replacing(TARGET) as draft:
         Image.fromarray(np.hstack(parts[:-1])).save(draft, quality=85)
 

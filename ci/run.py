@@ -26,6 +26,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
+import nbformat
 import papermill
 import psutil
 
@@ -39,7 +40,7 @@ FOLLOW = ROOT / "ci" / "follow.py"
 def main(plan_file: str, name: str) -> int:
     plan = json.loads(Path(plan_file).read_text())
     entry = plan["jobs"][name]
-    job = grid.Job(*(entry[key] for key in ("source", "profile", "experiment", "seed")))
+    job = grid.Job.of(entry)
     say = speaker(f"[{entry['number']}/{plan['count']}] {name}:")
     threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -56,7 +57,7 @@ def main(plan_file: str, name: str) -> int:
 def make(plan: dict, entry: dict, job: grid.Job, say) -> int:
     """Make the run unless it stands by now. 0 if its results stand, 1 if it failed."""
     root = Path(plan["results"])
-    noted = results.failure_path(job.source, job.profile, job.experiment, job.seed, root)
+    noted = job.failure(root)
     if not grid.why(job, entry["expected"], root):
         say("another engine has made it")
         noted.unlink(missing_ok=True)
@@ -81,12 +82,12 @@ def make(plan: dict, entry: dict, job: grid.Job, say) -> int:
             "versions": results.versions(),
         }
         results.save_failure(failure, root)
-        kept = shown(move(draft, draft.with_name(f"seed{job.seed}.failed.ipynb")))
+        kept = shown(move(draft, draft.with_name(f"{job.stem}.failed.ipynb")))
         say(f"FAILED: {failure['error']}: {failure['message'][:200]}\n  {kept} has the traceback")
         return 1
     noted.unlink(missing_ok=True)
-    draft.with_name(f"seed{job.seed}.failed.ipynb").unlink(missing_ok=True)
-    report = move(draft, draft.with_name(f"seed{job.seed}.ipynb"))
+    draft.with_name(f"{job.stem}.failed.ipynb").unlink(missing_ok=True)
+    report = move(draft, draft.with_name(f"{job.stem}.ipynb"))
     say(f"done in {progress.duration(time.monotonic() - begun)}: {shown(report)}")
     if other := grid.why(job, entry["expected"], root):
         say(f"but something changed since the plan was made: {other}")
@@ -94,7 +95,7 @@ def make(plan: dict, entry: dict, job: grid.Job, say) -> int:
 
 
 def execute(plan: dict, job: grid.Job, target: Path) -> None:
-    log = target.with_name(f"seed{job.seed}.log")
+    log = target.with_name(f"{job.stem}.log")
     logging.basicConfig(filename=log, filemode="w", format="%(asctime)s %(message)s", force=True)
     logging.getLogger("papermill").setLevel(logging.INFO)
     parameters = {
@@ -103,6 +104,7 @@ def execute(plan: dict, job: grid.Job, target: Path) -> None:
         "experiment": job.experiment,
         "profile": job.profile,
         "seed": job.seed,
+        "fold": job.fold,
         "device": plan["device"],
         "results": plan["results"],
     }
@@ -209,8 +211,8 @@ def describe(error: Exception, plan: dict, job: grid.Job, notebook: Path) -> dic
         message += "; it was killed, perhaps for want of memory: see the log beside its notebook"
     cell = None
     if notebook.exists():
-        for candidate in json.loads(notebook.read_text())["cells"]:
-            if candidate["metadata"].get("papermill", {}).get("exception"):
+        for candidate in nbformat.read(notebook, as_version=4).cells:
+            if candidate.metadata.get("papermill", {}).get("exception"):
                 cell = candidate.get("id")
     message = re.sub(r"(?<![\w.~/])/(?:[^\s/'\"]+/)+", "", message)
     return {
@@ -218,6 +220,7 @@ def describe(error: Exception, plan: dict, job: grid.Job, notebook: Path) -> dic
         "source": job.source,
         "profile": job.profile,
         "seed": job.seed,
+        "fold": job.fold,
         "error": kind,
         "message": re.sub(r"\x1b\[[\d;]*m", "", message),
         "cell": cell,

@@ -1,9 +1,11 @@
 """From the case table to batches: decode once, fastai blocks, augmentation on the device."""
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -28,9 +30,10 @@ from fastai.vision.all import (
 )
 from matplotlib.colors import ListedColormap
 from numpy.lib.format import open_memmap
-from PIL import Image
 
-from .cases import CLASSES, SPLITS, CaseError, class_index, decode, fingerprint, prepare_cases
+from .cases import CLASSES, SPLITS, CaseError, class_index, fingerprint, prepare_cases
+from .cases.identity import case_digest, combine
+from .cases.looks import look, release
 from .home import HOME
 
 CACHE = Path(os.environ.get("LIB_CACHE", HOME / "data" / ".cache"))
@@ -42,7 +45,9 @@ class Decoded:
     """All cases of a table as two arrays on disk, read through memory maps.
 
     `images` uint8 (N, S, S) and `masks` uint8 (N, S, S) with the values of `lib.cases.decode`;
-    `cases` is the table they were made from, in the arrays' order.
+    `cases` is the table they were made from, in the arrays' order, `fingerprint` the table's,
+    `pixels` a digest of each case's pixels before they were reduced, and `digest` that of the
+    arrays when they were written.
 
     >>> array = np.zeros((2, 32, 32), np.uint8)
     >>> len(Decoded(pd.DataFrame({"case": ["a", "b"]}), images=array, masks=array))
@@ -52,6 +57,9 @@ class Decoded:
     cases: pd.DataFrame
     images: np.ndarray
     masks: np.ndarray
+    fingerprint: str = ""
+    pixels: tuple[str, ...] = ()
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -63,8 +71,9 @@ def decode_once(cases: pd.DataFrame, size: int, cache: Path | None = None) -> De
     Pictures keep their aspect ratio (whether a nodule is taller than wide is a diagnostic sign)
     and are padded with black to a square. The arrays lie under `cache` (default: the environment's
     LIB_CACHE, else data/.cache), named by the data's fingerprint, so a changed file is never served
-    from an old cache. Raises CaseError for a file that cannot be read, OSError if the disk is full;
-    nothing half-written stays.
+    from an old cache. What was prepared for this `size` is not decoded again. Raises CaseError for
+    a file that cannot be read or changes meanwhile, OSError if the disk is full; nothing
+    half-written stays.
 
     >>> from lib.sources import phantom
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -73,19 +82,24 @@ def decode_once(cases: pd.DataFrame, size: int, cache: Path | None = None) -> De
     >>> decoded.images.shape, decoded.masks.dtype
     ((3, 32, 32), dtype('uint8'))
     """
-    folder = Path(cache or CACHE) / f"{fingerprint(cases)[:16]}-{size}"
+    mark = fingerprint(cases)
+    folder = Path(cache or CACHE) / f"{mark[:16]}-{size}"
     if not folder.exists():
-        _write(cases, size, folder)
-    names = json.loads((folder / "cases.json").read_text())
+        _write(cases, size, folder, mark)
+    release(cases)
+    kept = json.loads((folder / "cases.json").read_text())
     by_name = cases.set_index("case", drop=False)
     return Decoded(
-        cases=by_name.loc[names].reset_index(drop=True),
+        cases=by_name.loc[kept["cases"]].reset_index(drop=True),
         images=np.load(folder / "images.npy", mmap_mode="r"),
         masks=np.load(folder / "masks.npy", mmap_mode="r"),
+        fingerprint=mark,
+        pixels=tuple(kept["pixels"]),
+        digest=kept["digest"],
     )
 
 
-def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
+def _write(cases: pd.DataFrame, size: int, folder: Path, mark: str) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     cases = cases.sort_values("case")
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".draft-"))
@@ -93,10 +107,18 @@ def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
         shape = len(cases), size, size
         images = open_memmap(draft / "images.npy", "w+", np.uint8, shape)
         masks = open_memmap(draft / "masks.npy", "w+", np.uint8, shape)
-        for at, row in enumerate(cases.itertuples()):
-            images[at], masks[at] = (fit_square(layer, size) for layer in decode(row))
+        pixels, seen = [], []
+        for at, row in enumerate(cases.to_dict("records")):
+            shown = look(row, size).sound()
+            images[at], masks[at] = shown.fitted
+            pixels.append(shown.pixels)
+            seen.append(case_digest(row, shown))
+        if combine(seen) != mark:
+            raise CaseError("the data changed while they were decoded; run it again")
         images.flush(), masks.flush()
-        (draft / "cases.json").write_text(json.dumps(cases["case"].tolist()))
+        names = cases["case"].tolist()
+        kept = {"cases": names, "pixels": pixels, "digest": digest(images, masks)}
+        (draft / "cases.json").write_text(json.dumps(kept))
         try:
             os.replace(draft, folder)
         except OSError:
@@ -106,21 +128,29 @@ def _write(cases: pd.DataFrame, size: int, folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def fit_square(layer: np.ndarray, size: int) -> np.ndarray:
-    """Pad uint8 (H, W) with 0 to a centred square and resize it to (size, size).
+def digest(*arrays: np.ndarray) -> str:
+    """Sha256 of arrays, bytes in order; read case by case, so that a large one is never copied."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        for layer in array:
+            sha.update(np.ascontiguousarray(layer))
+    return sha.hexdigest()
 
-    Masks (values up to 3) are resized by nearest neighbour, images with antialiasing.
 
-    >>> fit_square(np.array([[1, 2]], np.uint8), size=2)
-    array([[1, 2],
-           [0, 0]], dtype=uint8)
-    """
-    side = max(layer.shape)
-    square = np.zeros((side, side), np.uint8)
-    top, left = (side - layer.shape[0]) // 2, (side - layer.shape[1]) // 2
-    square[top : top + layer.shape[0], left : left + layer.shape[1]] = layer
-    how = Image.Resampling.NEAREST if layer.max(initial=0) <= 3 else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(square).resize((size, size), how))
+def _say_what_vanishes(decoded: Decoded, size: int) -> None:
+    """A warning if nodules are a single pixel at this size; CaseError if most of them are."""
+    pixels = np.array([np.count_nonzero(mask) for mask in decoded.masks])
+    tiny = np.flatnonzero(pixels == 1)
+    drawn = np.count_nonzero(pixels)
+    if not len(tiny):
+        return
+    what = (
+        f"at {size} x {size} px, the nodules of {len(tiny)} of {drawn} images are a single pixel, "
+        f"first {Path(decoded.cases['image'].iloc[tiny[0]]).name}"
+    )
+    if 2 * len(tiny) > drawn:
+        raise CaseError(f"{what}: take a larger size, or crop the images")
+    warnings.warn(f"{what}; a larger size shows their shape", stacklevel=3)
 
 
 # ------------------------------------------------------------------------------ blocks for fastai
@@ -315,8 +345,8 @@ def dataloaders(
     Batches are UltrasoundImage float32 (N, 1, size, size) in -1..1, NoduleMask int64
     (N, size, size) and TensorCategory int64 (N,). `dls.cases` is the table in the order that
     `dls[k].batch_cases` counts in. A table that was not split yet goes through `prepare_cases`
-    (seed 0). Raises CaseError if a subset is empty or training does not fill one batch,
-    ValueError if `size` is no multiple of 32.
+    (seed 0). Warns if nodules are a single pixel at this size. Raises CaseError if most are, if a
+    subset is empty or training does not fill one batch, ValueError if `size` is no multiple of 32.
 
     >>> from lib.sources import phantom
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -328,7 +358,7 @@ def dataloaders(
     if size < 32 or size % 32:
         raise ValueError(f"size={size}; the encoders halve it five times: use a multiple of 32")
     if "split" not in cases:
-        cases, _ = prepare_cases(cases)
+        cases, _ = prepare_cases(cases, size=size)
     counts = cases["split"].value_counts()
     if empty := [name for name in SPLITS if not counts.get(name)]:
         raise CaseError(f"no case is left for {' and '.join(empty)}; the split is {dict(counts)}")
@@ -338,6 +368,7 @@ def dataloaders(
             "add cases or lower batch_size"
         )
     decoded = decode_once(cases, size, cache)
+    _say_what_vanishes(decoded, size)
     block = datablock(decoded, augment=augment)
     dls = block.dataloaders(
         None, bs=batch_size, num_workers=0, dl_type=CaseDL, device=device or torch.device("cpu")
@@ -356,5 +387,4 @@ __all__ = [
     "datablock",
     "dataloaders",
     "decode_once",
-    "fit_square",
 ]

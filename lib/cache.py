@@ -6,11 +6,11 @@ import shutil
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from fastai.data.core import DataLoaders
 
 from . import blocks, cases
+from .cases import looks
 
 DAY = 24 * 3600  # seconds; no decoding takes as long
 
@@ -56,8 +56,9 @@ def _sweep(cache: Path) -> None:
 def require_unchanged(table: pd.DataFrame, dls: DataLoaders, fingerprint: str) -> None:
     """CaseError if the files no longer hold what the network was given.
 
-    Reads every image and mask of `table` again. They must have the `fingerprint` that the results
-    will claim, and be those that the loaders read; if not, the decoded images are thrown away, for
+    Reads every image and mask of `table` again, without decoding: their bytes must be those that
+    were decoded, and the arrays that the loaders read those that were made of them, under the
+    `fingerprint` that the results will claim. If not, the decoded images are thrown away, for
     nobody knows which state of the files they show.
 
     >>> from tempfile import TemporaryDirectory
@@ -70,13 +71,10 @@ def require_unchanged(table: pd.DataFrame, dls: DataLoaders, fingerprint: str) -
     (decoded,) = (
         step.decoded for step in dls.train_ds.tls[0].tfms.fs if isinstance(step, blocks.ReadImage)
     )
-    size = decoded.images.shape[-1]
-    changed = []
-    for at, row in enumerate(decoded.cases.to_dict("records")):
-        now = [blocks.fit_square(layer, size) for layer in cases.decode(row)]
-        if not all(map(np.array_equal, now, (decoded.images[at], decoded.masks[at]))):
-            changed.append(str(row["image"]))
-    if not changed and cases.fingerprint(table) == fingerprint:
+    changed = looks.changed(decoded.cases, decoded.pixels)
+    whole = blocks.digest(decoded.images, decoded.masks) == decoded.digest
+    same = decoded.fingerprint == cases.fingerprint(table) == fingerprint
+    if not changed and whole and same:
         return
     shutil.rmtree(Path(decoded.images.filename).parent, ignore_errors=True)
     files = f"{len(changed)} images or masks, the first {changed[0]}" if changed else "files"

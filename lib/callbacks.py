@@ -8,14 +8,16 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, ClassVar
+from copy import copy
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 import torch
 from fastai.callback.core import Callback
+from fastai.learner import AvgSmoothLoss
 from torch import Tensor
 
-from . import consistency, metrics
+from . import checks, consistency, metrics
 
 TASKS = {"cls": "T1 (classification)", "seg2": "T2 (nodule mask)", "seg3": "T3 (3-class mask)"}
 
@@ -36,8 +38,9 @@ class Consistency(Callback):
 
     The weight rises as exp(-5 (1 - t)^2) over the first `ramp` of the training (0: constant, as in
     the paper). `options` go to the term's function in `lib.consistency`. A weight of 0 costs
-    nothing. Raises ValueError for a negative weight or a `ramp` outside 0..1 and, in training,
-    MissingTaskError, naming both, if the network lacks a task.
+    nothing. Raises ValueError for a negative weight, a `ramp` outside 0..1 or an option that the
+    function does not have and, in training, MissingTaskError, naming both, if the network lacks a
+    task.
 
     A term of one's own names itself, the tasks it needs, and a function of their probabilities:
 
@@ -53,11 +56,26 @@ class Consistency(Callback):
     function: ClassVar[Callable[..., Tensor]]
 
     def __init__(self, weight: float = 0.3, *, ramp: float = 0.0, **options: Any):
-        if not (math.isfinite(weight) and weight >= 0):
-            raise ValueError(f"weight={weight}; a consistency weight is 0 or more")
         if not 0 <= ramp <= 1:
             raise ValueError(f"ramp={ramp}; it is a fraction of the training, 0 to 1")
-        self.weight, self.ramp, self.options = weight, ramp, options
+        if function := getattr(type(self), "function", None):
+            checks.options(function, options, type(self).__name__)
+        self.weight, self.ramp, self.options = _checked(weight), ramp, options
+
+    def again(self, weight: float | None = None) -> Self:
+        """The same term for another learner, which it belongs to from then on.
+
+        `weight`: another weight for it.
+
+        >>> mine = InterTask(weight=0.3, order="sc")
+        >>> yours = mine.again(weight=0.1)
+        >>> mine.weight, yours.weight, yours.options
+        (0.3, 0.1, {'order': 'sc'})
+        """
+        term = copy(self)
+        term.learn = None
+        term.weight = self.weight if weight is None else _checked(weight)
+        return term
 
     def after_loss(self) -> None:
         if self.weight == 0 or not len(self.yb):
@@ -70,7 +88,12 @@ class Consistency(Callback):
                 f"{type(getattr(self.model, 'network', self.model)).__name__} does not give; "
                 "leave the callback out"
             )
-        term = type(self).function(*(given[name] for name in self.needs), **self.options)
+        with checks.trusted():  # a softmax; what is not finite is told by StopOnNonFinite
+            term = type(self).function(*(given[name] for name in self.needs), **self.options)
+        self.add(term)
+
+    def add(self, term: Tensor) -> None:
+        """Add the weighted term to what is optimised, and note it by its name."""
         self.learn.loss_grad = self.learn.loss_grad + self.current_weight() * term
         self.learn.loss = self.learn.loss_grad.detach().clone()
         self.learn.loss_func.terms[self.term] = term.detach()
@@ -85,6 +108,12 @@ class Consistency(Callback):
             return self.weight
         done = min(getattr(self.learn, "pct_train", 1.0) / self.ramp, 1.0)
         return self.weight * math.exp(-5 * (1 - done) ** 2)
+
+
+def _checked(weight: float) -> float:
+    if not (math.isfinite(weight) and weight >= 0):
+        raise ValueError(f"weight={weight}; a consistency weight is 0 or more")
+    return weight
 
 
 class IntraTask(Consistency):
@@ -167,30 +196,46 @@ class Autocast(Callback):
 class StopOnNonFinite(Callback):
     """Stop with the batch's file names as soon as a loss is infinite or not a number.
 
-    Raises NonFiniteLossError, which names the epoch, the batch, its terms and its images.
+    The one place where a training step waits for its device; `learn.loss_value` is the loss as a
+    number from then on. On validation cases the scores are looked at, too: one that no loss reads
+    would else reach the measures. Raises NonFiniteLossError, which names the epoch, the batch, its
+    terms, its images and the learning rate.
 
     >>> from types import SimpleNamespace
     >>> stop = StopOnNonFinite()
-    >>> terms = SimpleNamespace(terms={"T1 BCE": float("nan")})
-    >>> nan = torch.tensor(float("nan"))
-    >>> stop.learn = SimpleNamespace(loss=nan, loss_func=terms, epoch=0, iter=6, dl=None)
+    >>> learn = {"loss": torch.tensor(float("nan")), "epoch": 0, "iter": 6, "dl": None}
+    >>> learn |= {"loss_func": SimpleNamespace(terms={"T1 BCE": torch.tensor(float("nan"))})}
+    >>> learn |= {"training": True, "opt": SimpleNamespace(hypers=[{"lr": 0.01}])}
+    >>> stop.learn = SimpleNamespace(**learn)
     >>> try:
     ...     stop.after_loss()
     ... except NonFiniteLossError as error:
-    ...     print(str(error).split(".")[0])
-    the loss is nan in epoch 1, batch 7 (T1 BCE nan)
+    ...     print(str(error).split(". ")[0])
+    the loss is nan in epoch 1, batch 7 (T1 BCE nan), at the learning rate 0.01
     """
 
     order = Consistency.order + 1
 
     def after_loss(self) -> None:
-        if torch.isfinite(self.loss):
-            return
+        scores = [] if self.training else [scores for _, scores in self.pred.items()]
+        sums = torch.stack([self.loss.detach(), *(one.detach().double().sum() for one in scores)])
+        self.learn.loss_value, *sums = sums.tolist()
+        if not math.isfinite(self.loss_value):
+            raise NonFiniteLossError(f"the loss is {self.loss_value} {self.place()}")
+        for (name, _), value in zip(self.pred.items() if scores else (), sums, strict=True):
+            if not math.isfinite(value):
+                raise NonFiniteLossError(f"scores of {TASKS[name]} are {value} {self.place()}")
+
+    def place(self) -> str:
+        """Where it happened, and what to do."""
+        epoch = getattr(self.learn, "epoch", 0) + 1  # none yet in `learn.validate()`
+        part = "batch" if self.training else "validation batch"
         terms = ", ".join(f"{k} {float(v):.4g}" for k, v in self.learn.loss_func.terms.items())
-        raise NonFiniteLossError(
-            f"the loss is {float(self.loss.detach())} in epoch {self.epoch + 1}, "
-            f"batch {self.iter + 1} ({terms}). {self.files()}Look at these, or lower the learning "
-            "rate; the last good epoch's weights are kept in the checkpoint"
+        rate = f", at the learning rate {self.opt.hypers[-1]['lr']:.4g}" if self.opt else ""
+        return (
+            f"in epoch {epoch}, {part} {self.iter + 1} ({terms}){rate}. {self.files()}"
+            "Look at these, or lower the learning rate; the last good epoch's weights are kept in "
+            "the checkpoint"
         )
 
     def files(self) -> str:
@@ -200,6 +245,15 @@ class StopOnNonFinite(Callback):
         table = self.dls.cases[self.dls.loaders.index(self.dl)]
         files = [table["image"].iloc[at] for at in self.dl.batch_cases(self.iter)]
         return f"The batch holds: {', '.join(files)}. "
+
+
+class SmoothLoss(AvgSmoothLoss):
+    """fastai's, from the number that `StopOnNonFinite` has read: the device is not asked again."""
+
+    def accumulate(self, learn: Any) -> None:
+        """Take the latest loss in."""
+        self.count += 1
+        self.val = torch.lerp(torch.tensor(learn.loss_value), self.val, self.beta)
 
 
 class EpochLog(Callback):
@@ -232,7 +286,7 @@ class EpochLog(Callback):
         self.began, self.done_before = time.perf_counter(), len(self.learn.history)
 
     def before_epoch(self) -> None:
-        self.sums = {True: defaultdict(float), False: defaultdict(float)}
+        self.sums = {True: defaultdict(float), False: defaultdict(float)}  # on the device
         self.images = {True: 0, False: 0}
         self.rows: list[pd.DataFrame] = []
         self.start, self.spent = time.perf_counter(), time.process_time()
@@ -251,7 +305,7 @@ class EpochLog(Callback):
         size = len(self.xb[0])
         terms = {**self.learn.loss_func.terms, "total": self.loss.detach()}
         for name, value in terms.items():
-            self.sums[self.training][name] += float(value) * size
+            self.sums[self.training][name] += value.double() * size
         self.images[self.training] += size
         if self.training:
             self.ready = time.perf_counter()
@@ -267,7 +321,7 @@ class EpochLog(Callback):
         if not self.images[True]:
             return  # an epoch that a resumed run skips
         means = {
-            training: {k: v / self.images[training] for k, v in sums.items()}
+            training: {k: float(v) / self.images[training] for k, v in sums.items()}
             for training, sums in self.sums.items()
         }
         self.learn.history.append(

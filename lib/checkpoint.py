@@ -13,9 +13,10 @@ import random
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -214,11 +215,17 @@ def discard(folder: Path) -> None:
     shutil.rmtree(away, ignore_errors=True)
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], run: str = "") -> str:
+def save_tensors(
+    path: Path,
+    tensors: dict[str, Tensor],
+    run: str = "",
+    *,
+    about: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Write tensors by name as safetensors, atomically; returns the sha256 of what they hold.
 
-    The file says its format, the `run` that it belongs to, and that sha256. A tensor that goes by
-    several names is written under each.
+    The file says its format, the `run` that it belongs to, that sha256, and what `about` has. A
+    tensor that goes by several names is written under each.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -229,7 +236,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], run: str = "") -> str:
     tensors = _apart({name: t.detach().contiguous().cpu() for name, t in tensors.items()})
     digest = _digest(tensors)
     with replacing(path) as draft:
-        _save_file(tensors, draft, {"format": str(FORMAT), "run": run, "sha256": digest})
+        whole = {**about, "format": str(FORMAT), "run": run, "sha256": digest}
+        _save_file(tensors, draft, whole)
     return digest
 
 
@@ -254,23 +262,46 @@ def load_tensors(path: Path, run: str = "", digest: str | None = None) -> dict[s
         ...
     lib.checkpoint.CheckpointError: best.safetensors: no such file
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path.name}: no such file")
-    try:
-        with safe_open(path, "pt") as file:
-            told = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:  # damaged bytes raise nearly every kind of error
-        what = f"damaged, cut off or no safetensors ({error})"
-        raise CheckpointError(f"{path.name}: {what}") from error
-    if told.get("format") != str(FORMAT):
-        found = told.get("format")
-        raise CheckpointError(f"{path.name}: its format is {found}, this version reads {FORMAT}")
+    told = read_metadata(path)
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if told.get("run") != run:
         raise CheckpointError(f"{path.name}: belongs to another run")
     if _digest(tensors) != told.get("sha256") or digest not in (None, told["sha256"]):
         raise CheckpointError(f"{path.name}: was changed since it was written (its sha256 differs)")
     return tensors
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a file of `save_tensors` says of itself, without reading its tensors.
+
+    Raises CheckpointError, naming the file, if it is missing, damaged or of another format.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "a.safetensors")
+    ...     digest = save_tensors(file, {"w": torch.ones(2)}, about={"size": "96"})
+    ...     read_metadata(file)["size"]
+    '96'
+    """
+    with _opened(path) as file:
+        told = file.metadata() or {}
+    if told.get("format") != str(FORMAT):
+        found = told.get("format")
+        raise CheckpointError(f"{path.name}: its format is {found}, this version reads {FORMAT}")
+    return told
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise CheckpointError(f"{path.name}: no such file")
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except Exception as error:  # damaged bytes raise nearly every kind of error
+        what = f"damaged, cut off or no safetensors ({error})"
+        raise CheckpointError(f"{path.name}: {what}") from error
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

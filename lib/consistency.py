@@ -10,20 +10,17 @@ K is 2 in the paper and any number of classes here. Everything is computed in fl
 float64 where that is given. A wrong shape, a value outside [0, 1] or a NaN raises ValueError.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from .losses import as_probabilities, dice_loss
+from .checks import takes_probabilities
+from .losses import dice_loss
 
-__all__ = [
-    "inter_task",
-    "intra_task",
-    "seg2_as_seg3",
-    "seg3_as_seg2",
-    "seg_as_cls",
-    "soft_cross_entropy",
-    "three_task",
-]
+Locations = Literal["max", "all"]
+Order = Literal["both", "sc", "cs"]
+Softmax = Literal["double", "single"]
 
 EMPTY = 1e-3  # Alg. 1, step 3: keeps the mean over no pixels at 0
 CLIP = 1e-7  # smallest probability whose plain log is taken: -log is at most 16.1
@@ -32,6 +29,7 @@ CLIP = 1e-7  # smallest probability whose plain log is taken: -log is at most 16
 # One task's answer in the shape of another's
 
 
+@takes_probabilities
 def seg3_as_seg2(seg3: Tensor) -> Tensor:
     """Merge the classes of Seg3 into one nodule: (N, K+1, H, W) to (N, 2, H, W).
 
@@ -40,12 +38,12 @@ def seg3_as_seg2(seg3: Tensor) -> Tensor:
     >>> seg3_as_seg2(torch.tensor([[[[0.5]], [[0.125]], [[0.375]]]])).flatten()
     tensor([0.5000, 0.5000])
     """
-    seg3 = _seg3(seg3)
     background, classes = seg3.split([1, seg3.shape[1] - 1], dim=1)
     return torch.cat([background, classes.sum(1, keepdim=True)], dim=1)
 
 
-def seg_as_cls(seg3: Tensor, locations: str = "max") -> Tensor:
+@takes_probabilities
+def seg_as_cls(seg3: Tensor, locations: Locations = "max") -> Tensor:
     """Read a class off Seg3: (N, K+1, H, W) to (N, K), rows that sum to 1.
 
     Each class is scored by its mean probability over the pixels where it is the most probable
@@ -58,8 +56,6 @@ def seg_as_cls(seg3: Tensor, locations: str = "max") -> Tensor:
     >>> seg_as_cls(seg3)
     tensor([[0.2691, 0.7309]])
     """
-    one_of("locations", locations, ("max", "all"))
-    seg3 = _seg3(seg3)
     classes = seg3[:, 1:]  # the background's own mean is dropped in step 4: never compute it
     if locations == "all":
         return classes.mean((2, 3)).softmax(1)
@@ -68,6 +64,7 @@ def seg_as_cls(seg3: Tensor, locations: str = "max") -> Tensor:
     return mean.softmax(1)
 
 
+@takes_probabilities
 def seg2_as_seg3(seg2: Tensor, cls: Tensor) -> Tensor:
     """Give Seg2's nodule the class that Cls finds most probable: to (N, K+1, H, W).
 
@@ -78,8 +75,6 @@ def seg2_as_seg3(seg2: Tensor, cls: Tensor) -> Tensor:
     >>> seg2_as_seg3(seg2, cls=torch.tensor([[0.1, 0.9]])).flatten()
     tensor([0.2500, 0.0000, 0.7500])
     """
-    seg2, cls = _seg2(seg2), _cls(cls)
-    agree("seg2", seg2, "cls", cls)
     label = cls.argmax(1)[:, None, None, None]
     background, nodule = seg2.split(1, dim=1)
     return torch.cat([background, *(nodule * (label == k) for k in range(cls.shape[1]))], dim=1)
@@ -88,6 +83,7 @@ def seg2_as_seg3(seg2: Tensor, cls: Tensor) -> Tensor:
 # How far two answers disagree
 
 
+@takes_probabilities
 def intra_task(
     seg2: Tensor, seg3: Tensor, *, background: bool = True, flatten: bool = False
 ) -> Tensor:
@@ -100,17 +96,16 @@ def intra_task(
     >>> intra_task(seg2, seg3)
     tensor(0.)
     """
-    merged, seg2 = seg3_as_seg2(seg3), _seg2(seg2)
-    agree("seg2", seg2, "seg3", merged)
-    return dice_loss(merged, seg2, background=background, flatten=flatten)
+    return dice_loss(seg3_as_seg2(seg3), seg2, background=background, flatten=flatten)
 
 
+@takes_probabilities
 def inter_task(
     cls: Tensor,
     seg3: Tensor,
-    locations: str = "max",
-    order: str = "both",
-    softmax: str = "double",
+    locations: Locations = "max",
+    order: Order = "both",
+    softmax: Softmax = "double",
     detach_target: bool = True,
 ) -> Tensor:
     """L_T1T3: soft cross-entropy between Cls and Seg-as-Cls, a scalar. Eq. 6, Alg. 1.
@@ -125,17 +120,14 @@ def inter_task(
     >>> [round(inter_task(cls, seg3).item(), 2) for cls in torch.eye(2)[:, None]]
     [1.99, 1.07]
     """
-    one_of("order", order, ("both", "sc", "cs"))
-    cls, seg = _cls(cls), seg_as_cls(seg3, locations)
-    agree("cls", cls, "seg3", seg3)
-    return cls_against_seg(cls, seg, order, softmax, detach_target)
+    return cls_against_seg(cls, seg_as_cls(seg3, locations), order, softmax, detach_target)
 
 
+@takes_probabilities
 def cls_against_seg(
-    cls: Tensor, seg: Tensor, order: str, softmax: str, detach_target: bool
+    cls: Tensor, seg: Tensor, order: Order, softmax: Softmax, detach_target: bool
 ) -> Tensor:
     """Soft cross-entropy of Cls and Seg-as-Cls, both (N, K), each or either the target. Eq. 6."""
-    one_of("order", order, ("both", "sc", "cs"))
     loss = 0.0
     for name, target, prediction in (("sc", seg, cls), ("cs", cls, seg)):
         if order in (name, "both"):
@@ -144,6 +136,7 @@ def cls_against_seg(
     return loss
 
 
+@takes_probabilities
 def three_task(
     cls: Tensor, seg2: Tensor, seg3: Tensor, *, background: bool = True, flatten: bool = False
 ) -> Tensor:
@@ -157,13 +150,11 @@ def three_task(
     >>> [round(three_task(cls, seg2, seg3).item(), 3) for cls in torch.eye(2)[:, None]]
     [0.333, 0.0]
     """
-    painted, seg3 = seg2_as_seg3(seg2, cls), _seg3(seg3)
-    agree("cls", cls, "seg3", seg3)
-    agree("seg2", painted, "seg3", seg3)
-    return dice_loss(painted, seg3, background=background, flatten=flatten)
+    return dice_loss(seg2_as_seg3(seg2, cls), seg3, background=background, flatten=flatten)
 
 
-def soft_cross_entropy(target: Tensor, prediction: Tensor, softmax: str = "double") -> Tensor:
+@takes_probabilities
+def soft_cross_entropy(target: Tensor, prediction: Tensor, softmax: Softmax = "double") -> Tensor:
     """Cross-entropy of two soft labels (N, K), mean over the images: a scalar. Eq. 5.
 
     `softmax="single"` is Eq. 5 as written, the log of the probability, clipped below at 1e-7 so
@@ -175,45 +166,5 @@ def soft_cross_entropy(target: Tensor, prediction: Tensor, softmax: str = "doubl
     >>> [soft_cross_entropy(target, prediction, form) for form in ("double", "single")]
     [tensor(0.4741), tensor(0.2877)]
     """
-    one_of("softmax", softmax, ("double", "single"))
-    target = as_probabilities("target", target, maps=False, channels=2, or_more=True)
-    prediction = as_probabilities("prediction", prediction, maps=False, channels=target.shape[1])
-    agree("target", target, "prediction", prediction)
     log = prediction.log_softmax(1) if softmax == "double" else prediction.clamp(min=CLIP).log()
     return -(target * log).sum(1).mean()
-
-
-# The checks
-
-
-def _cls(cls: Tensor) -> Tensor:
-    return as_probabilities("cls", cls, maps=False, channels=2, or_more=True)
-
-
-def _seg2(seg2: Tensor) -> Tensor:
-    return as_probabilities("seg2", seg2, maps=True, channels=2)
-
-
-def _seg3(seg3: Tensor) -> Tensor:
-    return as_probabilities("seg3", seg3, maps=True, channels=3, or_more=True)
-
-
-def agree(name: str, one: Tensor, other_name: str, other: Tensor) -> None:
-    """Same images, and same pixels or K classes for K+1 channels where both have them."""
-    if one.shape[0] != other.shape[0]:
-        unequal = f"{one.shape[0]} images", str(other.shape[0])
-    elif one.ndim == other.ndim == 4 and one.shape[2:] != other.shape[2:]:
-        unequal = tuple(f"{h} x {w} pixels" for h, w in (one.shape[2:], other.shape[2:]))
-    elif (name, other_name) == ("cls", "seg3") and one.shape[1] + 1 != other.shape[1]:
-        unequal = f"{one.shape[1]} classes", f"{other.shape[1]} channels, not {one.shape[1] + 1}"
-    else:
-        return
-    raise ValueError(
-        f"{name} has {unequal[0]} but {other_name} has {unequal[1]}; "
-        "pass the answers of one network to one batch"
-    )
-
-
-def one_of(name: str, value: str, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise ValueError(f"{name}={value!r} is not an option; use one of {', '.join(options)}")

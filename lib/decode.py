@@ -17,23 +17,24 @@ is no answer: it is "no nodule". Hinton 2002, product of experts.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from scipy.optimize import minimize
+from scipy.special import softmax
 from torch import Tensor
 
-from .consistency import CLIP, agree
-from .losses import check_scores, full_precision
+from . import metrics
+from .checks import check_scores, full_precision
+from .consistency import CLIP
 
 if TYPE_CHECKING:  # who only decides need not wait for the networks
     from .networks.logits import TaskLogits
-
-__all__ = ["EQUAL", "Joint", "Weights", "class_features", "fit_weights", "joint", "log_likelihood"]
 
 TASKS = ("cls", "seg2", "seg3")
 TINY = torch.finfo(torch.float32).tiny  # T1's word is not cut off: images would tie
@@ -109,6 +110,16 @@ class Joint:
         return self.nodule * (1 + self.cls.argmax(1))[:, None, None]
 
 
+def decidable(tasks: Iterable[str]) -> bool:
+    """Whether these tasks hold both a class and a map, so that `joint` can decide them.
+
+    >>> decidable(["cls", "seg2"]), decidable(["seg3"]), decidable(["seg2"])
+    (True, True, False)
+    """
+    there = set(tasks)
+    return bool(there & {"cls", "seg3"} and there & {"seg2", "seg3"})
+
+
 def joint(given: "TaskLogits | Mapping[str, Tensor]", weights: Weights = EQUAL) -> Joint:
     """The most probable consistent configuration of each image, exactly, for these weights.
 
@@ -131,6 +142,106 @@ def joint(given: "TaskLogits | Mapping[str, Tensor]", weights: Weights = EQUAL) 
     own = posterior.argmax(1)[:, None, None, None]
     chosen = pixels.expand(-1, scores.shape[1], -1, -1).take_along_dim(own, 1)
     return Joint(posterior, torch.cat([-chosen, chosen], 1).sigmoid())
+
+
+def count_joint(
+    given: "TaskLogits | Mapping[str, Tensor]",
+    mask: Tensor,
+    label: Tensor,
+    weights: Weights = EQUAL,
+) -> pd.DataFrame:
+    """The joint answers as rows of counts, and all that `decide_again` needs of them.
+
+    The columns of `lib.metrics.count_batch` for a network of class and outline, and beside them
+    what T1 and what the maps say for malignant, as log-odds (`cls`, `maps`; for more than two
+    classes, a log each, `cls_*` and `maps_*`), and the nodule that each class would get, in pixels:
+    `if_*_pred`, `if_*_inter` with that class's own nodule, `if_*_nodule` with any. An image with a
+    nodule of unknown class has NaN for `if_*_inter`. Arguments and errors as in `joint` and
+    `lib.metrics.count_batch`.
+
+    >>> given = {"cls": torch.tensor([[0.2, 0.8]]), "seg2": torch.tensor([[[[0.2]], [[0.8]]]])}
+    >>> rows = count_joint(given, torch.ones(1, 1, 1, dtype=torch.long), torch.tensor([0]))
+    >>> rows[["if_benign_inter", "if_malignant_inter", "if_malignant_nodule"]].iloc[0].tolist()
+    [1, 0, 1]
+    """
+    one = joint(given, weights)
+    rows = metrics.count_batch(mask=mask, label=label, cls=one.cls, seg2=one.seg2)
+    names = metrics.classes_of(rows)
+    for stem, words in zip(("cls", "maps"), class_features(given, weights).unbind(1), strict=True):
+        for column, values in zip(_columns(stem, names), _told(words.double()), strict=True):
+            rows[column] = values.cpu().numpy()
+    pixels = _read(given, weights)[1].expand(-1, len(names), -1, -1)
+    for k, name in enumerate(names):
+        nodule = pixels[:, k]
+        answer = torch.stack([-nodule, nodule], 1).sigmoid()
+        sure = torch.eye(len(names), dtype=answer.dtype, device=answer.device)[[k] * len(nodule)]
+        counts = metrics.count_batch(mask=mask, label=label, cls=sure, seg2=answer)
+        for ours, theirs in (("pred", "nodule_pred"), ("nodule", "nodule_inter")):
+            rows[f"if_{name}_{ours}"] = counts[theirs]
+        rows[f"if_{name}_inter"] = counts[f"{name}_inter"]
+    return rows
+
+
+def decide_again(rows: pd.DataFrame, weights: Weights) -> pd.DataFrame:
+    """The joint answers with other weights, from the rows of a run and without its network.
+
+    Args:
+        rows: of `count_joint`, or of `lib.learner.predict` and a results file through
+            `lib.metrics.decided`.
+        weights: with the `seg2` and `seg3` that the rows were made with, which are no part of it.
+
+    Returns:
+        The rows with the counts of the new answers, as `lib.metrics.summarise` takes them.
+
+    Raises:
+        ValueError: the rows do not tell what the decision needs.
+
+    >>> given = {"cls": torch.tensor([[0.4, 0.6]]), "seg2": torch.tensor([[[[0.2]], [[0.8]]]])}
+    >>> rows = count_joint(given, torch.ones(1, 1, 1, dtype=torch.long), torch.tensor([0]))
+    >>> again = decide_again(rows, Weights(bias=(1.0, 0.0)))
+    >>> [metrics.summarise(some)["ACC"] for some in (rows, again)]
+    [0.0, 1.0]
+    """
+    names = metrics.classes_of(rows)
+    needed = [*_columns("cls", names), *_columns("maps", names)]
+    needed += [f"if_{name}_{part}" for name in names for part in ("pred", "inter", "nodule")]
+    if missing := [column for column in needed if column not in rows]:
+        raise ValueError(
+            f"rows lack {', '.join(missing)}; only runs that recorded the joint answer can be "
+            "decided again"
+        )
+    scores = weights.cls * _words(rows, "cls", names) + weights.maps * _words(rows, "maps", names)
+    if weights.bias:
+        scores = scores + _bias(weights, len(names))
+    chosen = scores.argmax(1)
+    again = rows.copy()
+    posterior = softmax(scores, 1)
+    for k, name in enumerate(names):
+        if f"p_{name}" in again:
+            again[f"p_{name}"] = posterior[:, k]
+        mine = chosen == k
+        for part in ("pred", "inter"):
+            own = again[f"if_{name}_{part}"]
+            again[f"{name}_{part}"] = own.where(mine | own.isna(), 0)
+        for ours, theirs in (("pred", "pred"), ("inter", "nodule")):
+            again.loc[mine, f"nodule_{ours}"] = again.loc[mine, f"if_{name}_{theirs}"]
+    unknown = again[f"{names[0]}_true"].isna()
+    again.loc[unknown, [f"{name}_pred" for name in names]] = np.nan
+    return again
+
+
+def _columns(stem: str, names: tuple[str, ...]) -> list[str]:
+    return [stem] if len(names) == 2 else [f"{stem}_{name}" for name in names]
+
+
+def _told(words: Tensor) -> list[Tensor]:
+    """The logs for K classes, or their one difference for two."""
+    return [words[:, 1] - words[:, 0]] if words.shape[1] == 2 else list(words.unbind(1))
+
+
+def _words(rows: pd.DataFrame, stem: str, names: tuple[str, ...]) -> np.ndarray:
+    words = rows[_columns(stem, names)].to_numpy(float)
+    return np.c_[np.zeros(len(rows)), words] if len(names) == 2 else words
 
 
 def log_likelihood(
@@ -245,13 +356,17 @@ def _experts(given: "TaskLogits | Mapping[str, Tensor]", weights: Weights) -> tu
     if cls is not None:
         scores = scores + weights.cls * cls
     if weights.bias:
-        if len(weights.bias) != scores.shape[1]:
-            raise ValueError(
-                f"the weights have a bias for {len(weights.bias)} classes, but there are "
-                f"{scores.shape[1]}; fit them on this network"
-            )
-        scores = scores + scores.new_tensor(weights.bias)
+        scores = scores + scores.new_tensor(_bias(weights, scores.shape[1]))
     return scores, pixels
+
+
+def _bias(weights: Weights, classes: int) -> tuple[float, ...]:
+    if len(weights.bias) != classes:
+        raise ValueError(
+            f"the weights have a bias for {len(weights.bias)} classes, but there are {classes}; "
+            "fit them on this network"
+        )
+    return weights.bias
 
 
 def _read(
@@ -265,13 +380,7 @@ def _read(
         raise ValueError("nothing says the class; give cls or seg3, too")
     if not ("seg2" in tasks or "seg3" in tasks):
         raise ValueError("nothing says where the nodule is; give seg2 or seg3, too")
-    for name, channels in (("cls", 2), ("seg2", 2), ("seg3", 3)):
-        if name in tasks:
-            maps = name != "cls"
-            check_scores(name, tasks[name], maps=maps, channels=channels, or_more=name != "seg2")
-    for one, other in (("cls", "seg3"), ("seg2", "seg3"), ("seg2", "cls")):
-        if one in tasks and other in tasks:
-            agree(one, tasks[one], other, tasks[other])
+    check_scores(**tasks)
     logs = {name: _log(p, CLIP) for name, p in tasks.items() if name != "cls"}
     pixels = 0.0
     if "seg2" in tasks:

@@ -1,11 +1,12 @@
 """The learner: any network that returns `TaskLogits`, the task losses, and consistency on top."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import pandas as pd
 import torch
+from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler, SchedCos, combined_cos
 from fastai.data.core import DataLoaders
@@ -15,13 +16,14 @@ from fastai.torch_core import set_seed
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from . import metrics
+from . import checks, decode, metrics
 from .blocks import GREY
 from .callbacks import (
     Autocast,
     Consistency,
     EpochLog,
     PlainTensors,
+    SmoothLoss,
     StopOnNonFinite,
 )
 from .checkpoint import Checkpoint
@@ -47,7 +49,8 @@ class TaskLoss:
 
     Consistency callbacks add their own terms to `terms`. `losses` is a network's own, called with
     its logits, mask and label and returning scalars by name; by default `lib.losses.task_losses`,
-    which takes the `options`. Raises ValueError for options beside a network's own losses.
+    which takes the `options`. The values of mask and label are looked at in the first batch only:
+    each look makes a GPU wait. Raises ValueError for options beside a network's own losses.
 
     >>> loss = TaskLoss(weights={"T2 Dice": 0.5})
     >>> logits = TaskLogits(cls=torch.zeros(2, 2), seg2=torch.zeros(2, 2, 4, 4))
@@ -61,9 +64,12 @@ class TaskLoss:
             raise ValueError(f"the network brings its own losses, which take no {sorted(options)}")
         self.losses = losses or partial(task_losses, **options)
         self.terms: dict[str, Tensor] = {}
+        self.looked = False
 
     def __call__(self, logits: TaskLogits, mask: Tensor, label: Tensor) -> Tensor:
-        terms = self.losses(logits, mask, label)
+        with checks.trusted(self.looked):
+            terms = self.losses(logits, mask, label)
+        self.looked = True
         self.terms = {name: term.detach() for name, term in terms.items()}
         return sum(terms.values())
 
@@ -79,7 +85,8 @@ def task_learner(
     optimiser: str = "adam",
     precision: str = "float32",
     channels_last: bool = False,
-    log: Any = print,
+    log: Callable[[str], object] = print,
+    callbacks: Sequence[Callback] = (),
     **options: Any,
 ) -> Learner:
     """A fastai `Learner` for one network, its task losses and any consistency terms.
@@ -88,7 +95,8 @@ def task_learner(
         dls: from `lib.dataloaders`, or any loaders of (image, mask, label).
         network: returns `TaskLogits`. If it has a method `losses(logits, mask, label)`, that gives
             its losses by name, in place of the tasks' own.
-        consistency: `IntraTask()`, `InterTask()`, `ThreeTask()`, or others of their kind.
+        consistency: `IntraTask()`, `InterTask()`, `ThreeTask()`, or others of their kind. The
+            learner gets its own copies, such as `learn.intra_task`.
         weight: if given, the weight of every consistency term (the paper's lambda, 0.3).
         loss_options: for `lib.losses.task_losses`, e.g. {"weights": {"T2 Dice": 0.5}}.
         lr: learning rate (the paper starts at 3e-4).
@@ -97,28 +105,26 @@ def task_learner(
             the device computes in it.
         channels_last: memory layout; faster for most networks on a CPU.
         log: gets one line an epoch.
+        callbacks: more of fastai's kind.
         options: for `Learner`.
 
     Raises ValueError for an unknown precision or optimiser.
 
     >>> from tempfile import TemporaryDirectory
-    >>> from lib import callbacks, dataloaders, sources
+    >>> from lib import InterTask, IntraTask, dataloaders, sources
     >>> with TemporaryDirectory() as folder:
     ...     cases = sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
     ...     dls = dataloaders(cases, size=32, batch_size=4, cache=folder)
-    >>> terms = [callbacks.IntraTask(), callbacks.InterTask()]
+    >>> terms = [IntraTask(), InterTask()]
     >>> learn = task_learner(dls, nn.Conv2d(1, 5, 1), consistency=terms, weight=0.1)
-    >>> learn.intra_task.weight, learn.lr
-    (0.1, 0.0003)
+    >>> learn.intra_task.weight, learn.lr, terms[0].weight
+    (0.1, 0.0003, 0.3)
     """
-    if weight is not None:
-        for term in consistency:
-            term.weight = weight
     precision = choose_precision(precision, dls.device)
-    callbacks = [
+    own = [
         PlainTensors(channels_last),
         *([Autocast()] if precision == "bfloat16" else []),
-        *consistency,
+        *(term.again(weight) for term in consistency),
         StopOnNonFinite(),
         EpochLog(log),
     ]
@@ -129,10 +135,11 @@ def task_learner(
         loss_func=TaskLoss(getattr(network, "losses", None), **(loss_options or {})),
         opt_func=make_optimiser,
         lr=lr,
-        cbs=callbacks,
+        cbs=[*own, *callbacks],
         **options,
     )
     learn.precision = precision
+    learn.recorder.smooth_loss = SmoothLoss()
     learn.remove_cbs(learn._grab_cbs(ProgressCallback))
     learn.logger = lambda *_: None  # `EpochLog` says it, with names
     return learn
@@ -229,12 +236,16 @@ def validation_score(measures: Mapping[str, float]) -> float:
 
 
 @torch.no_grad()
-def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Tensor]]:
+def predict(
+    learn: Learner, subset: int = 2, weights: decode.Weights = decode.EQUAL
+) -> tuple[pd.DataFrame, dict[str, Tensor]]:
     """Run the network over the validation (`subset=1`) or test cases (2), in the table's order.
 
-    Returns one row per case: the columns case, group and those of
-    `metrics.count_batch`; and the tensors image (N, S, S) uint8, mask, seg2 and seg3 (N, S, S)
-    uint8, the most probable class of each pixel, and cls (N,), the probability of malignant.
+    Returns one row per case: the columns case, group and those of `metrics.count_batch`, and, for a
+    network with a class and a map, as `joint_*` those of `lib.decode.count_joint` with these
+    `weights`, from which `lib.decode.decide_again` can decide with others; and the tensors image
+    (N, S, S) uint8, mask, seg2 and seg3 (N, S, S) uint8, the most probable class of each pixel, and
+    cls (N,), the probability of malignant.
     Raises ValueError for another `subset`: the training images come shuffled.
 
     >>> from tempfile import TemporaryDirectory
@@ -250,19 +261,9 @@ def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Te
     """
     if subset not in (1, 2):
         raise ValueError(f"subset={subset}; use 1 (validation) or 2 (test): training is shuffled")
-    loader = learn.dls[subset]
-    learn.model.eval()
     rows, kept = [], {}
-    plain = learn.plain_tensors
-    for batch in loader:
-        image, mask, label = (b.as_subclass(Tensor) for b in batch)
-        inputs = image.contiguous(memory_format=plain.layout)
-        with torch.autocast(
-            image.device.type, torch.bfloat16, enabled=learn.precision == "bfloat16"
-        ):
-            logits = learn.model(inputs)
-        given = dict(logits.probabilities.items())
-        rows.append(metrics.count_batch(mask=mask, label=label, **given))
+    for image, mask, label, given in _answers(learn, subset):
+        rows.append(_counts(mask, label, given, weights))
         grey = (image[:, 0] * GREY[1] + GREY[0]).clamp(0, 1)
         shown = {"image": grey.mul(255).round(), "mask": mask}
         shown |= {name: given[name].argmax(1) for name in ("seg2", "seg3") if name in given}
@@ -273,6 +274,60 @@ def predict(learn: Learner, subset: int = 2) -> tuple[pd.DataFrame, dict[str, Te
     table = pd.concat(rows, ignore_index=True)
     names = learn.dls.cases[subset][["case", "group"]]
     return pd.concat([names, table], axis=1), {k: torch.cat(v) for k, v in kept.items()}
+
+
+@torch.no_grad()
+def decoder_weights(learn: Learner) -> decode.Weights:
+    """The weights of the joint decision that fit the validation cases, for `predict`.
+
+    Equal weights where there is nothing to weigh: only one of T1 and T3 says the class, so that
+    the joint answer is painting, or a class has no validation case. See `lib.decode.fit_weights`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lib import dataloaders, sources
+    >>> from lib.networks import Adapted
+    >>> network = Adapted(nn.Conv2d(1, 2, 1), lambda scores: TaskLogits(seg2=scores))
+    >>> with TemporaryDirectory() as folder:
+    ...     cases = sources.phantom.read(f"{folder}/phantom", cases=20, size=64)
+    ...     learn = task_learner(dataloaders(cases, size=32, cache=folder, batch_size=4), network)
+    ...     decoder_weights(learn)  # it has no class
+    Weights(cls=1.0, maps=1.0, seg2=1.0, seg3=1.0, bias=())
+    """
+    features, labels = [], []
+    for _, _, label, given in _answers(learn, 1):
+        if not {"cls", "seg3"} <= given.keys():
+            return decode.EQUAL
+        features.append(decode.class_features(given).cpu())
+        labels.append(label.cpu())
+    told, label = torch.cat(features), torch.cat(labels)
+    if len(label[label >= 0].unique()) < told.shape[2]:
+        return decode.EQUAL
+    return decode.fit_weights(told, label)
+
+
+def _answers(
+    learn: Learner, subset: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]]:
+    """Image, mask, label and the network's probabilities by task, batch by batch."""
+    learn.model.eval()
+    for batch in learn.dls[subset]:
+        image, mask, label = (b.as_subclass(Tensor) for b in batch)
+        inputs = image.contiguous(memory_format=learn.plain_tensors.layout)
+        with torch.autocast(
+            image.device.type, torch.bfloat16, enabled=learn.precision == "bfloat16"
+        ):
+            logits = learn.model(inputs)
+        yield image, mask, label, dict(logits.probabilities.items())
+
+
+def _counts(
+    mask: Tensor, label: Tensor, given: dict[str, Tensor], weights: decode.Weights
+) -> pd.DataFrame:
+    """The counts of the raw answers and, where there can be one, of the joint answer."""
+    rows = metrics.count_batch(mask=mask, label=label, **given)
+    if not decode.decidable(given):
+        return rows
+    return metrics.beside(rows, decode.count_joint(given, mask, label, weights))
 
 
 def seed_everything(seed: int) -> None:

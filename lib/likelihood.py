@@ -36,7 +36,4 @@ class JointLikelihood(Consistency):
             raise MissingTaskError(
                 f"JointLikelihood (L_joint) cannot use what the network {network} gives: {error}"
             ) from error
-        term = -likelihood.mean()
-        self.learn.loss_grad = self.learn.loss_grad + self.current_weight() * term
-        self.learn.loss = self.learn.loss_grad.detach().clone()
-        self.learn.loss_func.terms[self.term] = term.detach()
+        self.add(-likelihood.mean())

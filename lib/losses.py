@@ -11,58 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TERMS = ("T1 BCE", "T2 Dice", "T3 Dice")
-TOLERANCE = 1e-3  # a softmax in bfloat16 misses 1 by less than this
+from . import checks
+from .checks import full_precision
 
-
-def check_scores(
-    name: str, values: Tensor, *, maps: bool, channels: int, or_more: bool = False
-) -> None:
-    """Check type and shape of scores or probabilities, whose values are not read.
-
-    Shape (N, channels, H, W) if `maps`, else (N, channels); with `or_more`, `channels` is the
-    smallest number allowed. Raises TypeError for anything but a tensor, and ValueError for a wrong
-    shape, no element, or whole numbers; `name` says whose fault it is.
-
-    >>> check_scores("cls", torch.zeros(4, 2), maps=False, channels=2)
-    >>> check_scores("cls", torch.zeros(4), maps=False, channels=2)
-    Traceback (most recent call last):
-        ...
-    ValueError: cls has shape (4,); expected (N, 2)
-    """
-    layout = f"(N, {channels}{' or more' * or_more}{', H, W' * maps})"
-    if not isinstance(values, Tensor):
-        raise TypeError(f"{name} is a {type(values).__name__}; pass a torch.Tensor {layout}")
-    shape = tuple(values.shape)
-    fits = len(shape) == (4 if maps else 2) and (
-        shape[1] >= channels if or_more else shape[1] == channels
-    )
-    if not fits:
-        raise ValueError(f"{name} has shape {shape}; expected {layout}")
-    if not values.numel():
-        raise ValueError(f"{name} has shape {shape}, which is empty; pass at least one image")
-    if not values.is_floating_point():
-        raise ValueError(f"{name} holds {values.dtype}; pass floating-point values")
-
-
-def as_probabilities(
-    name: str, values: Tensor, *, maps: bool, channels: int, or_more: bool = False
-) -> Tensor:
-    """Check that `values` are probabilities and return them in float32, or float64 if they were.
-
-    Shapes as in `check_scores`, which raises TypeError and ValueError; ValueError also for a value
-    outside [0, 1] by more than 0.001, or a NaN.
-
-    >>> given = torch.tensor([[0.25, 0.75]], dtype=torch.bfloat16)
-    >>> as_probabilities("cls", given, maps=False, channels=2)
-    tensor([[0.2500, 0.7500]])
-    """
-    check_scores(name, values, maps=maps, channels=channels, or_more=or_more)
-    values = full_precision(values).contiguous()  # channels_last maps make each later pass slower
-    low, high = torch.aminmax(values.detach())  # one pass, and a NaN comes through as itself
-    if not bool((low >= -TOLERANCE) & (high <= 1 + TOLERANCE)):
-        _complain(name, values.detach())
-    return values
+TASK_OF = {"T1 BCE": "cls", "T2 Dice": "seg2", "T3 Dice": "seg3"}
+TERMS = tuple(TASK_OF)
 
 
 def dice_loss(
@@ -128,7 +81,7 @@ def one_hot(mask: Tensor, classes: int) -> Tensor:
              [0., 0.],
              [0., 1.]]])
     """
-    mask = _integers("mask", mask, 0, classes - 1)
+    mask = checks.integers("mask", mask, 0, classes - 1)
     values = torch.arange(classes, device=mask.device).view(1, -1, *[1] * (mask.ndim - 1))
     return (mask.unsqueeze(1) == values).float()
 
@@ -142,6 +95,26 @@ def class_known(mask: Tensor, channels: int) -> Tensor:
     tensor([ True, False])
     """
     return (mask != channels).flatten(1).all(1)
+
+
+def class_outline_loss(maps: Tensor, mask: Tensor, *, background: bool = True) -> Tensor:
+    """Dice loss of probabilities (N, K+1, H, W) against the mask of K classes, a scalar. Eq. 2.
+
+    Images with a nodule of unknown class, K+1 in the mask, teach nothing; if there are no others,
+    the loss is 0. Raises ValueError for a mask of other values.
+
+    >>> maps = torch.tensor([[[[1.0]], [[0.0]], [[0.0]]]])
+    >>> [round(class_outline_loss(maps, torch.tensor([[[c]]])).item(), 3) for c in (0, 2, 3)]
+    [0.0, 0.333, 0.0]
+    """
+    channels = maps.shape[1]
+    mask = checks.integers("mask", mask, 0, channels)
+    # An image that cannot teach is 0 everywhere in both maps: to leave it out would ask the device
+    # how many are left.
+    known = class_known(mask, channels).view(-1, 1, 1, 1)
+    with checks.trusted():
+        target = one_hot(mask, channels)
+    return dice_loss(target * known, maps * known, background=background)
 
 
 def task_losses(
@@ -173,26 +146,26 @@ def task_losses(
     weights = dict(weights or {})
     if unknown := sorted(set(weights) - set(TERMS)):
         raise ValueError(f"weights names {unknown}; the terms are {', '.join(TERMS)}")
-    scores = {
-        term: _logits(name, getattr(logits, name, None), mask)
-        for term, name in zip(TERMS, ("cls", "seg2", "seg3"), strict=True)
-    }
-    if all(score is None for score in scores.values()):
+    tasks = {term: getattr(logits, name, None) for term, name in TASK_OF.items()}
+    scores = {term: values for term, values in tasks.items() if values is not None}
+    if not scores:
         raise ValueError("logits has none of cls, seg2 and seg3; the network must give one of them")
+    for term, values in scores.items():
+        checks.fit(TASK_OF[term], values, "mask", mask)
     losses = {
         "T1 BCE": _class_loss,
         "T2 Dice": partial(_outline_loss, background=background),
         "T3 Dice": partial(_class_outline_loss, background=background),
     }
     return {
-        term: weights.get(term, 1.0) * losses[term](score, mask, label)
-        for term, score in scores.items()
-        if score is not None and weights.get(term, 1.0) != 0
+        term: weights.get(term, 1.0) * losses[term](full_precision(values), mask, label)
+        for term, values in scores.items()
+        if weights.get(term, 1.0) != 0
     }
 
 
 def _class_loss(cls: Tensor, mask: Tensor, label: Tensor) -> Tensor:
-    label = _integers("label", label, -1, cls.shape[1] - 1).long()
+    label = checks.integers("label", label, -1, cls.shape[1] - 1).long()
     if label.shape != cls.shape[:1]:
         raise ValueError(f"label has shape {tuple(label.shape)} but cls has {tuple(cls.shape)}")
     total = F.cross_entropy(cls, label, ignore_index=-1, reduction="sum")
@@ -202,73 +175,13 @@ def _class_loss(cls: Tensor, mask: Tensor, label: Tensor) -> Tensor:
 def _outline_loss(seg2: Tensor, mask: Tensor, label: Tensor, *, background: bool) -> Tensor:
     if seg2.shape[1] != 2:
         raise ValueError(f"seg2 has shape {tuple(seg2.shape)}; expected (N, 2, H, W)")
-    nodule = _integers("mask", mask, 0, None) > 0
-    return dice_loss(one_hot(nodule.long(), 2), seg2.softmax(1), background=background)
+    nodule = checks.integers("mask", mask, 0, None) > 0
+    with checks.trusted():
+        return dice_loss(one_hot(nodule.long(), 2), seg2.softmax(1), background=background)
 
 
 def _class_outline_loss(seg3: Tensor, mask: Tensor, label: Tensor, *, background: bool) -> Tensor:
     channels = seg3.shape[1]
     if channels < 3:
         raise ValueError(f"seg3 has shape {tuple(seg3.shape)}; expected (N, classes + 1, H, W)")
-    mask = _integers("mask", mask, 0, channels)
-    known = class_known(mask, channels)
-    if not known.all():  # indexing copies, so only when needed; no image left makes the loss 0
-        seg3, mask = seg3[known], mask[known]
-    return dice_loss(one_hot(mask, channels), seg3.softmax(1), background=background)
-
-
-def _logits(name: str, values: Tensor | None, mask: Tensor) -> Tensor | None:
-    if values is None:
-        return None
-    shape = tuple(values.shape)
-    fits = (
-        values.ndim == 2 and shape[0] == mask.shape[0]
-        if name == "cls"
-        else values.ndim == 4 and (shape[0], *shape[2:]) == tuple(mask.shape)
-    )
-    if not fits:
-        raise ValueError(
-            f"logits.{name} has shape {shape} but mask has {tuple(mask.shape)}; expected "
-            f"{'(N, classes)' if name == 'cls' else '(N, channels, H, W)'} and (N, H, W)"
-        )
-    return full_precision(values)
-
-
-def full_precision(values: Tensor) -> Tensor:
-    """A plain tensor in float32, or float64 if it was: no copy unless the type changes.
-
-    >>> full_precision(torch.ones(1, dtype=torch.bfloat16))
-    tensor([1.])
-    """
-    values = values.as_subclass(Tensor)  # fastai's subclasses refuse to be mixed
-    return values if values.dtype in (torch.float32, torch.float64) else values.float()
-
-
-def _integers(name: str, values: Tensor, lowest: int, highest: int | None) -> Tensor:
-    values = values.as_subclass(Tensor)
-    if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
-        raise ValueError(f"{name} holds {values.dtype}; pass integers")
-    if values.numel():
-        low, high = (int(v) for v in torch.aminmax(values))
-        if low < lowest or (highest is not None and high > highest):
-            raise ValueError(
-                f"{name} holds the values {low} to {high}; expected {lowest} "
-                + ("or more" if highest is None else f"to {highest}")
-            )
-    return values
-
-
-def _complain(name: str, values: Tensor) -> None:
-    bad = ~((values >= -TOLERANCE) & (values <= 1 + TOLERANCE))
-    where = tuple(bad.nonzero()[0].tolist())
-    value = values[where].item()
-    what = "not a number" if value != value else "outside [0, 1]"
-    advice = (
-        "look for a division by zero or an overflow before it"
-        if value != value
-        else "pass probabilities: logits need .softmax(1) first"
-    )
-    raise ValueError(
-        f"{name}[{', '.join(map(str, where))}] is {value:.6g}, {what} "
-        f"({int(bad.sum())} of {bad.numel()} values are bad); {advice}"
-    )
+    return class_outline_loss(seg3.softmax(1), mask, background=background)

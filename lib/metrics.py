@@ -14,11 +14,11 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from . import consistency
+from . import checks, consistency
 from .cases import CLASSES
-from .losses import as_probabilities
 
 MALIGNANT = CLASSES.index("malignant")  # the positive one of two classes
+JOINT = "joint_"  # begins the columns of the answers that were decided together
 
 
 def means(classes: Sequence[str] = CLASSES) -> dict[str, tuple[str, ...]]:
@@ -76,19 +76,16 @@ def count_batch(
     >>> rows[["benign_inter", "benign_pred", "benign_true", "malignant_pred"]].iloc[0].tolist()
     [1, 1, 2, 0]
     """
-    if cls is not None:
-        cls = as_probabilities("cls", cls, maps=False, channels=2, or_more=True).double()
-    if seg2 is not None:
-        seg2 = as_probabilities("seg2", seg2, maps=True, channels=2)
-    if seg3 is not None:
-        seg3 = as_probabilities("seg3", seg3, maps=True, channels=3, or_more=True)
+    given = checks.probabilities(cls=cls, seg2=seg2, seg3=seg3)
+    cls, seg2, seg3 = (given.get(name) for name in ("cls", "seg2", "seg3"))
     names = _names(cls, seg3, classes)
     mask, label = _truth(mask, label, len(names) if names else None)
-    for name, values in (("cls", cls), ("seg2", seg2), ("seg3", seg3)):
-        _fits(name, values, mask)
+    for name, values in given.items():
+        checks.fit(name, values, "mask", mask)
 
     rows = {"label": label}
     if cls is not None:
+        cls = cls.double()
         share = cls / cls.sum(1, keepdim=True)  # of two, malignant is above .5 if it is the argmax
         rows |= _scores("p", share, names)
     nodule2 = named2 = planes3 = None
@@ -100,25 +97,62 @@ def count_batch(
     if seg3 is not None:
         planes3 = _planes(seg3)
         nodule3 = reduce(torch.logical_or, planes3)
-        as_cls = consistency.seg_as_cls(seg3)
+        with checks.trusted():  # looked at above
+            as_cls = consistency.seg_as_cls(seg3)
         rows["seg_as_cls"] = torch.where(nodule3.any(1).any(1), as_cls.argmax(1), -1)
         rows |= _scores("seg_as_cls_p", as_cls.double(), names)
 
     planes = planes3 or named2
     if planes is not None:
-        unknown = (mask == len(names) + 1).any(1).any(1)
         for index, (name, plane) in enumerate(zip(names, planes, strict=True)):
-            for column, count in _area(name, plane, mask == index + 1).items():
-                rows[column] = (
-                    torch.where(unknown, torch.nan, count.double()) if unknown.any() else count
-                )
+            rows |= _area(name, plane, mask == index + 1)
     if seg2 is not None and seg3 is not None:
         rows |= _union("seg2seg3", nodule2, nodule3)
         for name, one, other in zip(names, planes3, named2 or [], strict=False):
             rows |= _union(f"seg3seg2_{name}", one, other)
     if seg2 is not None or seg3 is not None:
         rows |= _area("nodule", nodule3 if seg2 is None else nodule2, mask > 0)
-    return pd.DataFrame({column: values.cpu().numpy() for column, values in rows.items()})
+    whole = [column for column, values in rows.items() if not values.is_floating_point()]
+    if planes is not None:
+        unknown = (mask == len(names) + 1).any(1).any(1)
+        for column in (column for name in names for column in _parts([name])[name]):
+            rows[column] = torch.where(unknown, torch.nan, rows[column].double())
+    # One transfer for all columns: a GPU would wait for each.
+    numbers = torch.stack([values.double() for values in rows.values()]).cpu().numpy()
+    table = pd.DataFrame(dict(zip(rows, numbers, strict=True)))
+    return table.astype({c: np.int64 for c in whole if table[c].notna().all()})
+
+
+def beside(rows: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `count_batch`, and beside them those of other answers to the same images.
+
+    The columns of `answers` are called `joint_*`, but for the truth's, which `rows` has already.
+
+    >>> rows = pd.DataFrame({"label": [1], "p_malignant": [0.3]})
+    >>> beside(rows, rows.assign(p_malignant=0.6)).to_dict("list")
+    {'label': [1], 'p_malignant': [0.3], 'joint_p_malignant': [0.6]}
+    """
+    new = answers[[name for name in answers if not _is_truth(name)]].add_prefix(JOINT)
+    return pd.concat([rows, new], axis=1)
+
+
+def decided(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same images with the answers that were decided together in the place of the raw ones.
+
+    `rows` with columns `joint_*`, from `lib.learner.predict`. ValueError if there are none.
+
+    >>> rows = pd.DataFrame({"label": [1], "p_malignant": [0.3], "joint_p_malignant": [0.6]})
+    >>> [summarise(some)["ACC"] for some in (rows, decided(rows))]
+    [0.0, 1.0]
+    """
+    answers = {name: name.removeprefix(JOINT) for name in rows if name.startswith(JOINT)}
+    if not answers:
+        raise ValueError("rows hold no joint answers; a network needs a class and a map for them")
+    return rows[[*filter(_is_truth, rows), *answers]].rename(columns=answers)
+
+
+def _is_truth(column: str) -> bool:
+    return column in ("case", "group", "label") or column.endswith("_true")
 
 
 def classes_of(rows: pd.DataFrame) -> tuple[str, ...]:
@@ -263,11 +297,6 @@ def _names(
     cls: Tensor | None, seg3: Tensor | None, classes: Sequence[str] | None
 ) -> tuple[str, ...] | None:
     """What the classes are called; None if nothing tells how many there are."""
-    if cls is not None and seg3 is not None and cls.shape[1] + 1 != seg3.shape[1]:
-        raise ValueError(
-            f"cls has shape {tuple(cls.shape)} but seg3 has shape {tuple(seg3.shape)}; K classes "
-            "are K channels of cls and K + 1 of seg3"
-        )
     if isinstance(classes, str):
         raise ValueError(f"classes is the text {classes!r}; pass a sequence of names")
     names = None if classes is None else tuple(classes)
@@ -396,32 +425,11 @@ def _union(pair: str, one: Tensor, other: Tensor) -> dict[str, Tensor]:
 
 
 def _truth(mask: Tensor, label: Tensor, classes: int | None) -> tuple[Tensor, Tensor]:
-    for name, values, ndim, low, high, shape in (
-        ("mask", mask, 3, 0, classes and classes + 1, "(N, H, W)"),
-        ("label", label, 1, -1, classes and classes - 1, "(N,)"),
-    ):
-        span = f"{low} or more" if high is None else f"{low} to {high}"
-        if not isinstance(values, Tensor):
-            raise TypeError(f"{name} is a {type(values).__name__}; pass a torch.Tensor {shape}")
-        if values.ndim != ndim or not values.numel():
-            raise ValueError(f"{name} has shape {tuple(values.shape)}; expected {shape}, not empty")
-        if values.is_floating_point() or values.dtype == torch.bool:
-            raise ValueError(f"{name} holds {values.dtype}; pass integers {span}")
-        if values.min() < low or (high is not None and values.max() > high):
-            raise ValueError(
-                f"{name} holds the values {values.min()} to {values.max()}; expected {span}"
-            )
+    mask = checks.integers("mask", mask, 0, classes and classes + 1, "(N, H, W)")
+    label = checks.integers("label", label, -1, classes and classes - 1, "(N,)")
     if len(mask) != len(label):
         raise ValueError(f"mask has {len(mask)} images but label has {len(label)}")
-    return mask.as_subclass(Tensor), label.as_subclass(Tensor)
-
-
-def _fits(name: str, values: Tensor | None, mask: Tensor) -> None:
-    if values is None:
-        return
-    shape = tuple(values.shape)
-    if shape[0] != mask.shape[0] or (values.ndim == 4 and shape[2:] != tuple(mask.shape[1:])):
-        raise ValueError(f"{name} has shape {shape} but mask has {tuple(mask.shape)}")
+    return mask, label
 
 
 def _check(rows: pd.DataFrame) -> None:

@@ -1,10 +1,19 @@
 """Looking a name up in a catalogue, with the near ones in the error."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 Entry = TypeVar("Entry")
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that are spelled nearly so, the nearest first, at most three.
+
+    >>> near("SC", ["both", "sc", "cs"])
+    ['sc', 'cs']
+    """
+    return difflib.get_close_matches(name.lower(), known, cutoff=0.3)
 
 
 def look_up(kind: str, name: str, catalogue: Mapping[str, Entry]) -> Entry:
@@ -19,9 +28,9 @@ def look_up(kind: str, name: str, catalogue: Mapping[str, Entry]) -> Entry:
     """
     if name in catalogue:
         return catalogue[name]
-    near = difflib.get_close_matches(name, catalogue, cutoff=0.3)
+    found = near(str(name), catalogue)
     raise ValueError(
         f"no {kind} is called {name!r}"
-        + (f"; did you mean {' or '.join(near)}?" if near else ".")
+        + (f"; did you mean {' or '.join(found)}?" if found else ".")
         + f" There are {', '.join(catalogue)}"
     )

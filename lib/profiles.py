@@ -56,16 +56,18 @@ class Profile:
     def seeing(self, training_images: int) -> "Profile":
         """The budget for so many training images: with more epochs where there are few.
 
-        Where they do not fill a batch, they are one.
+        An epoch is whole batches: what does not fill the last one is not seen in it. Images that
+        do not fill a batch are one.
 
         >>> laptop = find("laptop")
         >>> laptop.seeing(training_images=1202).epochs, laptop.seeing(training_images=300).epochs
-        (7, 28)
+        (7, 30)
         >>> laptop.seeing(training_images=12).batch_size
         12
         """
-        wanted = math.ceil(self.images / training_images) if training_images else 0
         batch = min(self.batch_size, int(training_images) or self.batch_size)
+        seen = training_images // batch * batch
+        wanted = math.ceil(self.images / seen) if seen else 0
         return replace(self, epochs=max(self.epochs, wanted), batch_size=batch)
 
     def network_options(self) -> dict[str, Any]:
@@ -74,6 +76,19 @@ class Profile:
             "encoder": self.encoder,
             "weights": self.weights,
             "decoder_channels": self.decoder_channels,
+        }
+
+    def learner_options(self) -> dict[str, Any]:
+        """What `lib.task_learner` takes from a profile.
+
+        >>> find("paper").learner_options()["precision"]
+        'auto'
+        """
+        return {
+            "lr": self.lr,
+            "optimiser": self.optimiser,
+            "precision": self.precision,
+            "channels_last": self.channels_last,
         }
 
     def record(self) -> dict[str, Any]:

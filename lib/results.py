@@ -43,6 +43,8 @@ KEYS = (
     "metrics",
     "per_image",
 )
+# What older runs did not record, and what is meant by that.
+LATER = {"fold": 0, "joint": None, "validation": None}
 FAILURE_KEYS = (
     "experiment",
     "source",
@@ -71,13 +73,32 @@ class ResultError(ValueError):
     """A results file that is missing, damaged or incomplete."""
 
 
-def path(source: str, profile: str, experiment: str, seed: int, root: Path | None = None) -> Path:
+def stem(seed: int, fold: int = 0) -> str:
+    """The last part of a run's name. Fold 0 is none that was asked for.
+
+    >>> stem(seed=0), stem(seed=0, fold=2)
+    ('seed0', 'fold2-seed0')
+    """
+    return f"seed{seed}" if fold == 0 else f"fold{fold}-seed{seed}"
+
+
+def path(
+    source: str,
+    profile: str,
+    experiment: str,
+    seed: int,
+    root: Path | None = None,
+    *,
+    fold: int = 0,
+) -> Path:
     """Where a run's results lie: results/SOURCE/PROFILE/EXPERIMENT/seedK.json; `~` is the home.
+
+    A run on a fold that was asked for lies beside it, as foldF-seedK.json.
 
     >>> path("phantom", "quick", "mtl", seed=0, root=Path("results")).as_posix()
     'results/phantom/quick/mtl/seed0.json'
     """
-    return _root(root) / source / profile / experiment / f"seed{seed}.json"
+    return _root(root) / source / profile / experiment / f"{stem(seed, fold)}.json"
 
 
 def _root(root: str | Path | None) -> Path:
@@ -128,13 +149,14 @@ def save(record: Mapping[str, Any], root: Path | None = None) -> Path:
     'mtl'
     """
     record = {"schema": SCHEMA, **record}
+    record |= {key: value for key, value in LATER.items() if key not in record}
     if missing := [key for key in KEYS if key not in record]:
         raise ResultError(f"the record lacks {', '.join(missing)}; nothing was written")
     if bad := list(_non_finite(record)):
         raise ResultError(f"{', '.join(bad[:5])}: not a finite number; nothing was written")
     if wrong := _no_name(record):
         raise ResultError(f"{wrong}; nothing was written")
-    target = path(record["source"], record["profile"], record["experiment"], record["seed"], root)
+    target = _of(record, root)
     # One line for each top-level key and each column: small, and a diff that a person can read.
     text = "{\n" + ",\n".join(f'"{k}": {_compact(v)}' for k, v in record.items()) + "\n}\n"
     with replacing(target) as draft:
@@ -144,6 +166,8 @@ def save(record: Mapping[str, Any], root: Path | None = None) -> Path:
 
 def load(file: str | Path) -> dict[str, Any]:
     """Read one run's record, checked; ResultError names the file if it is not whole.
+
+    What an older run did not record is there as `LATER` has it.
 
     >>> load("seed0.json")
     Traceback (most recent call last):
@@ -164,7 +188,7 @@ def load(file: str | Path) -> dict[str, Any]:
         raise ResultError(f"{file}: lacks {', '.join(missing)}; run it again")
     if wrong := _no_name(record):
         raise ResultError(f"{file}: {wrong}; run it again")
-    return record
+    return LATER | record
 
 
 def load_all(root: Path | None = None) -> list[dict[str, Any]]:
@@ -180,7 +204,7 @@ def load_all(root: Path | None = None) -> list[dict[str, Any]]:
     >>> len(records)
     1
     """
-    files = sorted(_root(root).glob("*/*/*/seed*.json"))
+    files = sorted(_root(root).glob("*/*/*/*seed*.json"))
     return [load(file) for file in files if not file.name.endswith(".failed.json")]
 
 
@@ -196,14 +220,20 @@ def changed_modules(then: Mapping[str, str], now: Mapping[str, str]) -> list[str
 
 
 def failure_path(
-    source: str, profile: str, experiment: str, seed: int, root: Path | None = None
+    source: str,
+    profile: str,
+    experiment: str,
+    seed: int,
+    root: Path | None = None,
+    *,
+    fold: int = 0,
 ) -> Path:
     """Where it is noted that a run failed: beside its results, as seedK.failed.json.
 
     >>> failure_path("phantom", "quick", "mtl", seed=0, root=Path("results")).name
     'seed0.failed.json'
     """
-    return path(source, profile, experiment, seed, root).with_suffix(".failed.json")
+    return path(source, profile, experiment, seed, root, fold=fold).with_suffix(".failed.json")
 
 
 def save_failure(failure: Mapping[str, Any], root: Path | None = None) -> Path:
@@ -225,8 +255,7 @@ def save_failure(failure: Mapping[str, Any], root: Path | None = None) -> Path:
         raise ResultError(f"the failure lacks {', '.join(missing)}; nothing was written")
     if wrong := _no_name(failure):
         raise ResultError(f"{wrong}; nothing was written")
-    names = (failure[key] for key in ("source", "profile", "experiment", "seed"))
-    target = failure_path(*names, root)
+    target = _of(failure, root).with_suffix(".failed.json")
     note = dict(failure)
     if note["source"] == "folder":
         note["message"] = "see the run's own notebook: its words may name files"
@@ -257,7 +286,13 @@ def _load_failure(file: Path) -> dict[str, Any]:
         raise ResultError(f"{file}: lacks {', '.join(missing)}; delete it")
     if wrong := _no_name(failure):
         raise ResultError(f"{file}: {wrong}; delete it")
-    return failure
+    return {"fold": 0} | failure
+
+
+def _of(record: Mapping[str, Any], root: Path | None) -> Path:
+    """Where a record belongs."""
+    names = (record[key] for key in ("source", "profile", "experiment", "seed"))
+    return path(*names, root, fold=record.get("fold", 0))
 
 
 def _no_name(record: Mapping[str, Any]) -> str:
@@ -265,19 +300,24 @@ def _no_name(record: Mapping[str, Any]) -> str:
     for key in ("source", "profile", "experiment"):
         if not (isinstance(record[key], str) and NAME.fullmatch(record[key])):
             return f"{key} {str(record[key])[:40]!r} is no name: letters, digits and ._+- only"
-    seed = record["seed"]
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        return f"seed {str(seed)[:40]!r} is not a whole number from 0 on"
+    for key in ("seed", "fold"):
+        number = record.get(key, 0)
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            return f"{key} {str(number)[:40]!r} is not a whole number from 0 on"
     return ""
 
 
-def rows(record: Mapping[str, Any]) -> pd.DataFrame:
+def rows(record: Mapping[str, Any], part: str = "per_image") -> pd.DataFrame:
     """The run's test images, one row each, as `lib.metrics.summarise` takes them.
+
+    `part="validation"` gives its validation images; ResultError if the run did not record them.
 
     >>> rows({"per_image": {"label": [0, 1], "p_malignant": [0.25, None]}}).to_dict("list")
     {'label': [0, 1], 'p_malignant': [0.25, nan]}
     """
-    return pd.DataFrame({k: pd.Series(v) for k, v in record["per_image"].items()})
+    if record.get(part) is None:
+        raise ResultError(f"the run did not record {part}; run it again")
+    return pd.DataFrame({k: pd.Series(v) for k, v in record[part].items()})
 
 
 def columns(table: pd.DataFrame) -> dict[str, list]:

@@ -12,22 +12,13 @@ import torch
 from torch import Tensor
 
 from .callbacks import Consistency
-from .consistency import agree
-from .losses import as_probabilities, dice_loss
-
-__all__ = [
-    "SoftInterTask",
-    "SoftThreeTask",
-    "jensen_shannon",
-    "soft_inter_task",
-    "soft_seg2_as_seg3",
-    "soft_seg_as_cls",
-    "soft_three_task",
-]
+from .checks import takes_probabilities
+from .losses import dice_loss
 
 NONE = 1.0  # pixels of each class that every image is given: no nodule at all is an even answer
 
 
+@takes_probabilities
 def soft_seg_as_cls(seg3: Tensor) -> Tensor:
     """Each class's share of the nodule's mass in Seg3: (N, K+1, H, W) to (N, K), rows sum to 1.
 
@@ -38,11 +29,11 @@ def soft_seg_as_cls(seg3: Tensor) -> Tensor:
     >>> soft_seg_as_cls(seg3)
     tensor([[0.1000, 0.9000]])
     """
-    seg3 = as_probabilities("seg3", seg3, maps=True, channels=3, or_more=True)
     mass = seg3[:, 1:].sum((2, 3)) + NONE
     return mass / mass.sum(1, keepdim=True)
 
 
+@takes_probabilities
 def soft_seg2_as_seg3(seg2: Tensor, cls: Tensor) -> Tensor:
     """Share Seg2's nodule among the classes as Cls does: to (N, K+1, H, W).
 
@@ -52,13 +43,11 @@ def soft_seg2_as_seg3(seg2: Tensor, cls: Tensor) -> Tensor:
     >>> soft_seg2_as_seg3(seg2, cls=torch.tensor([[0.0, 1.0]])).flatten()
     tensor([0.2500, 0.0000, 0.7500])
     """
-    seg2 = as_probabilities("seg2", seg2, maps=True, channels=2)
-    cls = as_probabilities("cls", cls, maps=False, channels=2, or_more=True)
-    agree("seg2", seg2, "cls", cls)
     background, nodule = seg2.split(1, dim=1)
     return torch.cat([background, nodule * cls[:, :, None, None]], dim=1)
 
 
+@takes_probabilities
 def jensen_shannon(one: Tensor, other: Tensor) -> Tensor:
     """Jensen-Shannon divergence of two soft labels (N, K), mean over the images: a scalar, 0 to 1.
 
@@ -69,14 +58,12 @@ def jensen_shannon(one: Tensor, other: Tensor) -> Tensor:
     >>> [jensen_shannon(sure, other).item() for other in (sure, sure.flip(0))]
     [0.0, 1.0]
     """
-    one = as_probabilities("one", one, maps=False, channels=2, or_more=True)
-    other = as_probabilities("other", other, maps=False, channels=one.shape[1])
-    agree("one", one, "other", other)
     middle = (one + other) / 2
     halves = sum(p * (_log(p) - _log(middle)) for p in (one, other))
     return halves.sum(1).mean() / (2 * math.log(2))
 
 
+@takes_probabilities
 def soft_inter_task(cls: Tensor, seg3: Tensor) -> Tensor:
     """Jensen-Shannon divergence of Cls and the soft Seg-as-Cls, a scalar, 0 to 1; gradient to both.
 
@@ -86,12 +73,10 @@ def soft_inter_task(cls: Tensor, seg3: Tensor) -> Tensor:
     >>> [round(soft_inter_task(cls, seg3).item(), 2) for cls in torch.eye(2)[:, None]]
     [0.76, 0.05]
     """
-    seg = soft_seg_as_cls(seg3)
-    cls = as_probabilities("cls", cls, maps=False, channels=2, or_more=True)
-    agree("cls", cls, "seg3", seg3)
-    return jensen_shannon(cls, seg)
+    return jensen_shannon(cls, soft_seg_as_cls(seg3))
 
 
+@takes_probabilities
 def soft_three_task(
     cls: Tensor, seg2: Tensor, seg3: Tensor, *, background: bool = True, flatten: bool = False
 ) -> Tensor:
@@ -104,11 +89,7 @@ def soft_three_task(
     >>> [round(soft_three_task(cls, seg2, seg3).item(), 3) for cls in torch.eye(2)[:, None]]
     [0.333, 0.0]
     """
-    painted = soft_seg2_as_seg3(seg2, cls)
-    seg3 = as_probabilities("seg3", seg3, maps=True, channels=3, or_more=True)
-    agree("cls", cls, "seg3", seg3)
-    agree("seg2", painted, "seg3", seg3)
-    return dice_loss(painted, seg3, background=background, flatten=flatten)
+    return dice_loss(soft_seg2_as_seg3(seg2, cls), seg3, background=background, flatten=flatten)
 
 
 class SoftInterTask(Consistency):

@@ -95,17 +95,8 @@ def _train_parts(system, network, dls, profile, folder, settings, resume, log) -
 
 
 def _learner(system, network, dls, budget, log) -> Learner:
-    return task_learner(
-        dls,
-        network,
-        consistency=system.consistency(),
-        loss_options=system.losses,
-        lr=budget.lr,
-        optimiser=budget.optimiser,
-        precision=budget.precision,
-        channels_last=budget.channels_last,
-        log=log,
-    )
+    options = {"consistency": system.consistency(), "loss_options": system.losses, "log": log}
+    return task_learner(dls, network, **options, **budget.learner_options())
 
 
 def _side_by_side(epochs: tuple[dict, ...]) -> dict[str, Any]:

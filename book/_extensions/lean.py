@@ -9,14 +9,14 @@ from sphinx.application import Sphinx
 UNUSED = (
     "**/*.map",
     "*webpack-macros.html",
-    "images/logo_*",  # of services that run notebooks in the network
     "locales",
     "scripts/fontawesome.js",  # 1.5 MB: _templates/static says why it is not loaded
     "vendor/fontawesome/webfonts/*.ttf",  # every browser takes the .woff2
-    "vendor/fontawesome/webfonts/fa-brands-*",
     "vendor/mathjax/**/MathJax_Fraktur-*",  # of no formula here; one that had it would ask in vain,
     "vendor/mathjax/**/MathJax_SansSerif-*",  # which the pages' tests see
 )
+# Of services that run notebooks in the network, and of those that keep a repository: launch.py.
+OF_SERVICES = ("images/logo_*", "vendor/fontawesome/webfonts/fa-brands-*")
 TO_MAP = re.compile(r"^/[/*]# sourceMappingURL=.*$\n?", re.MULTILINE)
 
 
@@ -26,7 +26,9 @@ def remove(app: Sphinx, error: Exception | None) -> None:
         return
     static = Path(app.outdir) / "_static"
     mapped = [path.with_suffix("") for path in static.rglob("*.map")]
-    for path in {path for pattern in UNUSED for path in static.glob(pattern)}:
+    linked = app.config.html_theme_options.get("launch_buttons")
+    unused = UNUSED if linked else UNUSED + OF_SERVICES
+    for path in {path for pattern in unused for path in static.glob(pattern)}:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in filter(Path.exists, mapped):
         path.write_text(TO_MAP.sub("", path.read_text(encoding="utf8")), encoding="utf8")

@@ -1,7 +1,7 @@
-// The picker: two runs of one test set, compared in the page. `book/kit/figures/picker.py` packs the runs.
-// First the numbers (the same as `book.kit.stats`; tests/kit/test_picker.py checks that), then the page.
+// The picker: two systems compared in the page. `book/kit/figures/picker.py` packs their runs.
+// What the rule says of every pair is in the packed file; curves and counts are made here, from answers.
 (() => {
-  const MISSING = 4095, STEPS = 4094, DRAWS = 2000;
+  const MISSING = 4095;
   const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const MEASURES = {
     ACC: "Accuracy", F1: "F1", AUC: "AUC", dice_nodule: "Dice, nodule",
@@ -10,177 +10,55 @@
     inconsis_seg3_benign: "Contradictions, benign maps",
     inconsis_seg3_malignant: "Contradictions, malignant maps",
   };
-  const MEANS = {
-    dice_paper_mean: ["dice_paper_benign", "dice_paper_malignant"],
-    dice_class_mean: ["dice_class_benign", "dice_class_malignant"],
-  };
 
   // ---------------------------------------------------------------------------------- the numbers
 
   const unpacked = (text) => Int32Array.from({ length: text.length / 2 },
     (_, i) => 64 * DIGITS.indexOf(text[2 * i]) + DIGITS.indexOf(text[2 * i + 1]));
 
-  // A generator of numbers in [0, 1) from a seed (mulberry32), so that a link shows the same again.
-  const generator = (seed) => () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-
-  // A run as numerator and denominator per image for each ratio, and its ranks.
-  const opened = (set, run) => {
-    const label = [...set.label].map((c) => (c === "-" ? -1 : +c));
-    const n = label.length, ratios = {};
-    const ratio = (name, num, den) => {
-      const all = { num: Float64Array.from({ length: n }, (_, i) => (den(i) ? num(i) : 0)),
-        den: Float64Array.from({ length: n }, (_, i) => den(i)) };
-      if (all.den.some((d) => d > 0)) ratios[name] = all;
-    };
+  // A training's answers to its test images.
+  const opened = (packed, run) => {
+    const label = [...packed.tests[run.test]].map((c) => (c === "-" ? -1 : +c));
     const rank = run.rank ? unpacked(run.rank) : null;
     const guess = rank && Array.from(rank, (r) => (r === MISSING ? -1 : +(r >= run.benign)));
     const known = rank && label.map((l, i) => l >= 0 && guess[i] >= 0);
-    if (rank) {
-      ratio("ACC", (i) => +(guess[i] === label[i]), (i) => +known[i]);
-      ratio("F1", (i) => +(label[i] === 1 && guess[i] === 1),
-        (i) => (known[i] ? ((label[i] === 1) + (guess[i] === 1)) / 2 : 0));
-    }
-    if (rank && run.seg)
-      ratio("inconsis_cls", (i) => +(run.seg[i] !== String(guess[i])),
-        (i) => +(guess[i] >= 0 && run.seg[i] !== "x"));
-    for (const [name, text] of Object.entries(run.columns)) {
-      const steps = unpacked(text);
-      ratio(name, (i) => steps[i] / STEPS, (i) => +(steps[i] !== MISSING));
-      const truth = name.startsWith("dice_paper_") && set.truth[name.slice(11)];
-      if (truth)
-        ratio(name.replace("paper", "class"), (i) => steps[i] / STEPS,
-          (i) => +(steps[i] !== MISSING && truth[i] === "1"));
-    }
     const images = known ? label.map((_, i) => i).filter((i) => known[i]) : [];
     const malignant = images.filter((i) => label[i] === 1).length;
-    const curve = malignant > 0 && malignant < images.length ? { rank, images } : null;
-    return { run, label, ratios, guess, known, curve, n };
+    return { run, label, guess, known, rank,
+      curve: malignant > 0 && malignant < images.length ? images : null };
   };
 
-  const measures = (one) => Object.keys(MEASURES).filter((name) => (name === "AUC" ? one.curve
-    : (MEANS[name] ?? [name]).every((part) => one.ratios[part])));
-
-  // Weighted share of malignant-benign pairs in order, ties half; entries sorted, with tie groups.
-  const area = (entries, weight) => {
-    let below = 0, pairs = 0, malignant = 0, benign = 0, m = 0, b = 0;
-    for (let k = 0; k < entries.length; k++) {
-      const { value, truth } = entries[k], w = weight(entries[k]);
-      if (truth) m += w; else b += w;
-      if (k + 1 === entries.length || entries[k + 1].value !== value) {
-        pairs += m * (below + b / 2);
-        below += b; malignant += m; benign += b; m = 0; b = 0;
-      }
-    }
-    return pairs / (malignant * benign);
-  };
-
-  const sorted = (one, value) => one.curve.images
+  const sorted = (one, value) => one.curve
     .map((image) => ({ image, value: value(image), truth: one.label[image] === 1 }))
     .sort((a, b) => a.value - b.value);
 
-  // Average ranks from 1, as a table's rank() gives them: a scale that both runs share.
-  const averaged = (one) => {
-    const entries = sorted(one, (i) => one.curve.rank[i]), result = {};
-    for (let k = 0; k < entries.length;) {
-      let end = k;
-      while (end < entries.length && entries[end].value === entries[k].value) end++;
-      for (let j = k; j < end; j++) result[entries[j].image] = (k + 1 + end) / 2;
-      k = end;
-    }
-    return result;
-  };
-
-  const perPatient = (set, one, name) => (MEANS[name] ?? [name]).map((part) => {
-    const num = new Float64Array(set.patients), den = new Float64Array(set.patients);
-    const { num: n, den: d } = one.ratios[part];
-    for (let i = 0; i < one.n; i++) { num[set.patient[i]] += n[i]; den[set.patient[i]] += d[i]; }
-    return { num, den };
-  });
-
-  const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
-  const weighted = (parts, weights) => mean(parts.map(({ num, den }) => {
-    let a = 0, b = 0;
-    for (let p = 0; p < num.length; p++) { a += weights[p] * num[p]; b += weights[p] * den[p]; }
-    return a / b;
-  }));
-
-  // numpy's quantile: linear between the order statistics.
-  const quantile = (values, q) => {
-    const at = q * (values.length - 1), low = Math.floor(at);
-    return values[low] + (at - low) * ((values[low + 1] ?? values[low]) - values[low]);
-  };
-  const interval = (drawn, shift) => {
-    const there = Float64Array.from(drawn.filter((v) => !Number.isNaN(v))).sort();
-    return there.length ? [quantile(there, 0.025) + shift, quantile(there, 0.975) + shift]
-      : [NaN, NaN];
-  };
-
-  // Every measure that both runs have: values, difference a less b, intervals over patients, p.
-  const compare = (packed, nameA, nameB, { draws = DRAWS, permutations = DRAWS, seed = 1 } = {}) => {
-    const patient = unpacked(packed.patient);
-    const set = { ...packed, patient, patients: Math.max(-1, ...patient) + 1 };
-    const [a, b] = [nameA, nameB].map((k) => opened(set, packed.runs[k]));
-    const inBoth = measures(a).filter((name) => measures(b).includes(name));
-    const random = generator(seed);
-    const weights = Array.from({ length: draws }, () => {
-      const counts = new Float64Array(set.patients);
-      for (let p = 0; p < set.patients; p++) counts[Math.floor(random() * set.patients)]++;
-      return counts;
-    });
-    const swaps = Array.from({ length: permutations },
-      () => Float64Array.from({ length: set.patients }, () => +(random() < 0.5)));
-    const ones = new Float64Array(set.patients).fill(1);
+  // Every measure that both systems have, in per cent and points: what the rule says of the pair.
+  const compare = (packed, a, b, seed) => {
+    const sides = [packed.systems[a], packed.systems[b]], turned = a > b;
+    const pair = packed.pairs[turned ? `${b},${a}` : `${a},${b}`] ?? { of: [], rows: [] };
     const rows = {};
-    for (const name of inBoth) {
-      const exact = [a, b].map((one) => one.run.exact[name]);
-      let under, swapped;
-      if (name === "AUC") {
-        const entries = [a, b].map((one) => sorted(one, (i) => one.curve.rank[i]));
-        under = (w) => entries.map((each) => area(each, ({ image }) => w[patient[image]]));
-        const ranks = [a, b].map(averaged);
-        const both = [a, b].flatMap((one, side) => sorted(one, (i) => ranks[side][i])
-          .map((entry) => ({ ...entry, side }))).sort((x, y) => x.value - y.value);
-        swapped = (s) => [0, 1].map((other) =>
-          area(both, ({ image, side }) => +((side ^ s[patient[image]]) === other)));
-      } else {
-        const parts = [a, b].map((one) => perPatient(set, one, name));
-        under = (w) => parts.map((each) => weighted(each, w));
-        swapped = (s) => [0, 1].map((other) => mean(parts[0].map((_, k) => {
-          let num = 0, den = 0;
-          for (let p = 0; p < set.patients; p++) {
-            const from = parts[other ^ s[p]][k];
-            num += from.num[p]; den += from.den[p];
-          }
-          return num / den;
-        })));
-      }
-      const here = under(ones), drawn = weights.map(under);
-      const shift = here.map((value, side) => exact[side] - value); // what the steps rounded off
-      const difference = here[0] - here[1];
-      const large = swaps.filter((s) => {
-        const [one, two] = swapped(s);
-        return !(Math.abs(one - two) < Math.abs(difference) - 1e-10);
-      }).length;
+    for (const name of Object.keys(MEASURES)) {
+      const same = a === b && sides[0].levels[name] && [0, 0, 0, 1, 0];
+      const found = same || pair.rows[packed.measures.indexOf(name)];
+      if (!found) continue;
+      const [difference, low, high, p, clear] = found;
+      const less = (v) => (v === null ? null : 0 - v);
       rows[name] = {
-        a: exact[0], b: exact[1], difference: exact[0] - exact[1], computed: here,
-        a_interval: interval(drawn.map((d) => d[0]), shift[0]),
-        b_interval: interval(drawn.map((d) => d[1]), shift[1]),
-        interval: interval(drawn.map((d) => d[0] - d[1]), shift[0] - shift[1]),
-        p: (large + 1) / (permutations + 1),
+        a: sides[0].levels[name], b: sides[1].levels[name], p, clear: clear === 1,
+        difference: turned ? less(difference) : difference,
+        interval: turned ? [less(high), less(low)] : [low, high],
       };
     }
-    return { rows, patients: set.patients, images: a.n, runs: [a, b].map((one) => ({
-      roc: roc(one), contradictions: contradictions(one), cost: one.run.cost })) };
+    const [trainings, images, patients] = pair.of;
+    return { rows, trainings, images, patients, runs: sides.map((system) => {
+      const one = opened(packed, system.runs.find((run) => run.seed === seed) ?? system.runs[0]);
+      return { roc: roc(one), contradictions: contradictions(one), cost: system.cost };
+    }) };
   };
 
   const roc = (one) => {
     if (!one.curve) return null;
-    const entries = sorted(one, (i) => -one.curve.rank[i]);
+    const entries = sorted(one, (i) => -one.rank[i]);
     const all = entries.filter((e) => e.truth).length, points = [[0, 0]];
     let x = 0, y = 0;
     entries.forEach(({ value, truth }, k) => {
@@ -215,10 +93,11 @@
   const loaded = () => (globalThis.pickerSets ??= {});
 
   const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-  const number = (value, signed = false) => (value === undefined || Number.isNaN(value) ? "–"
-    : (signed && value >= 0 ? "+" : "") + (100 * value).toFixed(1)).replace("-", "−");
+  const number = (value, signed = false) => (value === null || value === undefined ? "–"
+    : (signed && value > 0 ? "+" : "") + value.toFixed(1)).replace("-", "−");
   const range = ([low, high], signed) => `[${number(low, signed)}, ${number(high, signed)}]`;
-  const chance = (p) => (p < 0.0005 ? "< .001" : p.toFixed(3).replace(/^0/, ""));
+  const level = ([value, low, high]) => `<b>${number(value)}</b> <small>${range([low, high])}</small>`;
+  const chance = (p) => (p === null ? "–" : p < 0.001 ? "< .001" : p.toFixed(3).replace(/^0/, ""));
 
   const load = (key) => new Promise((done, failed) => {
     if (loaded()[key]) return done(loaded()[key]);
@@ -237,18 +116,17 @@
   // Differences as dots with bars about a line at 0, in points.
   const forest = (rows) => {
     const names = Object.keys(rows), step = 34, left = 8, width = 320, height = names.length * step + 34;
-    const ends = names.flatMap((m) => rows[m].interval.map((v) => Math.abs(100 * v)).filter((v) => !Number.isNaN(v)));
-    const most = Math.max(1, ...ends) * 1.08, x = (v) => left + (width - 2 * left) * (0.5 + (100 * v) / most / 2);
+    const ends = names.flatMap((m) => rows[m].interval.map(Math.abs));
+    const most = Math.max(1, ...ends) * 1.08, x = (v) => left + (width - 2 * left) * (0.5 + v / most / 2);
     const tick = [1, 2, 5, 10, 20, 50].find((t) => t * 2.5 >= most) ?? 50;
     const ticks = [-2, -1, 0, 1, 2].map((k) => k * tick).filter((t) => Math.abs(t) < most);
     return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Differences in points with 95 % intervals; the table below has the numbers.">
-      ${ticks.map((t) => `<line class="${t ? "picker-grid" : "picker-zero"}" x1="${x(t / 100)}" x2="${x(t / 100)}" y1="4" y2="${height - 26}"/>
-        <text class="picker-tick" x="${x(t / 100)}" y="${height - 8}">${t > 0 ? "+" : ""}${String(t).replace("-", "−")}</text>`).join("")}
+      ${ticks.map((t) => `<line class="${t ? "picker-grid" : "picker-zero"}" x1="${x(t)}" x2="${x(t)}" y1="4" y2="${height - 26}"/>
+        <text class="picker-tick" x="${x(t)}" y="${height - 8}">${t > 0 ? "+" : ""}${String(t).replace("-", "−")}</text>`).join("")}
       ${names.map((m, k) => {
-    const { difference, interval: [low, high] } = rows[m], y = k * step + 26;
-    const clear = low > 0 || high < 0;
+    const { difference, interval: [low, high], clear } = rows[m], y = k * step + 26;
     return `<text x="${left}" y="${y - 9}">${escaped(MEASURES[m])}</text>
-      <line class="picker-bar" x1="${x(low)}" x2="${x(high)}" y1="${y}" y2="${y}"/>
+      <line class="picker-bar" x1="${x(low ?? difference)}" x2="${x(high ?? difference)}" y1="${y}" y2="${y}"/>
       <circle class="${clear ? "picker-clear" : "picker-open"}" cx="${x(difference)}" cy="${y}" r="5"/>`;
   }).join("")}</svg>`;
   };
@@ -266,29 +144,29 @@
   };
 
   const show = (packed, choice) => {
-    const [ka, kb] = ["a", "b"].map((side) => packed.runs.findIndex(
-      (run) => run.name === choice[side] && run.seed === +choice.seed));
-    const runs = [packed.runs[ka], packed.runs[kb]], titles = runs.map((run) => run.title);
-    const compared = compare(packed, ka, kb);
+    const [ka, kb] = ["a", "b"].map((side) => packed.systems.findIndex((one) => one.name === choice[side]));
+    const runs = [packed.systems[ka], packed.systems[kb]], titles = runs.map((run) => run.title);
+    const compared = compare(packed, ka, kb, +choice.seed);
     const names = Object.keys(compared.rows), [a, b] = titles.map(escaped);
-    const clear = names.filter((m) => compared.rows[m].interval[0] > 0 || compared.rows[m].interval[1] < 0);
-    said.textContent = ka === kb ? "The same run twice: choose another system to compare it with."
+    const clear = names.filter((m) => compared.rows[m].clear);
+    said.textContent = ka === kb ? "The same system twice: choose another to compare it with."
       : !names.length ? `${titles[0]} and ${titles[1]} have no measure in common.`
-        : `${titles[0]} less ${titles[1]}, ${compared.images} test images of ${compared.patients} patients, seed ${choice.seed}: ${
-          clear.length ? "intervals without 0: " + clear.map((m) => `${MEASURES[m]} ${number(compared.rows[m].difference, true)}`).join("; ")
-            : "no interval leaves out 0"}.`;
+        : `${titles[0]} less ${titles[1]}, ${compared.images} test images of ${compared.patients} patients, ${
+          compared.trainings} training${compared.trainings === 1 ? "" : "s"} of each: ${
+          clear.length ? "told apart by " + clear.map((m) => `${MEASURES[m]} ${number(compared.rows[m].difference, true)}`).join("; ")
+            : "not told apart"}.`;
     const cost = (key, unit, digits) => runs.map((run) => (run.cost[key] == null ? "–" : (run.cost[key] / unit).toFixed(digits)));
     const counted = compared.runs.map((one) => one.contradictions);
     shown.innerHTML = `
       <div class="picker-charts">${names.length ? `<figure><figcaption>${a} less ${b}, points</figcaption>${forest(compared.rows)}
-        <p><small>Filled: the 95 % interval leaves out 0. Hollow: it does not.</small></p></figure>` : ""}
+        <p><small>Filled: told apart, the corrected interval leaves out 0. Hollow: not told apart.</small></p></figure>` : ""}
       <figure><figcaption>ROC: <span class="picker-key picker-a">${a}</span> solid, <span class="picker-key picker-b">${b}</span> dashed</figcaption>${
   curves(compared, titles)}</figure></div>
       ${table(["in % and points", a, b, "difference", "p"], names.map((m) => {
     const r = compared.rows[m];
-    return [MEASURES[m], `<b>${number(r.a)}</b> <small>${range(r.a_interval)}</small>`, `<b>${number(r.b)}</b> <small>${range(r.b_interval)}</small>`,
+    return [MEASURES[m], level(r.a), level(r.b),
       `<b>${number(r.difference, true)}</b> <small>${range(r.interval, true)}</small>`, chance(r.p)];
-  }), "Measures, with 95 % intervals over patients; p of a permutation test, not corrected")}
+  }), "Measures, with 95 % intervals over patients and trainings; differences and p are corrected for the measures of the pair")}
       ${table(["test images", "all", "T1 and T3 agree", "differ: only T1 right", "differ: only T3 right", "T3 sees no nodule"],
     [a, b].map((title, k) => (counted[k] ? [title, counted[k].images, counted[k].agree, counted[k].T1, counted[k].T3, counted[k].none]
       : [title, "–", "–", "–", "–", "–"])), "Contradictions, counted; a dash: the system lacks one of the tasks")}
@@ -303,7 +181,7 @@
     return select.value;
   };
 
-  form.innerHTML = [["data", "Images"], ["a", "System"], ["b", "compared with"], ["seed", "Seed"]]
+  form.innerHTML = [["data", "Images"], ["a", "System"], ["b", "compared with"], ["seed", "Curves of seed"]]
     .map(([name, text]) => `<label>${text} <select name="${name}"></select></label>`).join("")
     + '<button type="button">Swap</button>';
   const fields = Object.fromEntries(["data", "a", "b", "seed"].map((name) => [name, form.elements[name]]));
@@ -315,15 +193,15 @@
     try {
       const packed = await load(key);
       if (fields.data.value !== key) return; // another was chosen in the meantime
-      const systems = [...new Map(packed.runs.map((run) => [run.name, run.title]))];
+      const systems = packed.systems.map((one) => [one.name, one.title]);
       const a = options(fields.a, systems, choice.a);
       const b = options(fields.b, systems, systems.some(([name]) => name === choice.b) ? choice.b : systems.at(-1)[0]);
-      const seeds = (name) => packed.runs.filter((run) => run.name === name).map((run) => run.seed);
+      const seeds = (name) => packed.systems.find((one) => one.name === name).runs.map((run) => run.seed);
       const shared = seeds(a).filter((seed) => seeds(b).includes(seed));
       const seed = shared.length ? options(fields.seed, shared.map((s) => [s, s]), choice.seed) : options(fields.seed, [["", "–"]], "");
       history.replaceState(null, "", `#${new URLSearchParams({ data: key, a, b, seed })}`);
       if (shared.length) show(packed, { a, b, seed });
-      else { said.textContent = "These two systems have no seed in common here."; shown.innerHTML = ""; }
+      else { said.textContent = "These two systems have no training in common here."; shown.innerHTML = ""; }
     } catch (error) { said.textContent = error.message; shown.innerHTML = ""; }
     box.dataset.ready = `${Number(box.dataset.ready ?? 0) + 1}`;
   };

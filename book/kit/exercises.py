@@ -2,19 +2,25 @@
 
 From each entry come three things: a form on the book's page, checked there by
 `book/assets/exercises.js`; a cell in the exercises' notebook, checked by `check`; and the solution.
-The page holds no answer, only salted hashes of the answers that are accepted. After a change of
-the source, `python -m book.kit.exercises` writes the page and the notebook again.
+The page holds no answer, only salted hashes of the answers that are accepted, and why the answer is
+right in a cipher that the right answer opens. After a change of the source,
+`python -m book.kit.exercises` writes the page, the notebook and the links in the chapters again.
 """
 
 import html
 import json
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from textwrap import indent
 from typing import Any
+
+import nbformat
+from nbformat import v4
 
 from lib.names import look_up
 
@@ -24,6 +30,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "exercises"
 TIERS = ("A first hint", "A second hint", "Nearly the answer")
 KINDS = ("number", "choice", "code")
 RIGHT, WRONG, UNREADABLE = "Right.", "Not yet.", "Type a number, such as 0.42."
+UNIT = "Mind the unit: the answer is asked for in {}."
+PLAIN = "Mind the unit: the answer is asked for as a plain number, not in per cent."
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,8 @@ class Exercise:
 
     name, title, question (Markdown), chapter (its page, without the ending); kind "number",
     "choice" or "code"; solution: Python that leaves `answer`, a number, a letter or a function;
-    hints, from gentle to plain. For a number: unit, and step, the width of what counts as equal.
+    because: a sentence that says why, shown once the answer is right; hints, from gentle to plain.
+    For a number: unit, and step, the width of what counts as equal.
     For a choice: options by letter. For code: the stub, and a test of `answer` that raises
     AssertionError. mistakes: typical wrong answers (for code: Python as in solution), each with
     what to say to them.
@@ -47,6 +56,7 @@ class Exercise:
     kind: str
     question: str
     solution: str
+    because: str
     hints: tuple[str, ...]
     step: float = 0.01
     unit: str = ""
@@ -96,11 +106,12 @@ def exercises() -> dict[str, Exercise]:
 def check(name: str, answer: Any) -> Verdict:
     """Is the answer right? A number, a letter, or a function, as the exercise asks.
 
-    A number is right within the exercise's step of the solution's. Raises ValueError for an unknown
-    name, with the near ones.
+    A number is right within the exercise's step of the solution's; one that is a hundred times too
+    large or too small is told to mind the unit. Raises ValueError for an unknown name, with the
+    near ones.
 
     >>> check("dice-by-hand", 0.5)
-    Right.
+    Right. Twice the shared 4 is 8, over 10 + 6 = 16.
     >>> check("dice-by-hand", 1 / 3)
     Not yet. That is IoU: it divides by the union, counted once.
     """
@@ -111,9 +122,9 @@ def check(name: str, answer: Any) -> Verdict:
         return Verdict(False, UNREADABLE)
     said = _key(exercise, answer)
     if said in _accepted(exercise):
-        return Verdict(True, RIGHT)
+        return _right(exercise)
     typical = {_key(exercise, wrong): says for wrong, says in exercise.mistakes}
-    return Verdict(False, f"{WRONG} {typical.get(said, '')}".strip())
+    return Verdict(False, f"{WRONG} {typical.get(said) or _unit(exercise, answer)}".strip())
 
 
 def hints(name: str, tiers: int = 1) -> None:
@@ -168,27 +179,62 @@ def page() -> str:
     return "\n".join(lines)
 
 
+def links(chapter: str) -> str:
+    """A line for the end of a chapter, with a link to each of its exercises.
+
+    >>> links("chapters/training").split(", ")[-1]
+    '[Who gives in?](#exercise-vote). All on [one page](../exercises/index.md).'
+    """
+    every = [
+        f"[{exercise.title}](#exercise-{exercise.name})"
+        for exercise in exercises().values()
+        if exercise.chapter == chapter
+    ]
+    return f"**Exercises.** {', '.join(every)}. All on [one page](../exercises/index.md)."
+
+
+def with_links(text: str, chapter: str) -> str:
+    """A chapter's notebook (JSON) whose last cell holds the links to its exercises.
+
+    >>> chapter = "chapters/training"
+    >>> "#exercise-vote" in with_links((FOLDER.parent / f"{chapter}.ipynb").read_text(), chapter)
+    True
+    """
+    lines = links(chapter).splitlines(keepends=True)
+    cell = {"cell_type": "markdown", "id": LINKED, "metadata": {}, "source": lines}
+    cell["metadata"] = {"slideshow": {"slide_type": "skip"}}
+    written = json.dumps(cell, indent=1, ensure_ascii=False)
+    # As text: read and written again, a number of a stored output could get other digits.
+    own = rf',\n  \{{\n   "cell_type": "markdown",\n   "id": "{LINKED}".*?\n  \}}'
+    text = re.sub(own, "", text, flags=re.DOTALL)
+    cells, end, rest = text.rpartition('\n ],\n "metadata"')
+    return cells + ",\n" + indent(written, "  ") + end + rest
+
+
 def notebook(solved: bool = False) -> str:
     """The exercises as a notebook (JSON): stubs, or with `solved` the solutions in their place.
 
     >>> len(json.loads(notebook())["cells"]) > 2 * len(exercises())
     True
     """
-    cells = [_cell("markdown", "about", NOTEBOOK_HEAD), _cell("code", "import", NOTEBOOK_IMPORT)]
+    cells = [
+        v4.new_markdown_cell(NOTEBOOK_HEAD, id="about"),
+        v4.new_code_cell(NOTEBOOK_IMPORT, id="import"),
+    ]
     for number, exercise in enumerate(exercises().values(), 1):
         text = f"## {number}. {exercise.title}\n\n{exercise.question.strip()}\n"
         text += "".join(f"\n- **{key}**: {says}" for key, says in exercise.options.items())
-        cells.append(_cell("markdown", f"{exercise.name}-question", text.strip()))
+        cells.append(v4.new_markdown_cell(text.strip(), id=f"{exercise.name}-question"[:64]))
         if solved:
             code = exercise.solution.strip()
         else:
             code = exercise.stub.strip() or "answer = ...  # your answer"
         gap = "\n\n\n" if code.startswith("def ") else "\n\n"
-        cells.append(_cell("code", exercise.name, f'{code}{gap}check("{exercise.name}", answer)'))
+        source = f'{code}{gap}check("{exercise.name}", answer)'
+        cells.append(v4.new_code_cell(source, id=exercise.name[:64]))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     about = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    whole = {"cells": cells, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
-    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    return nbformat.writes(v4.new_notebook(cells=cells, metadata=about)) + "\n"
 
 
 # ------------------------------------------------------------------------------------------ details
@@ -204,6 +250,7 @@ checked on this page, without a server; nothing you type leaves it. Those in cod
 notebook {download}`exercises.ipynb`, as all the others can be: `make lab` opens it.
 
 A number is right within the rounding that the question asks for; 0.5, .5 and 0,5 are the same.
+A right answer is told why it is right, a typical wrong one what went wrong.
 """
 
 PAGE_FOOT = """\
@@ -212,6 +259,8 @@ PAGE_FOOT = """\
 <script src="../_static/exercises.js" defer></script>
 ```
 """
+
+LINKED = "exercises-of-this-chapter"  # the id of the cell
 
 NOTEBOOK_HEAD = """\
 # Exercises
@@ -262,7 +311,38 @@ def _check_code(exercise: Exercise, answer: Any) -> Verdict:
         return Verdict(False, f"{WRONG} {wrong}".strip())
     except Exception as error:  # the reader's own code
         return Verdict(False, f"{WRONG} It stopped with {type(error).__name__}: {error}")
-    return Verdict(True, RIGHT)
+    return _right(exercise)
+
+
+def _right(exercise: Exercise) -> Verdict:
+    return Verdict(True, f"{RIGHT} {exercise.because}")
+
+
+def _asks_a_unit(exercise: Exercise) -> bool:
+    """Not of what is counted, nor of letters."""
+    return exercise.kind == "number" and exercise.step != 1
+
+
+def _unit(exercise: Exercise, answer: Any) -> str:
+    """What to say to 15 or 15 % for .15, and to .15 for 15 %."""
+    if not _asks_a_unit(exercise):
+        return ""
+    others = (float(answer) / 100, float(answer) * 100)
+    if not any(_key(exercise, other) in _accepted(exercise) for other in others):
+        return ""
+    return _in_unit(exercise)
+
+
+def _in_unit(exercise: Exercise) -> str:
+    return UNIT.format(exercise.unit) if exercise.unit else PLAIN
+
+
+def _cipher(salt: str, key: str, text: str) -> str:
+    """The text in hexadecimal, each byte combined with one that follows from the right answer."""
+    data = text.encode()
+    stream = "".join(_hash(salt, f"{key}:{block}") for block in range(math.ceil(len(data) / 8)))
+    pairs = zip(data, bytes.fromhex(stream), strict=False)
+    return bytes(one ^ other for one, other in pairs).hex()
 
 
 def _hash(salt: str, key: str) -> str:
@@ -277,17 +357,20 @@ def _hash(salt: str, key: str) -> str:
 
 
 def _title(chapter: str) -> str:
-    cells = json.loads((FOLDER.parent / f"{chapter}.ipynb").read_text())["cells"]
-    return cells[0]["source"][0].removeprefix("# ").strip()
+    first = nbformat.read(FOLDER.parent / f"{chapter}.ipynb", 4).cells[0]
+    return first.source.splitlines()[0].removeprefix("# ").strip()
 
 
 def _form(exercise: Exercise) -> str:
     name = exercise.name
     right = " ".join(_hash(name, key) for key in _accepted(exercise))
+    because = _cipher(name, _key(exercise, answer_of(exercise.solution)), exercise.because)
+    unit = f'data-unit="{html.escape(_in_unit(exercise))}" ' if _asks_a_unit(exercise) else ""
     said = {_hash(name, _key(exercise, wrong)): says for wrong, says in exercise.mistakes}
     data = (
         f'data-name="{name}" data-kind="{exercise.kind}" data-step="{exercise.step!r}" '
-        f'data-right="{right}" data-mistakes="{html.escape(json.dumps(said))}"'
+        f'data-right="{right}" data-because="{because}" {unit}'
+        f'data-mistakes="{html.escape(json.dumps(said))}"'
     )
     if exercise.kind == "choice":
         options = "".join(
@@ -316,23 +399,14 @@ def _code(exercise: Exercise) -> str:
     )
 
 
-def _cell(kind: str, name: str, source: str) -> dict[str, Any]:
-    lines = source.splitlines(keepends=True)
-    cell: dict[str, Any] = {"cell_type": kind, "id": name[:64], "metadata": {}, "source": lines}
-    return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
-
-
-def main(folder: Path = FOLDER) -> None:
-    """Write the page and the notebook into `folder`.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     main(Path(folder))
-    ...     sorted(file.name for file in Path(folder).iterdir())
-    ['exercises.ipynb', 'index.md']
-    """
+def main(book: Path = FOLDER.parent) -> None:
+    """Write the exercises' page and notebook below `book`, and links to them into its chapters."""
+    folder = book / FOLDER.name
     (folder / "index.md").write_text(page())
     (folder / "exercises.ipynb").write_text(notebook())
+    for chapter in {exercise.chapter for exercise in exercises().values()}:
+        path = book / f"{chapter}.ipynb"
+        path.write_text(with_links(path.read_text(), chapter))
 
 
 if __name__ == "__main__":

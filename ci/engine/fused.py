@@ -21,10 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lib.consistency import EMPTY, agree, cls_against_seg, one_of
-from lib.losses import check_scores, dice_of_sums, full_precision
-
-__all__ = ["Sums", "inter_task", "intra_task", "sums", "three_task"]
+from lib.checks import check_scores, full_precision, one_of, trusted
+from lib.consistency import EMPTY, cls_against_seg
+from lib.losses import dice_of_sums
 
 # Pixels of a piece. On a CPU, for each thread: so few that a piece's maps stay in the cache, so
 # many that the calls themselves do not count. Elsewhere only memory bounds a piece.
@@ -67,15 +66,12 @@ def sums(cls: Tensor | None, seg2: Tensor | None, seg3: Tensor) -> Sums:
     >>> given.nodule.item(), given.count.tolist()
     (8.0, [[16.0, 16.0]])
     """
-    check_scores("seg3", seg3, maps=True, channels=3, or_more=True)
+    given = {"cls": cls, "seg2": seg2, "seg3": seg3}
+    check_scores(**{n: scores for n, scores in given.items() if n == "seg3" or scores is not None})
     seg3 = seg3.as_subclass(Tensor)
     if seg2 is not None:
-        check_scores("seg2", seg2, maps=True, channels=2)
-        agree("seg2", seg2, "seg3", seg3)
         seg2 = seg2.as_subclass(Tensor)
     if cls is not None:
-        check_scores("cls", cls, maps=False, channels=2, or_more=True)
-        agree("cls", cls, "seg3", seg3)
         cls = full_precision(cls).softmax(1)
     total, at_max, count, nodule, overlap = _MapSums.apply(seg3, seg2)
     if seg2 is None:
@@ -122,7 +118,8 @@ def inter_task(
         mean = given.at_max / (given.count + EMPTY)
     else:
         mean = given.seg3[:, 1:] / given.pixels
-    return cls_against_seg(given.cls, mean.softmax(1), order, softmax, detach_target)
+    with trusted():
+        return cls_against_seg(given.cls, mean.softmax(1), order, softmax, detach_target)
 
 
 def three_task(given: Sums, *, background: bool = True, flatten: bool = False) -> Tensor:

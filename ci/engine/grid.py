@@ -9,7 +9,8 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,17 +38,51 @@ class Job:
 
     >>> Job("busbra", "laptop", "ms-mtl", seed=0).name
     'busbra/laptop/ms-mtl/seed0'
+    >>> Job("busbra", "laptop", "ms-mtl", seed=0, fold=2).name
+    'busbra/laptop/ms-mtl/fold2-seed0'
     """
 
     source: str
     profile: str
     experiment: str
     seed: int
+    fold: int = 0
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Job":
+        """The job that an entry of a plan, or a record, is about.
+
+        >>> job = Job("busbra", "laptop", "ms-mtl", seed=0, fold=2)
+        >>> Job.of(vars(job) | {"why": "no run yet"}) == job
+        True
+        """
+        return cls(**{field.name: entry[field.name] for field in fields(cls)})
+
+    @property
+    def stem(self) -> str:
+        """The last part of its name."""
+        return results.stem(self.seed, self.fold)
 
     @property
     def name(self) -> str:
         """Its results file without the folder and the ending."""
-        return f"{self.source}/{self.profile}/{self.experiment}/seed{self.seed}"
+        return f"{self.source}/{self.profile}/{self.experiment}/{self.stem}"
+
+    def file(self, root: Path | None = None) -> Path:
+        """Its results file under `root` (default: the book's results).
+
+        >>> Job("busbra", "laptop", "ms-mtl", seed=0).file(Path("results")).as_posix()
+        'results/busbra/laptop/ms-mtl/seed0.json'
+        """
+        return results.path(**asdict(self), root=root)
+
+    def failure(self, root: Path | None = None) -> Path:
+        """Where it is noted that it failed.
+
+        >>> Job("busbra", "laptop", "ms-mtl", seed=0).failure(Path("results")).name
+        'seed0.failed.json'
+        """
+        return results.failure_path(**asdict(self), root=root)
 
 
 @dataclass(frozen=True)
@@ -67,15 +102,16 @@ def jobs(
     source: str,
     profile: str,
     seeds: Sequence[int] = (0,),
+    folds: Sequence[int] = (0,),
     *,
     tables: Sequence[int] = TABLES,
     only: Sequence[str] = (),
 ) -> list[Job]:
     """The runs that fill these tables of the paper, or of `only` these experiments.
 
-    The order is the catalogue's: the paper's own systems come first, one seed after the other.
-    Raises GridError, with the nearest names, for a source, profile, table, seed or experiment that
-    does not exist.
+    The order is the catalogue's: the paper's own systems come first, one fold and one seed after
+    the other. Fold 0 is none that was asked for. Raises GridError, with the nearest names, for a
+    source, profile, table, seed, fold or experiment that does not exist.
 
     >>> [job.name for job in jobs("phantom", "smoke", seeds=[0, 1], tables=[6])][:3]
     ['phantom/smoke/ms-mtl/seed0', 'phantom/smoke/ms-mtl+t1t3/seed0', \
@@ -94,12 +130,15 @@ def jobs(
         raise GridError(f"no table {wrong[0]}; the grid fills {', '.join(map(str, TABLES))}")
     if not seeds or any(seed < 0 for seed in seeds):
         raise GridError(f"seeds {list(seeds)}: at least one is needed, and none below 0")
+    if not folds or any(fold < 0 for fold in folds):
+        raise GridError(f"folds {list(folds)}: at least one is needed, and none below 0")
     if not only:
         every = experiments.EXPERIMENTS.values()
         systems = [s for s in every if {number for number, _ in s.rows} & set(tables)]
     return [
-        Job(source, profile, system.name, seed)
+        Job(source, profile, system.name, seed, fold)
         for seed in dict.fromkeys(seeds)
+        for fold in dict.fromkeys(folds)
         for system in systems
     ]
 
@@ -109,9 +148,12 @@ def prepare(
     root: str | Path | None,
     profile: str,
     seeds: Sequence[int],
+    folds: Sequence[int] = (0,),
     cache: Path = CACHE,
-) -> dict[int, Data]:
-    """The data of each seed's runs, as the template prepares them.
+) -> dict[tuple[int, int], Data]:
+    """The data of each seed's and fold's runs, as the template prepares them.
+
+    With a fold the seed changes nothing.
 
     Every image is opened once; what was found is kept in `cache` under a listing of the files
     (names, sizes and times), so that the next call takes a second. Raises GridError if the data are
@@ -119,8 +161,8 @@ def prepare(
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     data = prepare("phantom", f"{folder}/images", "smoke", [0], Path(folder))
-    >>> data[0].training_images
+    ...     data = prepare("phantom", f"{folder}/images", "smoke", [0], cache=Path(folder))
+    >>> data[0, 0].training_images
     48
     """
     from lib import cases, profiles, sources
@@ -130,15 +172,15 @@ def prepare(
         table = sources.read(source, root or None, **options)
         listing = _listing(source, table)
         found = {}
-        for seed in seeds:
-            file = cache / f"{source}-{listing}-seed{seed}.json"
+        for seed, fold in product(seeds, folds):
+            file = cache / f"{source}-{listing}-{f'fold{fold}' if fold else f'seed{seed}'}.json"
             if not file.exists():
-                ready, _ = cases.prepare_cases(table, seed=seed)
+                ready, _ = cases.prepare_cases(table, seed=seed, fold=fold or None)
                 count = int((ready["split"] == "train").sum())
                 data = Data(cases.fingerprint(ready), cases.split_digest(ready), count)
                 with replacing(file) as draft:
                     draft.write_text(json.dumps(asdict(data)))
-            found[seed] = Data(**json.loads(file.read_text()))
+            found[seed, fold] = Data(**json.loads(file.read_text()))
     except cases.CaseError as error:
         raise GridError(str(error)) from error
     return found
@@ -172,7 +214,8 @@ def expected(job: Job, data: Data, lock: Path = LOCK) -> dict[str, Any]:
 
     system = experiments.find(job.experiment)
     budget = system.budget(profiles.find(job.profile)).seeing(data.training_images)
-    settings = {"source": job.source, **system.record(), **budget.record(), "seed": job.seed}
+    settings = {"source": job.source, **system.record(), **budget.record()}
+    settings |= {"seed": job.seed, "fold": job.fold}
     today = {
         "code": provenance.code(system),
         "parameters": settings,
@@ -212,7 +255,7 @@ def differences(record: Mapping[str, Any], today: Mapping[str, Any]) -> list[str
     then, now = record["code"], today["code"]
     if modules := results.changed_modules(then, now):
         words.append(f"{', '.join(modules)} changed" if then else "its code was not recorded")
-    then, now = record["parameters"], today["parameters"]
+    then, now = {"fold": 0} | record["parameters"], today["parameters"]
     words += [
         f"{key} {then.get(key, 'not recorded')}, now {now[key]}"
         for key in now
@@ -236,10 +279,9 @@ def why(job: Job, today: Mapping[str, Any], root: Path | None = None) -> str:
     ...     why(Job("phantom", "smoke", "mtl", 0), {}, Path(folder))
     'no run yet'
     """
-    file = results.path(job.source, job.profile, job.experiment, job.seed, root)
+    file = job.file(root)
     if not file.exists():
-        failed = results.failure_path(job.source, job.profile, job.experiment, job.seed, root)
-        return "it failed" if failed.exists() else "no run yet"
+        return "it failed" if job.failure(root).exists() else "no run yet"
     try:
         return "; ".join(differences(results.load(file), today))
     except results.ResultError as error:

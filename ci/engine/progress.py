@@ -15,8 +15,8 @@ import psutil
 
 from lib import results
 
-# The parts of a run's name, as in results/SOURCE/PROFILE/EXPERIMENT/seedK
-RUN = "*/*/*/seed*"
+# The parts of a run's name, as in results/SOURCE/PROFILE/EXPERIMENT/[foldF-]seedK
+RUN = "*/*/*/*seed*"
 
 
 @dataclass(frozen=True)

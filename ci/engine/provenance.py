@@ -2,11 +2,12 @@
 
 import ast
 import hashlib
-import json
 import sys
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
+
+import nbformat
 
 from lib.experiments import Experiment, find
 
@@ -17,7 +18,7 @@ TEMPLATE = ROOT / "book" / "experiment.ipynb"
 # that sorting files anew leaves every digest as it was.
 SORTED = "networks.rivals"
 # What every run executes, beside its own network.
-EVERY_RUN = ("blocks", "cam", "learner", "metrics", "training")
+EVERY_RUN = ("blocks", "cam", "learner", "metrics", "square", "training")
 # What no number depends on but by what the record says: the cases by their fingerprint and split,
 # the catalogue and the budget by their parameters.
 RECORDED = {"atomic", "cases", "checkpoint", "experiments", "home", "names", "paper", "profiles"}
@@ -130,9 +131,9 @@ def _tree(file: Path) -> ast.Module:
 
 
 def _template(file: Path) -> ast.Module:
-    cells = json.loads(file.read_text())["cells"]
-    counted = [c for c in cells if "numbers" in c["metadata"].get("tags", ())]
-    return ast.parse("\n".join("".join(cell["source"]) for cell in counted))
+    cells = nbformat.read(file, as_version=4).cells
+    counted = [cell for cell in cells if "numbers" in cell.metadata.get("tags", ())]
+    return ast.parse("\n".join(cell.source for cell in counted))
 
 
 def _digest(tree: ast.Module) -> str:

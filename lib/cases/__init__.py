@@ -2,8 +2,11 @@
 
 from .check import check_cases
 from .duplicates import group_near_duplicates
+from .folds import grouped_folds
 from .identity import fingerprint, split_digest
-from .pixels import MAX_PIXELS, UNKNOWN, decode
+from .judge import unfit, why_not
+from .masks import UNKNOWN
+from .pixels import MAX_PIXELS, decode
 from .prepare import prepare_cases
 from .split import split_cases
 from .table import (
@@ -32,7 +35,10 @@ __all__ = [
     "decode",
     "fingerprint",
     "group_near_duplicates",
+    "grouped_folds",
     "prepare_cases",
     "split_cases",
     "split_digest",
+    "unfit",
+    "why_not",
 ]

@@ -1,14 +1,17 @@
 """Every problem of a case table in one pass, before an hour of training."""
 
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from .pixels import THRESHOLD, UNKNOWN, decode, decode_with_problems, is_file, read_grey
+from .looks import Look, look
+from .masks import UNKNOWN
+from .pixels import decode, is_file
 from .table import (
     CLASSES,
     LABELS,
@@ -25,10 +28,13 @@ from .table import (
 )
 
 SHOWN = 20  # problems an error message lists in full
+NAMED = 3  # files that a note of many names
+LARGE, SMALL = 0.5, 0.001  # shares of the picture; BUS-BRA's nodules: .006 to .58, 3 of 1875 above
+MANY = 0.1  # share of a folder's nodules that makes it worth a note
 
 
 def check_cases(
-    cases: pd.DataFrame, *, strict: bool = False, minimum: int = 10
+    cases: pd.DataFrame, *, strict: bool = False, minimum: int = 10, size: int | None = None
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Find every problem of a case table in one pass, and leave the rows that have one out.
 
@@ -39,6 +45,8 @@ def check_cases(
         cases: the case table; a `split` column, if there is one, is checked too.
         strict: raise on any problem instead of leaving rows out.
         minimum: fewest cases that must be left.
+        size: of the network, if it is known: the images are then kept as it sees them, for the
+            loaders, which need not decode them again.
 
     Returns:
         The good rows, with a fresh index, text columns as str and missing values as None; and all
@@ -60,12 +68,12 @@ def check_cases(
     require_columns(cases)
     known = list(cases.attrs.get("left_out", []))
     found = defaultdict(list)  # row position -> its problems
-    digests: dict[int, str] = {}
+    looks: dict[int, Look] = {}
 
-    for at, (problems, digest) in enumerate(each(_examine, cases)):
+    for at, (problems, seen) in enumerate(each(partial(_examine, size=size), cases)):
         found[at] += problems
-        if digest:
-            digests[at] = digest
+        if seen:
+            looks[at] = seen
     for at, problem in _repeated_names(cases):
         found[at].append(problem)
     sound = [at for at in range(len(cases)) if not any(p.left_out for p in found[at])]
@@ -73,13 +81,15 @@ def check_cases(
         # A row that is left out for another reason cannot leak, so only sound rows are compared.
         table = cases.iloc[sound]
         for keys, what in (
-            ([digests[at] for at in sound], "the same picture"),
+            ([looks[at].picture for at in sound], "the same picture"),
             (table["group"].astype(str).tolist(), "its group"),
         ):
             for at, problem in split_leaks(table, keys, what):
                 found[sound[at]].append(problem)
 
-    problems = list(dict.fromkeys([*known, *(p for at in sorted(found) for p in found[at])]))
+    here = together(problem for at in sorted(found) for problem in found[at])
+    here += _odd_sizes(cases, {at: looks[at].share for at in sound})
+    problems = list(dict.fromkeys([*known, *here]))
     if strict:
         stop_on_any(problems)
     keep = [at for at in sound if not any(p.left_out for p in found[at])]
@@ -89,8 +99,50 @@ def check_cases(
     return checked, problems
 
 
-def _examine(row: Any) -> tuple[list[Problem], str | None]:
-    """All problems that one row has by itself, and a digest of its pixels."""
+def together(problems: Iterable[Problem]) -> list[Problem]:
+    """The same note of several files as one, which counts and names them; the rest as it is."""
+    problems = list(problems)
+    files = defaultdict(list)
+    for problem in problems:
+        files[problem.what, problem.left_out].append(Path(problem.file).name)
+    kept = []
+    for problem in problems:
+        names = files.pop((problem.what, problem.left_out), []) if not problem.left_out else [None]
+        more = names[1:]
+        if more:
+            listed = ", ".join(more[:NAMED]) + ", ..." * (len(more) > NAMED)
+            also = f"{problem.what} (and {len(more)} more: {listed})"
+            problem = replace(problem, what=also)
+        if names:
+            kept.append(problem)
+    return kept
+
+
+def _odd_sizes(cases: pd.DataFrame, shares: Mapping[int, float]) -> list[Problem]:
+    """A note for each folder in which many nodules are too large or too small to be true."""
+    notes = []
+    folders = defaultdict(list)
+    for at, share in shares.items():
+        if share:
+            folders[Path(str(cases["image"].iloc[at])).parent].append(at)
+    for folder, rows in folders.items():
+        for what, odd in (
+            (f"more than {LARGE:.0%}", [at for at in rows if shares[at] > LARGE]),
+            (f"less than {SMALL:.1%}", [at for at in rows if shares[at] < SMALL]),
+        ):
+            if len(odd) > MANY * len(rows):
+                first = cases.iloc[odd[0]]
+                what = (
+                    f"the nodules of {len(odd)} of {len(rows)} images cover {what} of their "
+                    f"pictures, first {Path(first['image']).name}: do the masks mean what they "
+                    "seem to?"
+                )
+                notes.append(Problem(str(first["case"]), str(folder), what, left_out=False))
+    return notes
+
+
+def _examine(row: Any, size: int | None) -> tuple[list[Problem], Look | None]:
+    """All problems that one row has by itself, and what its files hold, if they can be decoded."""
     case, file, label = get(row, "case"), str(get(row, "image")), get(row, "label")
     problems: list[Problem] = []
 
@@ -110,12 +162,13 @@ def _examine(row: Any) -> tuple[list[Problem], str | None]:
     if is_missing(get(row, "image")):
         return problems, None
 
-    image, mask, faults = decode_with_problems(row)
-    problems += faults
-    if image is not None and image.min() == image.max():
-        report(f"a constant picture: every pixel is {image.min()}")
-    if mask is None or any(p.left_out for p in faults):
+    seen = look(row, size)
+    problems += seen.problems
+    if seen.grey and seen.grey[0] == seen.grey[1]:
+        report(f"a constant picture: every pixel is {seen.grey[0]}")
+    if seen.picture is None:
         return problems, None
+    nodule = sum(seen.counts[1:])
 
     for region in get(row, "mask"):
         if region.label is not None and region.label not in CLASSES:
@@ -125,38 +178,27 @@ def _examine(row: Any) -> tuple[list[Problem], str | None]:
     outlines = [str(r.outline) for r in get(row, "mask") if is_file(r.outline)]
     where = f" (mask {', '.join(outlines)})" if outlines else ""
     if label == "normal":
-        if mask.any():
-            report(
-                f"labelled normal, but its mask holds {np.count_nonzero(mask)} nodule pixels{where}"
-            )
-    elif not mask.any():
+        if nodule:
+            report(f"labelled normal, but its mask holds {nodule} nodule pixels{where}")
+    elif not nodule:
         report(f"labelled {label}, but its mask is empty{where}{_why_empty(row)}")
-    elif label == "both" and (mask == UNKNOWN).any():
+    elif label == "both" and seen.counts[UNKNOWN]:
         report(f"labelled both, but a region does not say which of the two it is{where}")
     elif label == "both":
         for value, name in enumerate(CLASSES, start=1):
-            if not (mask == value).any():
+            if not seen.counts[value]:
                 report(f"labelled both, but no {name} nodule is drawn{where}")
-    digest = hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()
-    return problems, digest
+    return problems, seen
 
 
 def _why_empty(row: Any) -> str:
-    """The two usual reasons: a mask of class numbers 0/1/2, and a crop beside the nodule."""
+    """The usual reason: a crop beside the nodule."""
     if not get(row, "mask"):
         return ": no nodule is drawn"
     whole = {name: get(row, name) for name in ("case", "image", "mask", "label")}
     if decode(whole | {"crop": None})[1].any():
         return f": the crop {get(row, 'crop')} leaves the nodule out"
-    files = [str(r.outline) for r in get(row, "mask") if is_file(r.outline)]
-    brightest = max((int(read_grey(file, _ignore).max()) for file in files), default=0)
-    if brightest:
-        return f": its brightest pixel is {brightest}, a nodule has {THRESHOLD} to 255"
     return ""
-
-
-def _ignore(*_: Any, **__: Any) -> None:
-    """A report of something that was reported before."""
 
 
 def _repeated_names(cases: pd.DataFrame) -> Iterable[tuple[int, Problem]]:
@@ -187,7 +229,8 @@ def split_leaks(
                 Problem(
                     str(row["case"]),
                     str(row["image"]),
-                    f"in {row['split']}, but {named} is also in {other['split']}: {other['image']}",
+                    f"in {row['split']}, but {named} is also in {other['split']}: "
+                    f"{Path(other['image']).name}",
                 ),
             )
 

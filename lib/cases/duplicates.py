@@ -2,25 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
 
-import imagehash
 import numpy as np
 import pandas as pd
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from .pixels import decode
+from .looks import look
 from .table import Problem, each, require_columns, tidy
 
 
 def group_near_duplicates(
-    cases: pd.DataFrame, *, bits: int = 16, distance: int = 48, correlation: float = 0.9
+    cases: pd.DataFrame, *, distance: int = 48, correlation: float = 0.9
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Give pictures that are nearly the same, and all of their patients' others, one group.
 
-    Two pictures are near duplicates if their perceptual hashes (DCT, `bits` x `bits`) differ in at
+    Two pictures are near duplicates if their perceptual hashes (DCT, 16 x 16) differ in at
     most `distance` places and their 32 x 32 thumbnails correlate by at least `correlation`.
     The defaults were set on DDTI and BUS-BRA: one picture saved again, resized, brightened or
     cropped by 1 % differs in at most 32 of 256 places (correlation .93 and more), neighbouring
@@ -50,7 +48,7 @@ def group_near_duplicates(
     problems: list[Problem] = []
     if table.empty:
         return table, problems
-    pairs = _near_duplicates(table, bits, distance, correlation)
+    pairs = _near_duplicates(table, distance, correlation)
     alike = _components(len(table), pairs)
 
     groups, names = pd.factorize(table["group"])
@@ -62,11 +60,12 @@ def group_near_duplicates(
     for rows in _members(alike):
         labels = {table["label"][at] for at in rows} - {None}
         files = table["image"]
+        names_of = {at: Path(files[at]).name for at in rows}  # a note shows no other one's path
         if len(labels) > 1:
             drop += rows
             for at in rows:
                 others = ", ".join(
-                    f"{files[b]} ({table['label'][b] or 'unlabelled'})" for b in rows if b != at
+                    f"{names_of[b]} ({table['label'][b] or 'unlabelled'})" for b in rows if b != at
                 )
                 mine = table["label"][at] or "unlabelled"
                 problems.append(
@@ -78,7 +77,7 @@ def group_near_duplicates(
                 )
         elif len({groups[at] for at in rows}) > 1:
             merged = ", ".join(dict.fromkeys(names[groups[at]] for at in rows))
-            others = ", ".join(files[at] for at in rows[1:])
+            others = ", ".join(names_of[at] for at in rows[1:])
             problems.append(
                 Problem(
                     table["case"][rows[0]],
@@ -93,16 +92,14 @@ def group_near_duplicates(
 
 
 def _near_duplicates(
-    cases: pd.DataFrame, bits: int, distance: int, correlation: float
+    cases: pd.DataFrame, distance: int, correlation: float
 ) -> list[tuple[int, int]]:
     """All pairs of rows (a < b) that show nearly the same picture."""
 
-    def look(row: Any) -> tuple[np.ndarray, np.ndarray]:
-        picture = Image.fromarray(decode(row)[0])
-        signs = imagehash.phash(picture, hash_size=bits).hash.ravel()
-        return np.packbits(signs), np.asarray(picture.resize((32, 32), Image.Resampling.BOX))
-
-    hashes, thumbnails = (np.stack(part) for part in zip(*each(look, cases), strict=True))
+    looks = [seen.sound() for seen in each(look, cases)]
+    hashes, thumbnails = (
+        np.stack([getattr(seen, name) for seen in looks]) for name in ("signs", "thumbnail")
+    )
 
     def shape(at: int) -> np.ndarray:
         small = thumbnails[at].astype(float)

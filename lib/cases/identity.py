@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from .pixels import decode
+from .looks import Look, look
 from .table import crop_of, each, get, require_columns, text
 
 
@@ -30,22 +31,27 @@ def fingerprint(cases: pd.DataFrame) -> str:
     (64, True, False)
     """
     require_columns(cases)
+    rows = cases.to_dict("records")
+    looks = each(look, cases)
+    return combine(case_digest(row, seen.sound()) for row, seen in zip(rows, looks, strict=True))
 
-    def digest(row: Any) -> str:
-        crop = crop_of(get(row, "crop"))
-        words = [
-            str(get(row, "case")),
-            text(get(row, "label")),
-            str(get(row, "group")),
-            None if crop is None else [int(v) for v in crop],
-        ]
-        image, mask = decode(row)
-        sha = hashlib.sha256(json.dumps([words, image.shape]).encode())
-        sha.update(image.tobytes())
-        sha.update(mask.tobytes())
-        return sha.hexdigest()
 
-    return hashlib.sha256("\n".join(sorted(each(digest, cases))).encode()).hexdigest()
+def case_digest(row: Any, seen: Look) -> str:
+    """Sha256 over one case: what it is called and labelled, and the pixels that were seen of it."""
+    crop = crop_of(get(row, "crop"))
+    words = [
+        str(get(row, "case")),
+        text(get(row, "label")),
+        str(get(row, "group")),
+        None if crop is None else [int(v) for v in crop],
+        seen.pixels,
+    ]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def combine(digests: Iterable[str]) -> str:
+    """The fingerprint of cases with these digests, in any order."""
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
 def split_digest(cases: pd.DataFrame) -> str:

@@ -1,24 +1,39 @@
 """The pixels of one case: its picture in grey and its mask, from files of any common kind."""
 
 import errno
+import io
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageDraw, UnidentifiedImageError
 
 from .. import dicom
+from . import masks
+from .masks import UNKNOWN
 from .table import CLASSES, CaseError, Problem, Region, crop_of, get, text
 
-UNKNOWN = 3  # mask value of a nodule whose class nobody stated
-THRESHOLD = 128  # masks saved as JPEG, or resized, have edge values between 0 and 255
 MAX_PIXELS = 2**26  # 8192 x 8192: far above any ultrasound picture, far below a full memory
+LARGEST = 8 * MAX_PIXELS  # bytes of a file: that many pixels at 64 bits
 # Out of memory or of open files, a disk or a network that fails: not what is in a file.
 MACHINE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 # No format whose reader starts another program (EPS calls Ghostscript).
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
+
+RANK = np.array([0, 2, 3, 1], np.uint8)  # of mask values: where regions overlap, the worse is kept
+# What EXIF's orientation asks a viewer to do (EXIF 2.32, tag 274).
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode(row: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -62,35 +77,20 @@ def decode_with_problems(row: Any) -> tuple[np.ndarray | None, np.ndarray | None
         problems.append(Problem(case, file, what, left_out))
 
     regions, label = get(row, "mask"), text(get(row, "label"))
-    image = read_grey(file, report)
+    image, turned = read_grey(file, report)
     if not _are_regions(regions):
         report(file, f"mask is {regions!r}; a tuple of Region is needed, () for no nodule")
         return image, None, problems
 
     mask = None if image is None else np.zeros(image.shape, np.uint8)
-    for value, outline in sorted(
-        ((_mask_value(region.label or label), region.outline) for region in regions),
-        key=lambda painted: painted[0] % UNKNOWN,  # unknown first, malignant last
-    ):
-        if is_file(outline):
-            layer = read_grey(str(outline), report)
-            if layer is None or image is None:
-                continue
-            if layer.shape != image.shape:
-                report(
-                    str(outline),
-                    f"mask is {_size(layer.shape)}, but its image {file} is {_size(image.shape)}",
-                )
-                continue
-            mask[layer >= THRESHOLD] = value
+    for region in regions:
+        own = region.label or label
+        if is_file(region.outline):
+            layer = _layer(str(region.outline), file, image, turned, own, report)
         else:
-            fault = _polygon_fault(outline, None if image is None else image.shape)
-            if fault:
-                report(file, fault)
-            elif image is not None:
-                canvas = Image.fromarray(mask)
-                ImageDraw.Draw(canvas).polygon([tuple(p) for p in outline], fill=value)
-                mask = np.array(canvas)
+            layer = _polygon(region.outline, file, image, own, report)
+        if layer is not None and mask is not None:
+            mask = np.where(RANK[layer] > RANK[mask], layer, mask)
 
     crop = crop_of(get(row, "crop"))
     if crop is not None:
@@ -103,33 +103,99 @@ def decode_with_problems(row: Any) -> tuple[np.ndarray | None, np.ndarray | None
     return image, mask, problems
 
 
-def read_grey(file: str, report: Callable[..., None]) -> np.ndarray | None:
-    """One file as uint8 (H, W), or None once the reason has been reported."""
-    path = Path(file)
+def _layer(
+    file: str,
+    image_file: str,
+    image: np.ndarray | None,
+    turned: str,
+    label: str | None,
+    report: Callable[..., None],
+) -> np.ndarray | None:
+    """A mask file in mask values, or None once the reason has been reported."""
+    found, mask_turned = read_file(
+        file, report, lambda picture: masks.nodules(picture, partial(report, file, left_out=False))
+    )
+    if found is None or image is None:
+        return None
+    layer, coloured = found
+    if layer.shape != image.shape:
+        hint = f", {turned}: draw the mask on the picture as it is shown" if turned else ""
+        sizes = _size(layer.shape), Path(image_file).name, _size(image.shape)
+        report(file, "mask is {}, but its image {} is {}".format(*sizes) + hint)
+        return None
+    if turned and not mask_turned:
+        what = f"its image is {turned}, it is not: taken as drawn on the picture as shown"
+        report(file, what, left_out=False)
+    if label == "both":
+        return layer
+    painted = {1: "green", 2: "red"}
+    stated = [painted[value] for value in painted if (layer == value).any()] if coloured else []
+    if len(stated) > 1 and label in CLASSES:
+        report(file, f"is green and red, benign and malignant, but the case is labelled {label}")
+        return None
+    for colour in stated:
+        report(file, f"is {colour}; read as its case is labelled, {label}", left_out=False)
+    return np.where(layer > 0, np.uint8(_mask_value(label)), np.uint8(0))
+
+
+def _polygon(
+    outline: Any,
+    file: str,
+    image: np.ndarray | None,
+    label: str | None,
+    report: Callable[..., None],
+) -> np.ndarray | None:
+    fault = _polygon_fault(outline, None if image is None else image.shape)
+    if fault:
+        report(file, fault)
+    if fault or image is None:
+        return None
+    canvas = Image.new("L", image.shape[::-1])
+    ImageDraw.Draw(canvas).polygon([tuple(p) for p in outline], fill=_mask_value(label))
+    return np.array(canvas)
+
+
+def read_grey(file: str, report: Callable[..., None]) -> tuple[np.ndarray | None, str]:
+    """One file as uint8 (H, W), turned as its EXIF orientation asks; and how it was turned, or "".
+
+    (None, "") once the reason has been reported.
+    """
+    return read_file(file, report, _to_grey)
+
+
+def read_file(
+    file: str, report: Callable[..., None], look: Callable[[Image.Image | np.ndarray], Any]
+) -> tuple[Any, str]:
+    """What `look` makes of a file's picture (of a DICOM file's pixels), and how it was turned."""
+    path, nothing = Path(file), (None, "")
     if not path.is_file():  # also keeps a pipe or a device from blocking the run
         report(file, "not a regular file" if path.exists() else "no such file")
-        return None
-    if path.stat().st_size == 0:
-        report(file, "the file is empty (0 bytes)")
-        return None
-    if dicom.is_dicom(path):
-        try:
-            return _shades(dicom.read_pixels(path))
-        except dicom.DicomError as error:
-            _stop_if_not_the_files(error, file)
-            report(file, str(error))
-            return None
+        return nothing
+    size = path.stat().st_size
+    if size == 0 or size > LARGEST:
+        report(file, f"{size} bytes, no picture" if size else "the file is empty (0 bytes)")
+        return nothing
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        if dicom.is_dicom(path):
+            return look(dicom.read_pixels(path)), ""
+        # From its bytes, not its path: Pillow maps some TIFF files, and scrambles turned ones.
+        with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 report(file, _too_large(f"{width} x {height} px"))
-                return None
+                return nothing
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
                 report(file, f"holds {frames} pictures; the first one is used", left_out=False)
             picture.seek(0)
-            return _to_grey(picture)
+            upright, turned = _upright(picture, partial(report, file))
+            upright.format = picture.format
+            return look(upright), turned
+    except masks.Unclear as error:
+        report(file, str(error))
+    except dicom.DicomError as error:
+        _stop_if_not_the_files(error, file)
+        report(file, str(error))
     except UnidentifiedImageError:
         report(file, f"not an image in a known format ({', '.join(FORMATS)})")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -137,7 +203,23 @@ def read_grey(file: str, report: Callable[..., None]) -> np.ndarray | None:
     except Exception as error:  # image readers raise nearly every kind of error on damaged bytes
         _stop_if_not_the_files(error, file)
         report(file, f"damaged or cut off, cannot be decoded ({error})")
-    return None
+    return nothing
+
+
+def _upright(picture: Image.Image, report: Callable[..., None]) -> tuple[Image.Image, str]:
+    """The picture as viewers show it, and in words how that differs from how it is stored."""
+    by_its_reader = picture.format == "TIFF"  # Pillow turns these while it loads them
+    orientation = picture.tag_v2.get(ExifTags.Base.Orientation) if by_its_reader else None
+    picture.load()
+    if not by_its_reader:
+        try:
+            orientation = picture.getexif().get(ExifTags.Base.Orientation)
+        except Exception as error:  # damaged notes do not damage the pixels
+            report(f"its EXIF cannot be read ({error}): taken as upright", left_out=False)
+    if orientation not in TURNS:
+        return picture, ""
+    turned = picture if by_its_reader else picture.transpose(TURNS[orientation])
+    return turned, f"turned as its EXIF orientation {orientation} asks"
 
 
 def _stop_if_not_the_files(error: Exception, file: str) -> None:
@@ -153,8 +235,10 @@ def _too_large(size: str) -> str:
     return f"{size}: a decompression bomb? At most {MAX_PIXELS} pixels are read; make it smaller"
 
 
-def _to_grey(picture: Image.Image) -> np.ndarray:
+def _to_grey(picture: Image.Image | np.ndarray) -> np.ndarray:
     """8-bit grey. Deeper pictures are scaled so that their largest value is 255; no alpha."""
+    if isinstance(picture, np.ndarray):
+        return _shades(picture)
     if picture.mode.startswith(("I", "F")):
         return _shades(np.asarray(picture))
     if picture.mode not in ("1", "L", "LA", "RGB"):

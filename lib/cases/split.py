@@ -10,7 +10,12 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from .table import CLASSES, SPLITS, CaseError, Problem, class_index, require_columns, tidy
+from .judge import require_fit, unfit
+from .table import SPLITS, CaseError, Problem, require_columns, tidy
+
+DOMINANT = 0.05  # share of all images from which one group decides how a split looks
+SLACK = 0.05  # by how much of all images a part may miss its size
+DRAWS = 200
 
 
 def split_cases(
@@ -21,6 +26,10 @@ def split_cases(
     fold: int | None = None,
 ) -> pd.DataFrame:
     """Add the column `split`: train, valid and test, stratified by label, no group in two of them.
+
+    Every part has each class and at least two groups. Where one group holds more than a twentieth
+    of the images, the parts are drawn group by group, so that the seed, not its size, decides where
+    it is; a group that is too large for validation and test is trained on.
 
     Args:
         cases: the case table; its row order does not matter.
@@ -33,13 +42,14 @@ def split_cases(
             first case (by name), which leaves both about their size. `attrs["left_out"]` notes it.
 
     Raises:
-        CaseError: too few groups, no such fold, or a class that training would not see.
+        CaseError: too few groups, no such fold, or a part that cannot be judged: without a class,
+            or of one group.
 
-    >>> cases = pd.DataFrame({"case": list("abcdefghij"), "group": list("vvwwxxyyzz")})
-    >>> cases["label"] = ["benign", "malignant"] * 5
+    >>> cases = pd.DataFrame({"case": list("abcdefghijklmnopqrst")})
+    >>> cases["group"], cases["label"] = list("abcdefghij") * 2, ["benign", "malignant"] * 10
     >>> split = split_cases(cases.assign(image="", mask="", crop=None))
     >>> [int((split["split"] == name).sum()) for name in SPLITS]
-    [6, 2, 2]
+    [12, 4, 4]
     >>> int(split.groupby("group")["split"].nunique().max())
     1
     """
@@ -56,12 +66,25 @@ def split_cases(
     for name in SPLITS:
         if not (table["split"] == name).any():
             raise CaseError(f"no case falls into the split {name!r}: {_counts(table)}")
-    classes = {class_index(label) for label in table["label"]} - {-1}
-    taught = {class_index(label) for label in table["label"][table["split"] == "train"]}
-    for index in sorted(classes - taught):
-        raise CaseError(f"no {CLASSES[index]} case falls into train: {_counts(table)}")
+    require_fit(table)
+    if fold is None:
+        notes += _sizes_note(table, ratio)
     table.attrs["left_out"] = notes
     return table
+
+
+def _sizes_note(table: pd.DataFrame, ratio: Sequence[int]) -> list[Problem]:
+    """A note if one large group keeps the parts from their sizes."""
+    sizes = np.array([(table["split"] == name).sum() for name in SPLITS])
+    if np.abs(sizes / len(table) - np.array(ratio) / sum(ratio)).max() <= SLACK + 1 / len(table):
+        return []
+    group, number = next(table["group"].value_counts().items())
+    first = table[table["group"] == group].iloc[0]
+    what = (
+        f"the split is {':'.join(map(str, sizes))} images, not {':'.join(map(str, ratio))}: "
+        f"{number} of {len(table)} images are of one group"
+    )
+    return [Problem(first["case"], first["image"], what, left_out=False)]
 
 
 def _random_split(table: pd.DataFrame, seed: int, ratio: Sequence[int]) -> list[str]:
@@ -76,6 +99,16 @@ def _random_split(table: pd.DataFrame, seed: int, ratio: Sequence[int]) -> list[
             f"{groups} groups cannot be split {':'.join(map(str, ratio))}; {sum(ratio)} are needed"
         )
     strata = table["label"].map(lambda label: label or "unlabelled").to_numpy(dtype=str)
+    split = _folds(table, strata, seed, ratio)
+    sizes = table["group"].value_counts()
+    # Folds are filled with the largest group first: it would always be in the test set.
+    dominant = sizes.iloc[0] > max(DOMINANT * len(table), 2 * sizes.median())
+    if not dominant and not unfit(table.assign(split=split)):
+        return split
+    return _best_draw(table, strata, np.random.default_rng(seed), np.array(ratio) / sum(ratio))
+
+
+def _folds(table: pd.DataFrame, strata: np.ndarray, seed: int, ratio: Sequence[int]) -> list[str]:
     folds = StratifiedGroupKFold(sum(ratio), shuffle=True, random_state=seed)
     split = np.full(len(table), "train", dtype=object)
     with warnings.catch_warnings():  # a rare label need not be in every part
@@ -87,6 +120,50 @@ def _random_split(table: pd.DataFrame, seed: int, ratio: Sequence[int]) -> list[
     for part, (_, members) in enumerate(parts[: ratio[2] + ratio[1]]):
         split[members] = "test" if part < ratio[2] else "valid"
     return split.tolist()
+
+
+def _best_draw(
+    table: pd.DataFrame, strata: np.ndarray, rng: np.random.Generator, shares: np.ndarray
+) -> list[str]:
+    """The first draw whose parts all have about their sizes, or else the one nearest to them."""
+    fits = []
+    for _ in range(DRAWS):
+        split = _draw(table["group"].to_numpy(dtype=str), strata, rng, shares)
+        if unfit(table.assign(split=split)):
+            continue
+        sizes = np.array([split.count(name) for name in SPLITS]) / len(table)
+        miss = np.abs(sizes - shares).max()
+        if miss <= SLACK:
+            return split
+        fits.append((miss, split))
+    if fits:
+        return min(fits, key=lambda fit: fit[0])[1]
+    require_fit(table.assign(split=split))
+    raise AssertionError("unreachable")
+
+
+def _draw(
+    groups: np.ndarray, strata: np.ndarray, rng: np.random.Generator, shares: np.ndarray
+) -> list[str]:
+    """Each group, in random order, draws one of the places that are left for its images.
+
+    So a group of 10 of 100 images comes into test with the share of test, whatever its size, as
+    long as there is room; one that no part but train has room for, comes into train.
+    """
+    names, number = np.unique(groups, return_inverse=True)
+    labels, kind = np.unique(strata, return_inverse=True)
+    counts = np.zeros((len(names), len(labels)))
+    np.add.at(counts, (number, kind), 1)
+    room = np.outer(shares, counts.sum(axis=0))  # (part, label)
+    part = np.empty(len(names), dtype=int)
+    for at in rng.permutation(len(names)):
+        free = room.sum(axis=1)
+        chance = room.clip(min=0) @ counts[at] * (free >= counts[at].sum() / 2)
+        if not chance.any():
+            chance = free == free.max()
+        part[at] = rng.choice(len(shares), p=chance / chance.sum())
+        room[part[at]] -= counts[at]
+    return [SPLITS[at] for at in part[number]]
 
 
 def _whole_numbers(values: Any, low: int, high: int) -> bool:

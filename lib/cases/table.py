@@ -97,6 +97,7 @@ def each(function: Callable[[Any], Any], cases: pd.DataFrame) -> list[Any]:
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         # Pillow only warns of a picture that is rather large; here that is reported as a problem.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", message="(Corrupt|Possibly corrupt) EXIF")
         return list(pool.map(function, rows))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .. import checks
 from .logits import TaskLogits
 
 
@@ -43,29 +44,5 @@ class Adapted(nn.Module):
         if not logits.items():
             raise ValueError("read gave a TaskLogits without cls, seg2 and seg3; give one of them")
         for name, scores in logits.items():
-            _fits(name, scores, image)
+            checks.fit(name, scores, "image", image)
         return logits
-
-
-def _fits(name: str, scores: Tensor, image: Tensor) -> None:
-    if not isinstance(scores, Tensor):
-        raise TypeError(f"read gave a {type(scores).__name__} as {name}; give a torch.Tensor")
-    shape, (count, _, height, width) = tuple(scores.shape), image.shape
-    if name == "cls":
-        if len(shape) != 2 or shape[0] != count:
-            raise ValueError(
-                f"read gave cls of shape {shape} for {count} images; one row of scores for each "
-                f"image is needed, ({count}, classes): add .mean((2, 3)) to maps"
-            )
-        return
-    if len(shape) != 4 or shape[0] != count:
-        raise ValueError(
-            f"read gave {name} of shape {shape} for {count} images; "
-            f"({count}, channels, {height}, {width}) is needed"
-        )
-    if shape[2:] != (height, width):
-        raise ValueError(
-            f"read gave {name} of {shape[2]} x {shape[3]} pixels for images of "
-            f"{height} x {width}; add torch.nn.functional.interpolate({name}, "
-            f'size=({height}, {width}), mode="bilinear")'
-        )

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ..losses import class_known, dice_loss, one_hot, task_losses
+from ..losses import class_outline_loss, task_losses
 from ..soft import soft_seg2_as_seg3
 from .logits import TaskLogits
 from .unet import UNet
@@ -42,9 +42,7 @@ class Painted(UNet):
         """The loss of the product by name, and T1's own where that is wanted."""
         given = logits.probabilities
         product = soft_seg2_as_seg3(given.seg2, given.cls)
-        channels = product.shape[1]
-        known = class_known(mask, channels)
-        terms = {"T1 x T2 Dice": dice_loss(one_hot(mask[known], channels), product[known])}
+        terms = {"T1 x T2 Dice": class_outline_loss(product, mask)}
         if self.classification_loss:
             terms |= task_losses(TaskLogits(cls=logits.cls), mask, label)
         return terms

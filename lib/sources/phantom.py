@@ -5,6 +5,11 @@ and a random neck make a map of scatterers and a map of attenuation; the maps be
 a scanner (point spread function, envelope, attenuation, gain over depth, log compression). Shadow
 and enhancement are not painted: they follow from the attenuation along each beam. The picture
 depends on the class through the features alone, so `bayes_auc` bounds every reader of the picture.
+
+A seed is one picture on every processor. All that leads to a pixel is an operation that IEEE 754
+rounds exactly, in an order that is written here: + - * / and the square root of single elements
+(`np.square`, not a power), comparisons, running sums; exp, cos and random numbers of `exact`; and
+matrix products whose sums of products fit into a double, so that no order of adding rounds them.
 """
 
 import itertools
@@ -21,14 +26,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy import fft
-from scipy.ndimage import gaussian_filter1d
 
 from lib.atomic import naming
 from lib.cases import CLASSES, CaseError, Region
 from lib.home import HOME
 
-VERSION = 1  # of the drawing: raise it whenever a picture changes, so that old folders are redrawn
+from . import exact
+
+VERSION = 2  # of the drawing: raise it whenever a picture changes, so that old folders are redrawn
 
 # P(value | benign), P(value | malignant). The tendencies are those of the literature (Kwak 2011 and
 # 2013, Moon 2008, Tessler 2017); the numbers are rounded and ours. A cystic nodule is anechoic by
@@ -254,26 +259,47 @@ def speckle(
     """
     height, width = scatterers.shape
     scale = height / 128  # widths below are in pixels of a picture of 128
-    z = np.arange(height, dtype=np.float32)[:, None] / height
+    z = np.arange(height, dtype=np.float32) / height
     axial = scale * (0.42 + 0.16 * z)
-    lateral = scale * 0.95 * np.sqrt(1 + ((z - focus) / 0.32) ** 2)
+    lateral = scale * 0.95 * np.sqrt(1 + np.square((z - focus) / 0.32))
 
-    field = rng.standard_normal((height, 2 * width), np.float32).view(np.complex64)
+    field = _exactly(rng).standard_normal((2, height, width))  # real and imaginary part
     field *= np.float32(math.sqrt(0.5))
     field *= scatterers
-    field += mirrors / scale  # so that a reflector is as bright at every size
+    field[0] += mirrors / scale  # so that a reflector is as bright at every size
+    field = _blur(field.swapaxes(1, 2), _pulse(axial), "reflect").swapaxes(1, 2)
+    real, imaginary = _blur(field, _pulse(lateral)[..., None], "wrap")
+    return np.sqrt(np.square(real) + np.square(imaginary))
 
-    reach = math.ceil(3 * float(axial.max()))
-    padded = np.pad(field, ((reach, reach), (0, 0)), mode="reflect")
-    offsets = np.arange(-reach, reach + 1, dtype=np.float32)
-    weights = np.exp(-0.5 * (offsets / axial) ** 2)  # (H, taps): every depth has its own pulse
-    weights /= np.sqrt((weights**2).sum(1, keepdims=True))
-    field = sum(weights[:, [k]] * padded[k : k + height] for k in range(len(offsets)))
 
-    frequency = fft.fftfreq(width).astype(np.float32)
-    transfer = np.exp(-2 * (np.pi * frequency * lateral) ** 2)
-    transfer /= np.sqrt((transfer**2).mean(1, keepdims=True))
-    return np.abs(fft.ifft(fft.fft(field, axis=1) * transfer, axis=1))
+def _pulse(width: np.ndarray) -> np.ndarray:
+    """A Gaussian of unit energy at distances 0, 1, ..., the first axis; standard deviation `width`.
+
+    width: float (H,). Returns the same type (distances, H).
+    """
+    distance = np.arange(math.ceil(3 * float(width.max())) + 1, dtype=np.float32)
+    weights = exact.bell(distance[:, None] / width * np.float32(math.sqrt(0.5)))
+    energy = np.cumsum(np.square(weights), axis=0)[-1] * 2 - np.square(weights[0])
+    return weights / np.sqrt(energy)
+
+
+def _blur(field: np.ndarray, weights: np.ndarray, beyond: str) -> np.ndarray:
+    """Each row weighted by distance; `beyond` its ends as in `np.pad`. The order of sums is fixed:
+    the library's filters and Fourier transforms leave it to the compiler.
+    """
+    reach, length = len(weights) - 1, field.shape[-1]
+    padded = np.pad(field, [(0, 0)] * (field.ndim - 1) + [(reach, reach)], mode=beyond)
+    total = weights[0] * field
+    for k, weight in enumerate(weights[1:], 1):
+        near = padded[..., reach - k :][..., :length] + padded[..., reach + k :][..., :length]
+        near *= weight
+        total += near
+    return total
+
+
+def _exactly(rng: np.random.Generator) -> exact.Generator:
+    """The same stream of random bits, with exact numbers made of them."""
+    return rng if isinstance(rng, exact.Generator) else exact.Generator(rng.bit_generator)
 
 
 # --- From features to scatterers ----------------------------------------------------------------
@@ -296,7 +322,7 @@ class _Scene:
     """
 
     def __init__(self, size: int, rng: np.random.Generator) -> None:
-        self.size, self.rng = size, rng
+        self.size, self.rng = size, _exactly(rng)
         self.margin = math.ceil(size / 12)
         self.z, self.x = _axes(size, self.margin)
         self.shape = (size, size + 2 * self.margin)
@@ -315,7 +341,7 @@ class _Scene:
 
     def shine(self, where: np.ndarray, level: float) -> None:
         """Adds a coherent reflector of `level` dB where `where` is 1."""
-        self.mirrors += where * np.float32(10 ** (level / 20))
+        self.mirrors += where * np.float32(exact.exp(exact.DECIBEL * level))
 
     def edge(self, inside: np.ndarray, width: float = 0.008) -> np.ndarray:
         """From a signed distance (positive inside) to 0..1, soft over `width`."""
@@ -323,25 +349,27 @@ class _Scene:
 
     def line(self, distance: np.ndarray, width: float = 0.006) -> np.ndarray:
         """1 on a curve, falling off with the distance from it."""
-        return np.exp(-((distance / np.float32(width)) ** 2))
+        return exact.bell(distance * np.float32(1 / width))
 
     def texture(self, rows: int, columns: int) -> np.ndarray:
         """A smooth random field of unit variance with so many knots down and across."""
-        knots = self.rng.standard_normal((rows + 3, columns + 3), np.float32)
-        return _splines(rows, self.shape[0]) @ knots @ _splines(columns, self.shape[1]).T
+        knots = _rounded(self.rng.standard_normal((rows + 3, columns + 3)))
+        field = _splines(rows, self.shape[0]) @ knots @ _splines(columns, self.shape[1]).T
+        return field.astype(np.float32)
 
     def curve(self, knots: int) -> np.ndarray:
         """A smooth random function of x of unit variance, (1, W)."""
-        basis = _splines(knots, self.shape[1])
-        return (basis @ self.rng.standard_normal(knots + 3, np.float32))[None]
+        values = _rounded(self.rng.standard_normal(knots + 3))
+        return (_splines(knots, self.shape[1]) @ values).astype(np.float32)[None]
 
     def ellipse(self, x: float, z: float, a: float, b: float, tilt: float = 0.0) -> np.ndarray:
         """Signed distance, about, to an ellipse of half axes a (across) and b (down)."""
         dx, dz = self.bent_x - np.float32(x), self.bent_z - np.float32(z)
         if tilt:
-            cos, sin = np.float32(math.cos(tilt)), np.float32(math.sin(tilt))
+            cos, sin = np.float32(exact.cos(tilt)), np.float32(exact.sin(tilt))
             dx, dz = cos * dx + sin * dz, cos * dz - sin * dx
-        return (1 - np.sqrt((dx / np.float32(a)) ** 2 + (dz / np.float32(b)) ** 2)) * min(a, b)
+        dx, dz = np.square(dx * np.float32(1 / a)), np.square(dz * np.float32(1 / b))
+        return (1 - np.sqrt(dx + dz)) * min(a, b)
 
 
 @lru_cache(maxsize=8)
@@ -353,11 +381,23 @@ def _axes(size: int, margin: int) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=256)
 def _splines(knots: int, samples: int) -> np.ndarray:
-    """Cubic B-spline basis (samples, knots + 3), each row of unit energy."""
-    at = np.linspace(0, knots, samples, endpoint=False)[:, None]
+    """Cubic B-spline basis (samples, knots + 3), each row of unit energy and four weights."""
+    at = (np.arange(samples) * knots / samples)[:, None]
     t = np.abs(at - (np.arange(knots + 3) - 1))
-    basis = np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.clip(2 - t, 0, None) ** 3 / 6)
-    return (basis / np.sqrt((basis**2).sum(1, keepdims=True))).astype(np.float32)
+    far = np.maximum(2 - t, 0)
+    basis = np.where(t < 1, 2 / 3 - t * t + t * t * t / 2, far * far * far / 6)
+    energy = np.cumsum(np.square(basis), axis=1)[:, -1:]
+    return _rounded(basis / np.sqrt(energy))
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """To multiples of 2^-15, so that a matrix product is exact, whatever the order of its sums.
+
+    Weights are 1 at most and those of a row of splines add up to 2 at most (four, of unit energy),
+    knots are below 4.3. A field is then a sum of multiples of 2^-45, below 2^5 at every step: 50
+    of a double's 53 bits.
+    """
+    return np.rint(values * np.float64(2**15)) / 2**15
 
 
 class _Nodule:
@@ -378,9 +418,9 @@ class _Nodule:
         if features.margin == "extrathyroidal":
             self.z = self.front + self.b * 0.82  # the bulge at its top breaks through the capsule
 
-        angle = np.linspace(-np.pi, np.pi, 361)
+        angle = np.arange(-180, 181) * (np.pi / 180)
         radius = _outline(features.margin, angle, rng)
-        across, down = radius * np.cos(angle), radius * np.sin(angle)
+        across, down = radius * exact.cos(angle), radius * exact.sin(angle)
         centre = [(side.max() + side.min()) / 2 for side in (across, down)]
         half = [np.ptp(side) / 2 for side in (across, down)]
         # Scaled so that width and height are as drawn, whatever the margin did.
@@ -390,22 +430,22 @@ class _Nodule:
         self.v = (scene.z - np.float32(self.z)) * np.float32(half[1] / self.b) + np.float32(
             centre[1]
         )
-        self.angle = np.arctan2(self.v, self.u)
+        self.angle = exact.angle(self.v, self.u)
         degree = ((self.angle + np.float32(np.pi)) * np.float32(180 / np.pi) + 0.5).astype(np.int32)
-        self.ratio = np.sqrt(self.u**2 + self.v**2) / radius.astype(np.float32).take(degree)
+        self.ratio = np.sqrt(np.square(self.u) + np.square(self.v)) / radius.astype(
+            np.float32
+        ).take(degree)
         self.inside = (1 - self.ratio) * min(self.a, self.b)
 
 
-def _outline(margin: str, angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _outline(margin: str, angle: np.ndarray, rng: exact.Generator) -> np.ndarray:
     """The radius of an outline at every angle, about 1; -pi/2 is towards the skin."""
 
     def waves(orders, amplitude: float) -> np.ndarray:
-        parts = [
-            rng.normal() / order * np.cos(order * angle + rng.uniform(0, 2 * np.pi))
-            for order in orders
-        ]
-        total = sum(parts)
-        return amplitude * total / np.sqrt(np.mean(total**2))
+        drawn = [(n, rng.normal() / n, rng.uniform(0, 2 * np.pi)) for n in orders]
+        order, height, phase = np.array(drawn).T[..., None]
+        total = np.cumsum(height * exact.cos(order * angle + phase), axis=0)[-1]
+        return amplitude * total / math.sqrt(math.fsum(total * total) / len(total))
 
     radius = 1 + waves((2, 3, 4), 0.035)
     if margin == "ill-defined":
@@ -413,14 +453,14 @@ def _outline(margin: str, angle: np.ndarray, rng: np.random.Generator) -> np.nda
     if margin == "lobulated/irregular":
         if rng.random() < 0.5:  # lobulated: a few round lobes that meet in notches
             lobes, phase = int(rng.integers(4, 7)), rng.uniform(0, 2 * np.pi)
-            radius += rng.uniform(0.28, 0.38) * np.abs(np.sin(lobes * angle / 2 + phase))
+            radius += rng.uniform(0.28, 0.38) * np.abs(exact.sin(lobes * angle / 2 + phase))
             radius += waves(range(2, 5), 0.05)
         else:  # irregular: jagged, angular
             radius += waves(range(4, 13), 0.13)
     if margin == "extrathyroidal":
         radius += waves(range(3, 10), 0.06)
         turn = (angle + np.pi / 2 + rng.uniform(-0.35, 0.35) + np.pi) % (2 * np.pi) - np.pi
-        radius += rng.uniform(0.40, 0.55) * np.exp(-((turn / 0.42) ** 2))
+        radius += rng.uniform(0.40, 0.55) * exact.bell(turn / 0.42)
     # Closes the curve: lobes of odd number would meet in a step behind the nodule.
     radius[-1] = radius[0]
     return np.clip(radius, 0.55, 1.8)
@@ -439,7 +479,7 @@ def _paint_neck(scene: _Scene, nodules: list[_Nodule]) -> None:
     # Strap muscle: dark, with bright fibres along it, down to the front of the lobe.
     fat = rng.uniform(0.10, 0.17) + 0.012 * scene.curve(3)
     sag = rng.uniform(0.0, 0.12)
-    under = front + 0.02 + sag * (x - 0.5) ** 2 * 4 + 0.01 * scene.curve(3)
+    under = front + 0.02 + sag * np.square(x - 0.5) * 4 + 0.01 * scene.curve(3)
     fibres = 3.5 * scene.texture(40, 4)
     scene.paint(scene.edge(under - z), MUSCLE + fibres, TISSUE + 4)
     split = fat + (under - fat) * rng.uniform(0.4, 0.65)  # between sternohyoid and sternothyroid
@@ -489,10 +529,10 @@ def _paint_neck(scene: _Scene, nodules: list[_Nodule]) -> None:
     scene.shine(scene.line(pipe, 0.007) * facing, rng.uniform(9, 15))
     gap = rng.uniform(0.055, 0.085)
     depth = np.clip(pipe, 0, None) * facing
-    rings = np.cos(depth * np.float32(np.pi / gap))
+    rings = exact.cos(depth * np.float32(np.pi / gap))
     rings = np.square(np.square(rings)) * (depth > 0.3 * gap)
     air = scene.edge(pipe - 0.01) * np.clip(pipe / 0.02, 0, 1)
-    scene.shine(rings * np.exp(-depth / 0.07) * air, rng.uniform(2, 8))
+    scene.shine(rings * exact.exp(-depth / 0.07) * air, rng.uniform(2, 8))
     behind = (np.abs(x - centre) < r * 0.97) & (z > top + r)
     scene.loss += np.where(behind, np.float32(AIR / 20), 0)
     scene.loss += 60 * air
@@ -503,7 +543,7 @@ def _paint_neck(scene: _Scene, nodules: list[_Nodule]) -> None:
     skin = rng.uniform(0.02, 0.04)
     scene.paint(scene.edge(skin - z), 2.0)
     scene.shine(scene.line(z - skin, 0.005), rng.uniform(3, 8))
-    scene.mirrors *= np.exp(0.45 * scene.texture(18, 14))  # no interface is even
+    scene.mirrors *= exact.exp(0.45 * scene.texture(18, 14))  # no interface is even
 
 
 def _paint_nodule(scene: _Scene, nodule: _Nodule) -> None:
@@ -519,7 +559,9 @@ def _paint_nodule(scene: _Scene, nodule: _Nodule) -> None:
 
     if features.composition == "cystic":
         scene.paint(body, FLUID, THROUGH_FLUID)
-        scene.shine(scene.line(nodule.inside, 0.005) * np.clip(np.abs(nodule.v), 0, 1) ** 2, 3)
+        scene.shine(
+            scene.line(nodule.inside, 0.005) * np.square(np.clip(np.abs(nodule.v), 0, 1)), 3
+        )
     else:
         grain = 1.2 * scene.texture(12, 12) + 1.2 * scene.texture(26, 26)
         extra = 10 if features.echogenicity == "very hypoechoic" else 0
@@ -530,7 +572,9 @@ def _paint_nodule(scene: _Scene, nodule: _Nodule) -> None:
     if features.composition == "mixed":
         knots = max(3, round(1.1 / small * 0.55))
         cavity = scene.texture(knots, knots) - 0.5 * ratio  # away from the outline
-        least = np.quantile(cavity[where], 1 - rng.uniform(0.25, 0.5))
+        dry = cavity[where]
+        last = int((1 - rng.uniform(0.25, 0.5)) * (len(dry) - 1))
+        least = np.partition(dry, last)[last]
         wet = scene.edge((cavity - least) * small * 0.35) * scene.edge(nodule.inside - 0.1 * small)
         scene.paint(wet, FLUID, THROUGH_FLUID)
     if features.composition == "spongiform":
@@ -554,7 +598,7 @@ def _paint_foci(scene: _Scene, nodule: _Nodule, small: float) -> None:
         away = reach * np.sqrt(rng.uniform(0.0, 1.0, count))
         return [
             (nodule.z + nodule.b * s, nodule.x + nodule.a * c)
-            for s, c in zip(away * np.sin(turn), away * np.cos(turn), strict=True)
+            for s, c in zip(away * exact.sin(turn), away * exact.cos(turn), strict=True)
         ]
 
     if foci == "punctate":
@@ -566,8 +610,8 @@ def _paint_foci(scene: _Scene, nodule: _Nodule, small: float) -> None:
             length = rng.uniform(0.04, 0.07)
             below = np.clip(scene.z - np.float32(z), 0, None)
             thin = np.clip(0.012 * (1 - below / (2.2 * length)), 0.002, None)
-            tail = np.exp(-(((scene.x - np.float32(x)) / thin) ** 2) - below / length)
-            beat = 0.6 + 0.4 * np.cos(below * np.float32(2 * np.pi / 0.022))
+            tail = exact.bell((scene.x - np.float32(x)) / thin) * exact.exp(-below / length)
+            beat = 0.6 + 0.4 * exact.cos(below * np.float32(2 * np.pi / 0.022))
             scene.shine(tail * beat * (below > 0) * (below < 2 * length), 10)
     if foci == "macrocalcification":
         for z, x in spots(int(rng.integers(1, 3)), 0.35):
@@ -577,7 +621,7 @@ def _paint_foci(scene: _Scene, nodule: _Nodule, small: float) -> None:
             scene.paint(flake, 11.0, CALCIUM)
             scene.shine(flake * scene.line(scene.z - np.float32(z - 0.2 * a), 0.015), 22)
     if foci == "rim calcification":
-        gap = np.cos(nodule.angle - rng.uniform(-np.pi, np.pi))
+        gap = exact.cos(nodule.angle - rng.uniform(-np.pi, np.pi))
         rim = scene.line(ratio - 0.95, 0.012 / small) * (gap < rng.uniform(0.75, 0.95))
         scene.paint(np.clip(1.4 * rim, 0, 1), 10.0, CALCIUM / 4)
         scene.shine(rim * np.clip(np.abs(nodule.v), 0.3, 1), 14)
@@ -589,8 +633,8 @@ def _sparkle(scene: _Scene, z: float, x: float, level: float) -> None:
     reach = math.ceil(0.016 * scene.size)
     rows = slice(row - reach, row + reach + 1)
     columns = slice(column + scene.margin - reach, column + scene.margin + reach + 1)
-    profile = np.exp(-((np.arange(-reach, reach + 1) / (0.0045 * scene.size)) ** 2))
-    scene.mirrors[rows, columns] += np.outer(profile, profile) * 10 ** (level / 20)
+    profile = exact.bell(np.arange(-reach, reach + 1) / (0.0045 * scene.size))
+    scene.mirrors[rows, columns] += np.outer(profile, profile) * exact.exp(exact.DECIBEL * level)
 
 
 # --- The picture --------------------------------------------------------------------------------
@@ -626,6 +670,7 @@ def draw(
         raise CaseError(f"{len(every)} nodules do not fit into the phantom: use two at most")
 
     scene = _Scene(size, rng)
+    rng = scene.rng
     if len(every) == 1:
         places = [(rng.uniform(0.42, 0.58), rng.uniform(0.17, 0.54))]
     else:
@@ -659,19 +704,25 @@ def _scan(scene: _Scene) -> np.ndarray:
     focus, noise = rng.uniform(0.35, 0.65), rng.uniform(-25, -19)
     span, level = rng.uniform(55, 60), rng.uniform(24, 29)
     lost = np.cumsum(scene.loss, axis=0, dtype=np.float32) / size
-    lost = gaussian_filter1d(lost, 1.3 * size / 128, axis=1)  # as wide as the beam
-    knob = TISSUE * z + 1.2 * _splines(5, size) @ rng.standard_normal((8, 1), np.float32)
-    gain = np.exp((knob - lost) * np.float32(math.log(10) / 20))
-    amplitude = np.exp(scene.echo * np.float32(math.log(10) / 20)) * gain
+    beam = exact.bell(np.arange(size // 32 + 1) * (128 / (1.3 * size) * math.sqrt(0.5)))
+    beam /= 2 * math.fsum(beam) - beam[0]
+    lost = _blur(lost, beam.astype(np.float32), "symmetric")
+    uneven = _splines(5, size) @ _rounded(rng.standard_normal(8))
+    knob = TISSUE * z + 1.2 * uneven[:, None].astype(np.float32)
+    gain = exact.exp((knob - lost) * np.float32(exact.DECIBEL))
+    amplitude = exact.exp(scene.echo * np.float32(exact.DECIBEL)) * gain
     envelope = speckle(amplitude, rng, focus=focus, mirrors=scene.mirrors * gain)
     # Noise of the receiver: the gain over depth raises it, so that shadows are not quite black.
-    hiss = 10 ** ((knob - TISSUE + noise) / 20)
-    power = envelope**2 + 2 * hiss**2 * rng.standard_exponential(envelope.shape, np.float32)
-    level = 10 * np.log10(np.maximum(power, 1e-12)) + level
+    hiss = 2 * exact.exp((knob - TISSUE + noise) * np.float32(2 * exact.DECIBEL))
+    power = np.square(envelope) + hiss * rng.standard_exponential(envelope.shape)
+    level = exact.decibels(np.maximum(power, 1e-12)) + level
     return np.clip(np.rint(level * (255 / span)), 0, 255).astype(np.uint8)
 
 
 # --- The data set -------------------------------------------------------------------------------
+
+BOUNDS = {"cases": (1, 10**6), "size": (32, 1024), "seed": (0, 2**63), "test": (0, 10**6)}
+TEST = 2**64 - 1  # the seed of all test images: beyond every seed that can be asked for
 
 
 def read(
@@ -683,6 +734,7 @@ def read(
     malignant: float = 0.43,
     normal: float = 0.0,
     both: float = 0.0,
+    test: int = 0,
 ) -> pd.DataFrame:
     """The phantom as a case table; its pictures are drawn into `root` if they are not there yet.
 
@@ -690,6 +742,10 @@ def read(
     how many images, one patient each. size: pixels a side, 32 to 1024. malignant: share among the
     images with one nodule; normal, both: shares of all images, without a nodule and with a benign
     and a malignant one. Image k of a seed is the same however many are drawn.
+
+    test: how many images more, for a test set that is the same for every `seed` and number of
+    `cases` (stream `TEST`; image k of it is the same however many are drawn). The table then has
+    the column `split`: these are "test", of the others every fourth is "valid", the rest "train".
 
     Besides the columns of every case table: composition, echogenicity, shape, margin, foci (of
     "both": two values with a semicolon, in the order of `mask`; of "normal": empty), and points and
@@ -706,11 +762,11 @@ def read(
     """
     wanted = {
         "phantom": VERSION, "cases": cases, "size": size, "seed": seed,
-        "malignant": malignant, "normal": normal, "both": both,
+        "malignant": malignant, "normal": normal, "both": both, "test": test,
     }  # fmt: skip
     _check(wanted)
     if root is None:
-        key = f"v{VERSION}-seed{seed}-{cases}x{size}px-m{malignant}-n{normal}-b{both}"
+        key = f"v{VERSION}-seed{seed}-{cases}x{size}px-m{malignant}-n{normal}-b{both}-t{test}"
         root = HOME / "data" / "phantom" / key
     elif (found := _parameters(Path(root))) != wanted and Path(root).exists():
         if not Path(root).is_dir() or (found is None and any(Path(root).iterdir())):
@@ -743,12 +799,16 @@ def label_of(
     return CLASSES[(place - normal - both) < malignant * (1 - normal - both)]
 
 
+def _split(seed: int, k: int) -> str:
+    return "test" if seed == TEST else "valid" if k % 4 == 3 else "train"
+
+
 def _nodule_labels(label: str) -> tuple[str, ...]:
     return {"normal": (), "both": CLASSES}.get(label, (label,))
 
 
 def _check(wanted: dict) -> None:
-    for name, low, high in (("cases", 1, 1_000_000), ("size", 32, 1024), ("seed", 0, 2**63)):
+    for name, (low, high) in BOUNDS.items():
         value = wanted[name]
         if not isinstance(value, (int, np.integer)) or not low <= value <= high:
             raise CaseError(
@@ -797,10 +857,12 @@ def _draw_all(folder: Path, wanted: dict) -> list[dict[str, str]]:
     shares = {name: wanted[name] for name in ("malignant", "normal", "both")}
     (folder / "images").mkdir()
     (folder / "masks").mkdir()
+    every = [(f"phantom{k:05d}", wanted["seed"], k) for k in range(wanted["cases"])]
+    every += [(f"test{k:05d}", TEST, k) for k in range(wanted["test"])]
     rows = []
-    for k in range(wanted["cases"]):
-        case, label = f"phantom{k:05d}", label_of(k, seed=wanted["seed"], **shares)
-        drawing = draw(label, np.random.default_rng([wanted["seed"], k]), wanted["size"])
+    for case, seed, k in every:
+        label = label_of(k, seed=seed, **shares)
+        drawing = draw(label, np.random.default_rng([seed, k]), wanted["size"])
         image = f"images/{case}.png"
         Image.fromarray(drawing.image).save(folder / image, compress_level=1)
         masks = []
@@ -813,6 +875,7 @@ def _draw_all(folder: Path, wanted: dict) -> list[dict[str, str]]:
             {
                 "case": case, "image": image, "mask": ";".join(masks), "label": label,
                 **{name: ";".join(value) for name, value in zip(FEATURES, values, strict=True)},
+                **({"split": _split(seed, k)} if wanted["test"] else {}),
             }
         )  # fmt: skip
     return rows
@@ -881,4 +944,4 @@ def _table(root: Path) -> pd.DataFrame:
     for name in ("points", "level"):
         highest = [max((getattr(f, name) for f in report), default=None) for report in reports]
         table[name] = pd.array(highest, dtype="Int64")
-    return table
+    return table.assign(split=rows["split"]) if "split" in rows else table

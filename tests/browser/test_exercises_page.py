@@ -64,6 +64,31 @@ def test_choices_are_answered_with_mouse_and_arrows(page):
             assert said[2:] == check(exercise.name, key).says
 
 
+def test_a_right_answer_is_told_why_and_per_cent_about_the_unit(page):
+    form = form_of(page, "dice-by-hand")
+    because = exercises()["dice-by-hand"].because
+    assert because not in page.content()
+    form.get_by_label("Your answer").fill("50 %")
+    form.get_by_role("button", name="Check").click()
+    assert "Mind the unit" in form.get_by_role("status").inner_text()
+    form.get_by_label("Your answer").fill("0,5")
+    form.get_by_role("button", name="Check").click()
+    assert form.get_by_role("status").inner_text() == f"\u2713 Right. {because}"
+
+
+def test_a_chapter_ends_with_links_to_its_exercises(browser):
+    for chapter in dict.fromkeys(e.chapter for e in exercises().values()):
+        opened = browser.new_page()
+        opened.goto((BUILD / "html" / f"{chapter}.html").as_uri())
+        own = [e.name for e in exercises().values() if e.chapter == chapter]
+        links = opened.locator("article a[href*='#exercise-']")
+        found = links.evaluate_all("all => all.map((link) => link.href.split('#exercise-')[1])")
+        assert found == own
+        links.first.click()
+        assert opened.locator(f"#exercise-{own[0]}").count() == 1
+        opened.close()
+
+
 def test_a_word_is_no_number(page):
     form = form_of(page, "dice-by-hand")
     form.get_by_label("Your answer").fill("a half")

@@ -4,6 +4,7 @@ Moved by mouse, finger and keyboard; the values must follow. The pages of the bo
 are opened by test_pages.py.
 """
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -30,6 +31,8 @@ RUN = {  # four of the eight wrong or unsure, two of them contradictory
 COURSE = {
     "key": "phantom.laptop.mtl.0",
     "title": "the phantom: MTL, seed 0",
+    "place": "phantom.laptop",
+    "system": "mtl",
     "seed": 0,
     "minutes": 1.5,
     "epochs": [1, 2, 3],
@@ -42,6 +45,7 @@ COURSE = {
 OTHER = COURSE | {
     "key": "phantom.laptop.clsnet.0",
     "title": "the phantom: ClsNet, seed 0",
+    "system": "clsnet",
     "curves": {"total": {"train": [2.0, None, 1.0], "valid": [2.5, 2.25, 2.125]}},
     "test": {"AUC": 0.7},
 }
@@ -51,6 +55,7 @@ DATA = {
         "curves": {"total": "total", "AUC": "AUC of the class"},
         "measures": {"AUC": "AUC of the class"},
         "higher": ["AUC"],
+        "start": {"a": COURSE["key"], "b": OTHER["key"]},
     },
     "loss-laboratory": {"figure3": [row._asdict() for row in paper.FIGURE_3]},
     "phantom": explorables.tirads(),
@@ -89,7 +94,8 @@ def visit(browser, tmp_path):
 
 def cell(page, row, column=1):
     """A number of the table of values, by the head of its row."""
-    head = page.locator(".values tbody th", has_text=row).first
+    word = re.compile(rf"(^|\W){re.escape(row)}")  # T1, not the T1 of L_T1T3
+    head = page.locator(".values tbody th").filter(has_text=word).first
     return head.locator(f"xpath=../*[{column + 1}]").inner_text()
 
 
@@ -99,7 +105,7 @@ def after(page, act, row, column=1):
     act()
     page.wait_for_function(
         """([row, column, before]) => [...document.querySelectorAll(".values tbody th")]
-             .find((head) => head.textContent.includes(row))
+             .find((head) => ` ${head.textContent}`.includes(` ${row}`))
              .parentElement.cells[column].textContent !== before""",
         arg=[row, column, before],
     )
@@ -206,10 +212,38 @@ def test_painting_by_mouse_and_by_keyboard(visit):
 
 def test_figure_3_and_the_other_logarithm(visit):
     page = visit("loss-laboratory")
-    seen = after(page, page.get_by_text("Fig. 3, row 3").click, "L_T1T3")
+    seen = after(page, page.get_by_text("the map is wrong").click, "L_T1T3")
     assert seen.now == pytest.approx(paper.FIGURE_3[2].loss, abs=2e-3)
     seen = after(page, page.locator("[data-field=softmax][value=single]").check, "L_T1T3")
     assert seen.now > 3
+
+
+def test_losses_less_what_agreeing_costs(visit):
+    page = visit("loss-laboratory")
+    page.locator("[data-field=floor]").check()
+    page.wait_for_selector(".values thead th:text-is('difference')")
+    assert cell(page, "L_T1T3", 2) == "1.0708"  # its floor, with both orders and a second softmax
+    loss, cost, rest = (float(cell(page, "sum", column)) for column in (1, 2, 3))
+    assert rest == pytest.approx(loss - cost, abs=2e-4) and rest > 0.5
+    assert "its floor" in page.locator(".note", has_text="Subtracted").inner_text()
+    page.get_by_text("T2 and T3 agree").click()
+    page.get_by_text("T1 and T3 agree").click()
+    page.wait_for_function("() => document.querySelector('[data-field=p]').value === '0.02'")
+    page.wait_for_timeout(300)
+    assert [cell(page, term, 3) for term in ("L_T2T3", "L_T1T2T3")] == ["0.0000", "0.0000"]
+    restored = visit("loss-laboratory", linked(page))
+    assert cell(restored, "L_T1T3", 3) == cell(page, "L_T1T3", 3)
+
+
+def test_picture_and_losses_fit_on_a_projector(visit):
+    """In the width that a page of the book leaves at 1280 x 720, below the bar of the page."""
+    page = visit("loss-laboratory", width=700)
+    boxes = [
+        page.locator(place).first.bounding_box()
+        for place in (".presets", ".stage", ".values table", "[data-field=s2]")
+    ]
+    top = min(box["y"] for box in boxes)
+    assert max(box["y"] + box["height"] for box in boxes) - top <= 720 - 60
 
 
 def test_a_link_opens_what_it_was_copied_from(visit):
@@ -388,6 +422,19 @@ def test_the_curves_of_two_runs(visit):
     assert visit("runs", linked(page)).locator("[data-field=curve][value=AUC]").is_checked()
 
 
+def test_runs_warns_of_what_must_not_be_compared(visit, monkeypatch):
+    page = visit("runs")
+    warning = page.locator(".said + .note")
+    assert "Each total adds other terms" in warning.inner_text()
+    ticks = page.locator(".chart text[text-anchor=middle]").all_text_contents()
+    assert ticks[:4] == ["0", "1", "2", "3"]
+    page.locator("[data-field=curve][value=AUC]").check()
+    page.wait_for_function("() => document.querySelector('.said + .note').textContent === ''")
+    elsewhere = DATA["runs"] | {"runs": [COURSE, OTHER | {"place": "busbra.laptop"}]}
+    monkeypatch.setitem(DATA, "runs", elsewhere | {"start": {"curve": "AUC", "b": OTHER["key"]}})
+    assert "saw other images" in visit("runs").locator(".said + .note").inner_text()
+
+
 def test_runs_says_that_there_is_none(visit, monkeypatch):
     monkeypatch.setitem(DATA, "runs", {"runs": []})
     assert "No run is here yet" in visit("runs").locator("body").inner_text()
@@ -409,6 +456,22 @@ def test_threshold_and_referral(visit):
     assert seen.now < seen.before
     restored = visit("threshold", linked(page))
     assert cell(restored, "images answered", 2) == cell(page, "images answered", 2)
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_a_long_menu_stays_in_its_column(visit, monkeypatch, width):
+    """Five runs with long names: neither over the next column nor off a phone's screen."""
+    long = "without the consistency terms, on the images of some hospital, seed"
+    runs = [RUN | {"key": f"a.b.c.{n}", "title": f"MS-MTL {long} {n}"} for n in range(5)]
+    monkeypatch.setitem(DATA, "threshold", {"runs": runs})
+    page = visit("threshold", width=width)
+    menu, rules, value = (
+        page.locator(place).first.bounding_box()
+        for place in ("select", "fieldset.radios", ".slider output")
+    )
+    assert menu["x"] + menu["width"] <= width and value["x"] + value["width"] <= width
+    beside = menu["x"] + menu["width"] <= rules["x"]
+    assert beside or menu["y"] + menu["height"] <= rules["y"]
 
 
 # ---- what a gain is made of

@@ -22,7 +22,7 @@ from book.kit import claims, explorables, figures, gallery
 from book.kit.exercises import Exercise, _form
 from book.kit.figures.costs import COSTS, KIND_NAMES, Cost
 from book.kit.figures.reproduced import Row
-from book.kit.stats import Interval
+from book.kit.stats import Evidence, Interval
 from lib import results
 
 pytestmark = pytest.mark.browser
@@ -109,17 +109,15 @@ def ways(name: str) -> dict[str, str]:
     gains = {"dice_class_mean": Interval(0.6, 0.5, 0.7)}
     price = dict.fromkeys(COSTS, 2.0)
     costs = [Cost(1, name, KIND_NAMES[0], name, 1, name, price, gains, apart={"settings": [name]})]
-    pair = {name: tuple(runs)}
+    pair = {name: (name, "other")}
+    found = Evidence(runs)
     finding = claims.Finding(claims.CLAIMS[-1], "not testable here", ())
     pictures = kept(runs)
-    tests = pd.DataFrame({"ACC": {"a": 0.2, "b": 0.1, "difference": 0.1, "low": 0.0, "high": 0.2,
-                                  "p": 0.5, "p_holm": 0.5}}).T  # fmt: skip
     tables = {
         "provenance": figures.provenance_table(runs, titles),
-        "costs": figures.costs_table(runs, titles),
         "contradictions": figures.contradictions_table(runs, titles),
         "measures": figures.measures_table(runs, paper={name: {"ACC": 0.5}}, titles=titles),
-        "systems": figures.systems_table(runs, titles),
+        "systems": figures.systems_table(found, titles),
         "cam": figures.cam_table(runs, titles),
         "runs": figures.runs_table(runs, failures, {name: {name: "1b"}}, titles, csv=name),
         "machines": figures.machines_table(runs),
@@ -129,9 +127,9 @@ def ways(name: str) -> dict[str, str]:
             5, [Row("SC", name, state=f"failed: {name}", apart={"settings": [name]})], "Rows"
         ),
         "verdicts": figures.verdicts_table({name: [finding]}),
-        "changes": figures.changes_table({name: {"ACC": None}}),
-        "tests": figures.tests_table(tests, titles=(name, "other")),
-        "gain, table": figures.gain_table(pair),
+        "changes": figures.changes_table({name: {}}),
+        "tests": figures.tests_table(found.differences(name, "other"), titles=(name, "other")),
+        "gain, table": figures.gain_table(found, pair),
         "grid": figures.grid({name: pictures}),
         "choice": figures.choice({name: "<p>One</p>", "other": "<p>Two</p>"}),
         "a failed run": note(name),
@@ -139,13 +137,12 @@ def ways(name: str) -> dict[str, str]:
     }
     drawn = {
         "learning curves": figures.learning_curves({name: runs[0]["history"]}),
-        "comparison": figures.comparison(runs, titles=titles),
-        "forest": figures.forest(runs, "ACC", titles, name="Accuracy"),
+        "forests": figures.forests(found, titles=titles),
         "ROC": figures.roc(runs, titles),
         "reliability": figures.reliability(runs, titles),
         "cost": figures.cost_figure(costs),
-        "gain": figures.gain(pair),
-        "plane": figures.dice_plane(runs, titles),
+        "gain": figures.gain(found, pair),
+        "plane": figures.dice_plane({name: runs}),
         "overlays": figures.overlays(pictures.rows, pictures.maps, {name: 0}),
     }
     plotly = {way: figure_html(json.loads(one.to_json())) for way, one in drawn.items()}
@@ -167,11 +164,11 @@ def written(folder: Path, name: str) -> Path:
     for script in ("figures", "tables", "picker", "exercises"):
         shutil.copy(ROOT / "book" / "assets" / f"{script}.js", scripts)
     shutil.copy(ROOT / "book" / "_vendor" / "vendor" / "plotly.js", scripts / "vendor")
-    packed = figures.picker_sets([run | {"source": "phantom", "profile": "quick"}
-                                  for run in runs_named(name)], {name: name})  # fmt: skip
-    (key,) = packed
+    runs = [run | {"source": "phantom", "profile": "quick"} for run in runs_named(name)]
+    packed = figures.picked(Evidence(runs), {name: name})
+    key = packed["key"]
     (scripts / "pick" / f"{key.replace('/', '-')}.js").write_text(
-        figures.picker_script(packed[key]), encoding="utf8"
+        figures.picker_script(packed), encoding="utf8"
     )
     parts = ways(name) | {"picker": figures.picker({key: name}, start={"a": name, "b": name})}
     body = "".join(f'<section data-way="{way}">{html}</section>' for way, html in parts.items())
@@ -267,7 +264,7 @@ def test_a_hostile_name_is_shown_and_does_nothing(read, plain, kind):
 
 def test_the_plain_name_reaches_every_way(plain):
     """Otherwise there would be nothing to try: the name stands in the text that a reader sees."""
-    assert not plain.log and len(plain.ways) == 32
+    assert not plain.log and len(plain.ways) == 30
     for way, there in plain.ways.items():
         assert "plain name" in there["text"], way
 

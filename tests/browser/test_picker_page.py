@@ -65,7 +65,7 @@ def test_swapping_turns_the_difference_about(visit):
 
 def test_an_address_that_names_nothing_known_shows_something_known(visit):
     page = shown(visit("pick.html", query="#data=nowhere&a=nobody&b=nobody&seed=99"))
-    assert page.locator(".picker table").count() == 3 or "same run" in page.inner_text(".picker")
+    assert page.locator(".picker table").count() == 3 or "same system" in page.inner_text(".picker")
 
 
 def test_another_data_set_is_loaded_when_it_is_chosen(visit):

@@ -239,7 +239,7 @@ CALLS = {"read_pickle", "load_learner", "to_pickle"}
 TYPED = {"book/kit/exercises.py": ["exec", "exec"], "ci/faults.py": ["exec", "exec"]}
 # Each place that reads more than text, by the library's function, with what is planted there above
 READERS = {
-    ("data/fetch.py", "ZipFile"): "test_fetch.py: archives",
+    ("data/fetch.py", "ZipFile"): "data/test_fetch.py: archives",
     ("lib/blocks.py", "load"): "test_in_the_cache",
     ("lib/cases/pixels.py", "open"): "test_as_an_image, test_as_a_mask",
     ("lib/checkpoint.py", "safe_open"): "test_as_a_checkpoint",

@@ -210,7 +210,7 @@ def named(name: str) -> dict:
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize(
     "make",
-    [figures.provenance_table, figures.costs_table, figures.contradictions_table,
+    [figures.provenance_table, figures.contradictions_table,
      figures.measures_table],
     ids=lambda make: make.__name__,
 )  # fmt: skip

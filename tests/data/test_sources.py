@@ -132,9 +132,9 @@ def make_busbra(root: Path, patients=6) -> Path:
 
 
 def test_busbra(tmp_path):
-    make_busbra(tmp_path / "BUSBRA")
+    make_busbra(tmp_path / "BUSBRA", patients=10)
     cases = sources.read("busbra", tmp_path)  # the archive's inner folder is found
-    assert len(cases) == 12 and cases["group"].nunique() == 6
+    assert len(cases) == 20 and cases["group"].nunique() == 10
     row = cases.iloc[1]
     assert row["case"] == "bus_0001-r" and row["label"] == "malignant" and row["group"] == "1"
     assert row["mask"][0].outline.endswith("Masks/mask_0001-r.png") and row["crop"] is None
@@ -142,7 +142,7 @@ def test_busbra(tmp_path):
     assert decode(row)[1].sum() == 2 * 64  # the malignant square, 8 x 8
     split = split_cases(cases, fold=5).set_index("case")["split"]
     assert split["bus_0005-l"] == "test" and split["bus_0001-l"] == "valid"
-    assert (split == "train").sum() == 6
+    assert (split == "train").sum() == 12
     assert not check_cases(cases)[1]
 
 

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ JOB = grid.Job("phantom", "smoke", "mtl", 0)
 def record_of(job, today, **changes):
     """A record as a run of today would leave it."""
     whole = {key: {} for key in results.KEYS} | {"schema": results.SCHEMA, "metrics": {}}
-    names = {k: getattr(job, k) for k in ("source", "profile", "experiment", "seed")}
+    names = {k: getattr(job, k) for k in ("source", "profile", "experiment", "seed", "fold")}
     made = copy.deepcopy(today)
     made["parameters"] |= {"precision_used": "float32"}
     made["data"] |= {"counts": {"train": {"benign": 30, "malignant": 18}}}
@@ -52,6 +53,13 @@ def test_tables_and_only_choose():
     assert [(j.experiment, j.seed) for j in only] == [
         ("segnet", 2), ("unet-seg2", 2), ("segnet", 1), ("unet-seg2", 1)
     ]  # fmt: skip
+    folds = grid.jobs("busbra", "laptop", [0, 1], [1, 2], only=["mtl"])
+    assert [job.stem for job in folds] == [
+        "fold1-seed0",
+        "fold2-seed0",
+        "fold1-seed1",
+        "fold2-seed1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +71,7 @@ def test_tables_and_only_choose():
         ({"tables": [2]}, "no table 2; the grid fills 1, 3, 4, 5, 6"),
         ({"seeds": []}, "at least one is needed"),
         ({"seeds": [0, -1]}, "none below 0"),
+        ({"folds": [1, -1]}, "folds .*none below 0"),
     ],
 )
 def test_a_wrong_word_ends_it_before_it_begins(wrong, words):
@@ -141,6 +150,22 @@ def test_runs_that_are_missing_damaged_or_failed_are_to_be_made(today, tmp_path)
     assert grid.why(JOB, today, tmp_path).startswith("cannot be read")
 
 
+def test_a_fold_is_a_run_of_its_own(today, tmp_path):
+    second = replace(JOB, fold=2)
+    results.save_failure(dict.fromkeys(results.FAILURE_KEYS) | vars(second), tmp_path)
+    assert (grid.why(JOB, today, tmp_path), grid.why(second, today, tmp_path)) == (
+        "no run yet", "it failed"
+    )  # fmt: skip
+    now = grid.expected(second, DATA)
+    results.save(record_of(second, now), tmp_path)
+    assert grid.why(second, now, tmp_path) == ""
+    assert grid.digest(now) != grid.digest(today)
+    assert grid.differences(record_of(JOB, today), now) == ["fold 0, now 2"]
+    older = record_of(JOB, today)
+    del older["parameters"]["fold"]  # as runs recorded before there were folds
+    assert grid.differences(older, today) == []
+
+
 def test_the_digest_is_of_every_input(today):
     assert grid.digest(today) == grid.digest(json.loads(json.dumps(today)))
     for part in ("code", "parameters", "data", "versions"):
@@ -167,19 +192,28 @@ def test_data_are_opened_once_and_again_when_a_file_changes(tmp_path, monkeypatc
     opened = []
     whole = cases.fingerprint
     monkeypatch.setattr(cases, "fingerprint", lambda t: opened.append(1) or whole(t))
-    ask = ("phantom", tmp_path / "images", "smoke", [0, 1], tmp_path / "cache")
+    ask = ("phantom", tmp_path / "images", "smoke", [0, 1], [0], tmp_path / "cache")
     first = grid.prepare(*ask)
     assert grid.prepare(*ask) == first and len(opened) == 2  # one for each seed
-    assert first[0].split != first[1].split and first[0].training_images == 12
+    assert first[0, 0].split != first[1, 0].split and first[0, 0].training_images == 12
     os.utime(table["image"].iloc[0], ns=(1, 1))
     assert grid.prepare(*ask) == first and len(opened) == 4
     os.utime(table["mask"].iloc[0][0].outline, ns=(1, 1))  # a mask that was drawn anew counts, too
     assert grid.prepare(*ask) == first and len(opened) == 6
 
 
+def test_the_split_is_the_folds_and_not_the_seeds(tmp_path):
+    ask = ("phantom", tmp_path / "images", "smoke", [0, 1])
+    data = grid.prepare(*ask, folds=[1, 2], cache=tmp_path / "cache")
+    assert data[0, 1] == data[1, 1] and data[0, 2] == data[1, 2]
+    assert data[0, 1].split != data[0, 2].split
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert data[0, 1].fingerprint == data[0, 2].fingerprint
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(grid.GridError, match=r"busbra.*does not exist"):
-        grid.prepare("busbra", tmp_path / "nowhere", "laptop", [0], tmp_path)
+        grid.prepare("busbra", tmp_path / "nowhere", "laptop", [0], cache=tmp_path)
 
 
 # ---- time

@@ -1,14 +1,11 @@
-"""The ledger: the rule by hand, differences against the statistics, refusals, the claims' data."""
+"""The ledger: verdicts by hand, what is refused, the claims' data, and the tables that show it."""
 
-import math
-
-import numpy as np
 import pytest
 from records import cells, record, some_rows
-from scipy.stats import norm
 
-from book.kit import claims, figures, stats
-from book.kit.claims import CLAIMS, FULL, PLAIN, Claim, Comparison, combined, difference, verdict
+from book.kit import claims, figures
+from book.kit.claims import CLAIMS, FULL, PLAIN, Claim, Comparison, combined, verdict
+from book.kit.stats import FURTHER, PRIMARY, Evidence
 from lib import paper
 from lib.experiments import EXPERIMENTS
 
@@ -20,7 +17,13 @@ def run(experiment, seed=0, wrong=0.3, images=80, **changes):
     return record(experiment, seed, some_rows(images, wrong, seed=seed), **changes)
 
 
-# ---------------------------------------------------------------------------------------- the rule
+def judged(comparison, *records):
+    claim = Claim("?", "It is so.", "section 5", (comparison,))
+    (found,) = claims.ledger([claim], Evidence(records), {})
+    return found
+
+
+# ---------------------------------------------------------------------------------------- verdicts
 
 
 @pytest.mark.parametrize(
@@ -37,13 +40,8 @@ def run(experiment, seed=0, wrong=0.3, images=80, **changes):
         ((0.0, 0.0), None, "undecided"),
     ],
 )
-def test_the_rule(interval, printed, expected):
+def test_the_verdict_on_a_comparison(interval, printed, expected):
     assert verdict(*interval, printed) == expected
-
-
-def test_an_interval_upside_down_is_refused():
-    with pytest.raises(ValueError, match="lower end first"):
-        verdict(0.2, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -62,145 +60,60 @@ def test_a_claim_stands_if_all_of_its_comparisons_do(parts, expected):
     assert combined(reversed(parts)) == expected
 
 
-# --------------------------------------------------------------------------------- the differences
+def test_a_comparison_is_judged_by_the_pairs_own_family():
+    records = [run(PLAIN), run(FULL, wrong=0.0)]
+    (part,) = judged(Comparison(PLAIN, FULL, "inconsis_cls"), *records).parts
+    assert part.found == Evidence(records).differences(PLAIN, FULL)["inconsis_cls"]
+    assert part.verdict == "reproduced"
+    (half,) = judged(Comparison(PLAIN, FULL, "inconsis_cls", 0.5), *records).parts
+    assert half.found.level == part.found.level
+    assert half.found.difference == pytest.approx(part.found.above / 2)
 
 
-@pytest.mark.parametrize("measure", ["ACC", "AUC", "F1", "dice_paper_mean", "inconsis_cls"])
-def test_one_seed_agrees_with_the_paired_bootstrap(measure):
-    a, b = run(PLAIN, wrong=0.3), run(FULL, wrong=0.05, per_image=None)
-    b["per_image"] = run(FULL, wrong=0.05)["per_image"]
-    b["per_image"]["p_malignant"] = np.random.default_rng(5).permutation(
-        b["per_image"]["p_malignant"]
-    )
-    found = difference([a], [b], Comparison(PLAIN, FULL, measure))
-    rows = [claims.results.rows(r) for r in (a, b)]
-    exact = stats.paired_difference(*rows, measure, groups=rows[0]["group"], n=4000, seed=1)
-    assert found.difference == pytest.approx(exact.estimate, abs=1e-12)
-    half = (exact.high - exact.low) / 2
-    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.12)
-    assert found.high - found.difference == pytest.approx(norm.ppf(0.975) * found.error)
-    assert (found.seeds, found.images, found.patients) == ((0,), 80, 40)
+def test_one_contradiction_proves_that_there_are_any():
+    comparison = Comparison("mtl", None, "inconsis_cls")
+    rows = some_rows(80, 0.0)
+    assert judged(comparison, record("mtl", rows=rows)).verdict == "undecided"
+    rows.loc[7, "seg_as_cls"] = 1 - rows.loc[7, "seg_as_cls"]
+    found = judged(comparison, record("mtl", rows=rows))
+    assert found.verdict == "reproduced" and "1.2 % of the test images" in found.parts[0].why
 
 
-def test_a_column_of_the_images_is_a_measure_too():
-    a, b = run(FULL), run(PLAIN)
-    a["per_image"]["cam_inside"] = [0.5] * 79 + [None]
-    b["per_image"]["cam_inside"] = [0.25] * 80
-    found = difference([a], [b], Comparison(FULL, PLAIN, "cam_inside"))
-    assert found.difference == pytest.approx(0.25)
-
-
-def test_a_share_of_the_higher_one():
-    a, b = run(PLAIN), run(FULL, wrong=0.1)
-    whole, half = (
-        difference([a], [b], Comparison(PLAIN, FULL, "inconsis_cls", share)) for share in (1.0, 0.5)
-    )
-    assert half.difference == pytest.approx(whole.difference - whole.above / 2)
-
-
-def test_against_nothing_the_difference_is_the_measure():
-    found = difference([run("mtl")], None, Comparison("mtl", None, "inconsis_cls"))
-    assert (found.below, found.difference) == (0, found.above)
-
-
-def test_several_seeds_add_their_spread_to_that_of_the_patients():
-    """The variance is the sum of both; the mean is that of `compare_seeds`."""
-    a = [run(PLAIN, seed) for seed in range(3)]
-    b = [run(FULL, seed, wrong=0.1) for seed in range(3)]
-    for seed in range(1, 3):  # one test set
-        for side in (a, b):
-            for name in ("case", "group", "label"):
-                side[seed]["per_image"][name] = side[0]["per_image"][name]
-    found = difference(a, b, Comparison(PLAIN, FULL, "inconsis_cls"))
-    table = stats.compare_seeds(a, b, ["inconsis_cls"], n=200, permutations=9)
-    over = table.loc[("all", "inconsis_cls")]
-    assert found.difference == pytest.approx(over["difference"], abs=1e-12)
-    each = [table.loc[(seed, "inconsis_cls"), "difference"] for seed in range(3)]
-    spread = np.std(each, ddof=1) / math.sqrt(3)
-    patients = math.sqrt(found.error**2 - spread**2)
-    one = difference(a[:1], b[:1], Comparison(PLAIN, FULL, "inconsis_cls")).error
-    assert one / 3 < patients < one
-    assert found.seeds == (0, 1, 2)
-    assert found.high - found.difference > norm.ppf(0.975) * found.error  # Student's t
-
-
-def test_the_power_is_what_simulation_says():
-    """A true difference of that size is shown about four times in five."""
-    detectable = stats.smallest_difference(0.01, level=0.99)
-    drawn = np.random.default_rng(0).normal(detectable, 0.01, 20_000)
-    shown = np.mean(drawn - norm.ppf(0.995) * 0.01 > 0)
-    assert shown == pytest.approx(0.8, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    "options", [{"error": -1.0}, {"error": math.nan}, {"power": 1.0}, {"freedom": 0.0}]
-)
-def test_power_of_impossible_values_is_refused(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        stats.smallest_difference(**{"error": 0.01} | options)
-
-
-# ------------------------------------------------------------------------------------ the refusals
-
-
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"data": {"fingerprint": "f" * 16}}, "different data"),
-        ({"data": {"fingerprint": "0123456789abcdef", "split": "b"}}, "split a and b"),
-        ({"profile": "laptop"}, "profile"),
-        ({"source": "busbra"}, "source"),
-        ({"seed": 1}, r"seeds \[0\] and \[1\]"),
-    ],
-)
-def test_runs_that_are_not_alike_are_not_compared(changes, why):
-    one = run(PLAIN)
-    one["data"] = one["data"] | {"split": "a"}
-    with pytest.raises(ValueError, match=why):
-        difference([one], [run(FULL) | changes], Comparison(PLAIN, FULL, "ACC"))
-
-
-def test_other_test_images_are_not_compared():
-    other = run(FULL)
-    other["per_image"] = other["per_image"] | {"case": [f"other {k}" for k in range(80)]}
-    with pytest.raises(ValueError, match="different test images"):
-        difference([run(PLAIN)], [other], Comparison(PLAIN, FULL, "ACC"))
-
-
-def test_a_run_without_the_measure_is_named():
-    with pytest.raises(ValueError, match="inter/seed0 has not kept cam_inside"):
-        difference([run(FULL)], [run(PLAIN)], Comparison(FULL, PLAIN, "cam_inside"))
-
-
-def test_in_the_ledger_what_cannot_be_compared_says_why():
-    claim = Claim("?", "", "", (Comparison(PLAIN, FULL, "ACC"),))
-    records = [run(PLAIN), run(FULL, data={"fingerprint": "f"})]
-    (found,) = claims.ledger([claim], records, {})
-    assert found.verdict == "not testable here" and "different data" in found.parts[0].why
-    (found,) = claims.ledger([claim], [run(PLAIN), run(FULL, seed=1)], {})
-    assert found.verdict == "not run yet" and "no seed in common" in found.parts[0].why
-    with pytest.raises(ValueError, match="there twice"):
-        claims.ledger([claim], [run(PLAIN), run(PLAIN)], {})
-
-
-def test_the_interval_is_corrected_for_the_whole_question():
-    """More comparisons in the question, run or not: a wider interval."""
-    one = Claim("same", "", "", (Comparison(PLAIN, FULL, "inconsis_cls"),))
-    other = Claim("same", "", "", (Comparison("msl", "msl+intra", "inconsis_seg2"),) * 9)
-    records = [run(PLAIN), run(FULL, wrong=0.1)]
-    alone = claims.ledger([one], records, {})[0].parts[0].found
-    among = claims.ledger([one, other], records, {})[0].parts[0].found
-    ratio = (among.high - among.difference) / (alone.high - alone.difference)
-    assert ratio == pytest.approx(norm.ppf(1 - 0.05 / 20) / norm.ppf(0.975))
+def test_what_cannot_be_compared_says_why():
+    comparison = Comparison(PLAIN, FULL, "ACC")
+    found = judged(comparison, run(PLAIN), run(FULL, seed=1))
+    assert found.verdict == "not run yet" and "no training in common" in found.parts[0].why
+    found = judged(Comparison(PLAIN, FULL, "cam_inside"), run(PLAIN), run(FULL))
+    assert found.verdict == "not testable here" and "has not kept cam_inside" in found.parts[0].why
+    few = [run(name) for name in (PLAIN, FULL)]
+    for one in few:
+        one["per_image"] = one["per_image"] | {"label": [0] * 79 + [1]}
+    found = judged(Comparison(PLAIN, FULL, "AUC"), *few)
+    assert found.verdict == "not testable here" and "a class of 1 patient" in found.parts[0].why
 
 
 # ---------------------------------------------------------------------------------- what is claimed
 
 
-def test_every_system_of_a_claim_or_reason_can_be_run():
+def test_a_comparison_in_the_file_is_each_above_with_each_below_for_each_measure(tmp_path):
+    file = tmp_path / "claims.toml"
+    file.write_text(
+        '[[claim]]\nquestion = "?"\nsays = "It is."\nwhere = "here"\n'
+        'compare = [{ above = ["a", "b"], below = "c", measures = ["ACC", "F1"], share = 0.5 }]\n'
+        '[[reason]]\nasks = "Why?"\nabout = "So."\nexperiments = ["a"]\n'
+    )
+    (claim,), (reason,) = claims.read(file)
+    assert [c[:3] for c in claim.comparisons] == [
+        ("a", "c", "ACC"), ("a", "c", "F1"), ("b", "c", "ACC"), ("b", "c", "F1"),
+    ]  # fmt: skip
+    assert {c.share for c in claim.comparisons} == {0.5} and reason.experiments == ("a",)
+
+
+def test_every_system_of_a_claim_or_reason_can_be_run_and_every_measure_is_judged():
     named = {name for c in COMPARISONS for name in c[:2] if name}
     named |= {name for reason in claims.REASONS for name in reason.experiments}
     assert named <= EXPERIMENTS.keys()
+    assert {c.measure for c in COMPARISONS} <= {*PRIMARY, *FURTHER}
 
 
 def test_a_claim_can_be_tested_or_says_why_not():
@@ -213,7 +126,7 @@ def test_every_claim_that_the_paper_prints_numbers_for_is_in_its_direction():
     values = {c: claims.printed(c, PAPER) for c in COMPARISONS}
     none = {c.measure for c, value in values.items() if value is None}
     assert none == {"dice_nodule", "cam_inside"}
-    flat = [c[:3] for c, value in values.items() if value and value[2] <= 0]
+    flat = [c[:3] for c, value in values.items() if value is not None and value <= 0]
     assert flat == [(PLAIN, "mtl", "F1")]
 
 
@@ -235,53 +148,47 @@ def test_the_notes_numbers_are_the_papers():
 
 
 def test_the_tables_say_what_was_found():
-    records = [run(PLAIN), run(FULL, wrong=0.0)]
-    found = claims.ledger(CLAIMS, records, PAPER)
+    found = claims.ledger(CLAIMS, Evidence([run(PLAIN), run(FULL, wrong=0.0)]), PAPER)
     rows = cells(figures.verdicts_table({"phantom": found}))
     assert len(rows) == 1 + len(CLAIMS) + len({c.question for c in CLAIMS})
     said = {row[0]: row[-1] for row in rows}
     claim = next(c for c in CLAIMS if c.comparisons == (Comparison(PLAIN, FULL, "inconsis_cls"),))
     assert "reproduced" in said[claim.says + claim.where]
-    assert "one seed" in said[claim.says + claim.where]
+    assert "one training" in said[claim.says + claim.where]
     shown = cells(figures.ledger_table(found, {PLAIN: "MS-MTL", FULL: "all"}))
     (line,) = [r for r in shown if r[0] == "Contradictions, T1 and T3: all below MS-MTL"][:1]
     assert line[1] == "+10.8" and line[4:6] == ["1", "40"]
     assert not any("not run yet: clsnet" in cell for row in shown for cell in row)
+    assert figures.counted(found).startswith(f"Of {len(CLAIMS)} claims: ")
 
 
 def test_a_claim_that_is_partly_run_says_how_far():
     claim = next(c for c in CLAIMS if len(c.comparisons) == 12)
-    records = [run(FULL), run("segnet")]
-    (found,) = claims.ledger([claim], records, {})
+    (found,) = claims.ledger([claim], Evidence([run(FULL), run("segnet")]), {})
     assert "1 of 12 run" in figures.verdicts_table({"": [found]})
     assert "not run yet: nnunet" in figures.ledger_table([found])
 
 
-def test_seeds_with_splits_of_their_own_are_paired_within_the_seed():
-    """Two seeds whose test sets share half of their patients, against a bootstrap by hand."""
-    rng = np.random.default_rng(0)
-    runs, tables = {"a": [], "b": []}, []
-    for seed, first in ((0, 0), (1, 20)):
-        cases = [f"case {k}" for k in range(first, first + 40)]
-        label = [k % 2 for k in range(40)]
-        values = {system: rng.uniform(size=40).round(3).tolist() for system in runs}
-        for system in runs:
-            rows = {"case": cases, "group": cases, "label": label, "p_malignant": values[system]}
-            names = {"source": "s", "profile": "p", "experiment": system, "seed": seed}
-            data = {"fingerprint": "0", "split": str(seed)}
-            runs[system].append(names | {"data": data, "per_image": rows})
-        right = {s: (np.array(values[s]) > 0.5) == np.array(label, bool) for s in runs}
-        tables.append((first, right["a"].astype(float) - right["b"]))
-    found = claims.difference(runs["a"], runs["b"], Comparison("a", "b", "ACC"))
-    assert (found.images, found.patients, found.seeds) == (60, 60, (0, 1))
-    by_seed = [gain.mean() for _, gain in tables]
-    assert found.difference == pytest.approx(np.mean(by_seed))
-    draws = np.random.default_rng(1).multinomial(60, np.full(60, 1 / 60), 4000)
-    means = [
-        np.mean([(w[f : f + 40] @ gain) / w[f : f + 40].sum() for f, gain in tables]) for w in draws
-    ]
-    by_hand = np.var(means) + np.var(by_seed, ddof=1) / 2
-    assert found.error**2 == pytest.approx(by_hand, rel=0.1)
-    runs["b"][1]["data"] = runs["b"][1]["data"] | {"split": "another"}
-    with pytest.raises(ValueError, match="split 1 and another"):
-        claims.difference(runs["a"], runs["b"], Comparison("a", "b", "ACC"))
+def test_a_reason_compares_its_systems_its_profile_or_the_sources():
+    def place(source, profile, *names):
+        sizes = {"fingerprint": source, "counts": {"train": {"benign": 6, "malignant": 7}}}
+        return Evidence([run(n, source=source, profile=profile, data=sizes) for n in names])
+
+    found = {
+        ("busbra", "laptop"): place("busbra", "laptop", PLAIN, FULL, "weak"),
+        ("busbra", "long"): place("busbra", "long", PLAIN, FULL),
+    }
+    titles = {name: name for name in (PLAIN, FULL, "weak")}
+    reasons = {
+        "weak": claims.Reason("?", "", ("weak",)),
+        "long": claims.Reason("?", "", profile="long"),
+        "sizes": claims.Reason("?", ""),
+    }
+    said = {name: figures.reason_table(one, found, titles) for name, one in reasons.items()}
+    assert list(said["weak"]) == ["BUS-BRA, profile laptop"] == list(said["long"])
+    rows = {name: [row[0] for row in cells(*tables.values())] for name, tables in said.items()}
+    assert rows["weak"][1:] == [FULL, "weak"] and rows["long"][1:] == [FULL, f"{FULL}, long"]
+    assert rows["sizes"][1] == "BUS-BRA, profile laptop: 13 images"
+    assert (
+        figures.reason_table(claims.Reason("?", "", ("none",)), found, {"none": "", **titles}) == {}
+    )

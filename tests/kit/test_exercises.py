@@ -1,8 +1,10 @@
 """The exercises: each solution passes its check, and stubs and typical mistakes do not."""
 
+import html
 import json
 import re
 import subprocess
+from html.parser import HTMLParser
 
 import pytest
 
@@ -10,16 +12,18 @@ from book.kit.exercises import (
     FOLDER,
     KINDS,
     Verdict,
-    _accepted,
-    _hash,
+    _cipher,
+    _form,
     _key,
     answer_of,
     check,
     exercises,
     hints,
+    main,
     notebook,
     page,
     solution,
+    with_links,
 )
 
 BOOK = FOLDER.parent
@@ -55,9 +59,11 @@ def test_a_typical_mistake_fails_and_is_told_why(exercise, wrong, says):
 def test_an_exercise_is_whole(exercise):
     assert (BOOK / f"{exercise.chapter}.ipynb").exists()
     assert 2 <= len(exercise.hints) <= 3 and exercise.mistakes
-    if exercise.kind == "choice":
+    assert re.fullmatch(r"\S.{20,200}\.", exercise.because)
+    if exercise.kind == "choice":  # each wrong choice has a word of its own
         keys = [_key(exercise, wrong) for wrong, _ in exercise.mistakes]
-        assert {*keys, answer_of(exercise.solution)} <= set(exercise.options)
+        assert sorted([*keys, answer_of(exercise.solution)]) == sorted(exercise.options)
+        assert len({says for _, says in exercise.mistakes}) == len(keys)
     assert bool(exercise.stub) == bool(exercise.test) == (exercise.kind == "code")
 
 
@@ -67,6 +73,29 @@ def test_the_page_and_the_notebook_are_those_of_the_source():
     assert (FOLDER / "exercises.ipynb").read_text() == notebook(), f"exercises.ipynb {said}"
 
 
+@pytest.mark.parametrize("chapter", sorted({e.chapter for e in EVERY}))
+def test_a_chapter_ends_with_links_to_its_exercises(chapter):
+    text = (BOOK / f"{chapter}.ipynb").read_text()
+    assert with_links(text, chapter) == text, "run python -m book.kit.exercises"
+    last = "".join(json.loads(text)["cells"][-1]["source"])
+    named = [e.name for e in EVERY if e.chapter == chapter]
+    assert re.findall(r"#exercise-([\w-]+)", last) == named
+    assert all(f"(exercise-{name})=" in page() for name in named)
+
+
+def test_the_links_are_written_anew_and_nothing_else(tmp_path):
+    names = {e.chapter for e in EVERY}
+    for name in [*(f"{name}.ipynb" for name in names), "exercises/index.md"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((BOOK / name).read_bytes())
+    changed = tmp_path / "chapters" / "dice.ipynb"
+    changed.write_text(changed.read_text().replace("#exercise-dice-iou", "#exercise-of-old"))
+    main(tmp_path)
+    for name in names:
+        assert (tmp_path / f"{name}.ipynb").read_text() == (BOOK / f"{name}.ipynb").read_text()
+    assert (tmp_path / "exercises" / "exercises.ipynb").read_text() == notebook()
+
+
 def test_the_page_holds_no_solution():
     text = page()
     for exercise in EVERY:
@@ -74,6 +103,7 @@ def test_the_page_holds_no_solution():
         assert not any(line in text for line in lines), exercise.name
         form = re.search(rf'<form class="exercise" data-name="{exercise.name}".*', text)
         assert bool(form) == (exercise.kind != "code")
+        assert exercise.because not in text and html.escape(exercise.because) not in text
         if form and exercise.kind == "number":
             shown = f"{answer_of(exercise.solution):.4g}"
             assert not re.search(rf"(?<![\w.]){re.escape(shown)}(?![\w.])", form[0]), exercise.name
@@ -110,33 +140,73 @@ def test_unknown_names_are_refused():
         check("dice-by-hant", 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "answer", "unit"),
+    [
+        ("dice-by-hand", 50, "as a plain number, not in per cent"),
+        ("dice-accuracy", 81, "as a plain number, not in per cent"),
+        ("contradictions-least", 0.15, "in per cent"),
+        ("standard-error", 100, "in points"),
+    ],
+)
+def test_another_unit_is_told_so(name, answer, unit):
+    assert check(name, answer).says == f"Not yet. Mind the unit: the answer is asked for {unit}."
+
+
+def test_what_is_counted_has_no_other_unit():
+    assert check("tirads-points", 0.12).says == check("tirads-points", 1200).says == "Not yet."
+
+
+def test_a_right_answer_is_told_why():
+    for exercise in EVERY:
+        said = check(exercise.name, answer_of(exercise.solution))
+        assert said == Verdict(True, f"Right. {exercise.because}")
+
+
+def test_the_reason_is_hidden_until_the_right_answer():
+    """The key of the right answer gives the text, every other key does not."""
+    exercise = exercises()["dice-by-hand"]
+    hidden = bytes.fromhex(form_data(_form(exercise))["because"])
+    opened = {
+        key: bytes(a ^ b for a, b in zip(hidden, stream, strict=True))
+        for key in ("49", "50", "51")
+        for stream in [bytes.fromhex(_cipher("dice-by-hand", key, "\0" * len(hidden)))]
+    }
+    assert [key for key, text in opened.items() if text == exercise.because.encode()] == ["50"]
+
+
+class Form(HTMLParser):
+    """The data of the first form in some HTML, as a script sees them."""
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "form":
+            self.data = {name[5:]: v for name, v in attrs if name.startswith("data-")}
+
+
+def form_data(text):
+    form = Form()
+    form.feed(text)
+    return form.data
+
+
 def test_the_script_counts_and_hashes_as_python_does(tmp_path):
     """A stand-in for the page's document: every form, with right, wrong and typical answers."""
     cases = []
     for exercise in (e for e in EVERY if e.kind != "code"):
         right = answer_of(exercise.solution)
-        for answer in [right, *(wrong for wrong, _ in exercise.mistakes)]:
-            cases.append(
-                {
-                    "data": {
-                        "name": exercise.name,
-                        "kind": exercise.kind,
-                        "step": repr(exercise.step),
-                        "right": " ".join(_hash(exercise.name, k) for k in _accepted(exercise)),
-                        "mistakes": json.dumps(
-                            {
-                                _hash(exercise.name, _key(exercise, wrong)): says
-                                for wrong, says in exercise.mistakes
-                            }
-                        ),
-                    },
-                    "answer": str(answer),
-                    "says": check(exercise.name, answer).says,
-                }
-            )
+        answers = [right, *(wrong for wrong, _ in exercise.mistakes)]
+        if exercise.kind == "number":
+            answers += [right * 100, right / 100, right + exercise.step, right - exercise.step]
+        data = form_data(_form(exercise))
+        cases += [
+            {"data": data, "answer": str(answer), "says": check(exercise.name, answer).says}
+            for answer in answers
+        ]
     cases += [
         {**cases[0], "answer": typed, "says": cases[0]["says"]} for typed in ("15,0", " 15 %")
     ]
+    dice = next(case for case in cases if case["data"]["name"] == "dice-by-hand")
+    cases.append({**dice, "answer": "50 %", "says": check("dice-by-hand", 50).says})
     (tmp_path / "cases.json").write_text(json.dumps(cases))
     harness = """
     const cases = JSON.parse(require("fs").readFileSync(process.argv[2]));

@@ -9,9 +9,10 @@ import pytest
 
 from book.kit import explorables
 from book.kit.explorables import kernel
-from lib import paper
+from lib import paper, results
 
 SCRIPTS = Path(__file__).parents[1] / "js"
+PAIR = ("ms-mtl", "ms-mtl+intra+inter")  # without and with the three terms
 
 
 def node(script, given):
@@ -82,7 +83,43 @@ def test_the_presets_are_figure_3():
         assert found["segAsCls"] == pytest.approx([row.seg_benign, row.seg_malignant], abs=6e-4)
         assert found["losses"]["inter"] == pytest.approx(row.loss, abs=2e-3)
         assert found["restored"] == found["state"]
+        says = ["benign", "malignant"][row.cls_malignant > row.cls_benign]
+        assert f"both say {says}" in found["words"] or f"class {says}, map " in found["words"]
         ours = explorables.losses(found["state"])
         assert list(ours.values()) == pytest.approx(list(found["losses"].values()), abs=1e-9)
         everywhere = explorables.answers(found["state"])[2][0, 1:].mean((1, 2)).softmax(0)
         assert everywhere.tolist() == pytest.approx([row.all_benign, row.all_malignant], abs=1.1e-3)
+
+
+def test_the_presets_say_what_the_rows_say():
+    rows = [row._asdict() for row in paper.FIGURE_3]
+    assert [found["words"] for found in node("figure3.mjs", rows)] == [
+        "both say benign",
+        "both say malignant",
+        "class benign, map malignant: the map is wrong",
+        "class benign, map malignant: the class is wrong",
+    ]
+
+
+def test_ticks_are_round_and_of_epochs_whole():
+    axes = [[0, 7, True], [0, 3, True], [0, 1, True], [0, 31, True], [0, 1], [0.35, 0.5], [0, 0.22]]
+    assert node("ticks.mjs", axes) == [
+        ["0", "2", "4", "6"],
+        ["0", "1", "2", "3"],
+        ["0", "1"],
+        ["0", "10", "20", "30"],
+        ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"],
+        ["0.35", "0.40", "0.45", "0.50"],
+        ["0.00", "0.05", "0.10", "0.15", "0.20"],
+    ]
+
+
+def test_runs_begin_with_a_pair_that_may_be_compared():
+    """On the committed runs, as the page does it: one source, one profile, one seed."""
+    records = [run for run in results.load_all() if run["source"] == "busbra"]
+    start = explorables.beside(records, PAIR)
+    runs = {run["key"]: run for run in explorables.courses(records)["runs"]}
+    one, other = runs[start["a"]], runs[start["b"]]
+    assert (one["system"], other["system"]) == PAIR
+    assert (one["place"], one["seed"]) == (other["place"], other["seed"])
+    assert explorables.beside(records[:1], PAIR) == {}

@@ -1,23 +1,31 @@
 """The loss laboratory computes what torch computes: losses and gradients of 500 random cases."""
 
 import json
+import random
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 
+from book.kit import explorables
 from lib import consistency
 
-SCRIPT = Path(__file__).parents[1] / "js" / "losses.mjs"
+SCRIPTS = Path(__file__).parents[1] / "js"
 CASES = 500
 TOLERANCE = 1e-6
 TERMS = ("intra", "inter", "three")
 
 
-def node(given):
+def node(given, script="losses.mjs"):
     done = subprocess.run(
-        ["node", SCRIPT], input=json.dumps(given), capture_output=True, text=True, check=False
+        ["node", SCRIPTS / script],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -128,3 +136,70 @@ def test_the_gradient_of_scores_is_that_of_a_softmax(both):
     for torch_, page in both:
         got = torch.tensor(page["scores"], dtype=torch.float64)
         torch.testing.assert_close(got, torch_["scores"].flatten(), atol=TOLERANCE, rtol=TOLERANCE)
+
+
+# ---- what agreeing costs, as the laboratory subtracts it
+
+
+def floor_of_inter_task(order, softmax):
+    """By scipy over T1's probability, for every Seg-as-Cls on a grid: of torch's cross-entropy."""
+
+    def loss(p, y):
+        cls, seg = (torch.tensor([[1 - v, v]], dtype=torch.float64) for v in (p, y))
+        pairs = {"sc": [(seg, cls)], "cs": [(cls, seg)]}
+        pairs["both"] = pairs["sc"] + pairs["cs"]
+        return sum(consistency.soft_cross_entropy(*pair, softmax).item() for pair in pairs[order])
+
+    sure = torch.tensor([1.0, 0.0], dtype=torch.float64).softmax(0)
+    least = []
+    for y in np.linspace(*sure.flip(0).tolist(), 9):
+        inside = minimize_scalar(loss, args=(y,), bounds=(0, 1), method="bounded")
+        least += [inside.fun, loss(0, y), loss(1, y)]
+    return min(least)
+
+
+def lab_states():
+    """Every pair of order and logarithm, with random answers."""
+    draw = random.Random(0)
+    for order in ("both", "sc", "cs"):
+        for softmax in ("double", "single"):
+            for _ in range(6):
+                yield {
+                    **{name: round(draw.random(), 3) for name in "pq"},
+                    **{name: round(draw.uniform(0.5, 1), 3) for name in ("s2", "s3")},
+                    "t2": f"e{draw.randint(20, 100)}_64_20_15",
+                    "t3": f"e{draw.randint(20, 100)}_60_25_15",
+                    "order": order,
+                    "softmax": softmax,
+                    "background": draw.random() < 0.5,
+                    "flatten": draw.random() < 0.5,
+                }
+
+
+def test_the_floors_are_torchs():
+    states = list(lab_states())
+    for state, page in zip(states, node(states, "floors.mjs"), strict=True):
+        agreed = state | {"t2": state["t3"], "p": float(state["q"] > 0.5)}
+        wanted = explorables.losses(agreed)
+        assert page["floors"]["intra"] == pytest.approx(wanted["L_T2T3"], abs=TOLERANCE)
+        assert page["floors"]["three"] == pytest.approx(wanted["L_T1T2T3"], abs=TOLERANCE)
+        floor = floor_of_inter_task(state["order"], state["softmax"])
+        assert page["floors"]["inter"] == pytest.approx(floor, abs=TOLERANCE)
+
+
+def test_no_case_lies_below_the_floor_of_l_t1t3_and_one_reaches_it(both):
+    floors = {}
+    states = list(lab_states())
+    for state, page in zip(states, node(states, "floors.mjs"), strict=True):
+        floors[state["order"], state["softmax"]] = page["floors"]["inter"]
+        assert page["losses"]["inter"] > page["floors"]["inter"]
+    assert len(floors) == 6
+    above = []
+    for (answers, options), (torch_, _) in zip(map(case, range(CASES)), both, strict=True):
+        if answers["cls"].shape[1] == 2:
+            floor = floors[options["order"], options["softmax"]]
+            above.append(torch_["inter"]["loss"].item() - floor)
+    assert len(above) > 100 and min(above) > -TOLERANCE
+    sure = {"p": 0, "q": 0, "s3": 1, "t2": "e64_64_40_40", "t3": "e64_64_40_40"}
+    (page,) = node([sure], "floors.mjs")
+    assert page["losses"]["inter"] == pytest.approx(page["floors"]["inter"], abs=1e-5)

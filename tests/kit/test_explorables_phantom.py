@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from book.kit import explorables
-from lib.sources import phantom
+from lib.sources import exact, phantom
 from lib.sources.phantom import FEATURES, POINTS, Features
 
 SCRIPT = Path(__file__).parents[1] / "js" / "phantom.mjs"
@@ -33,37 +33,49 @@ def pixels(page, size):
 # ---- The picture
 
 
-class Recorder(np.random.Generator):
+class Recorder(exact.Generator):
     """A generator that keeps what it draws: the call, how many numbers, their bounds."""
 
     def __init__(self, seed):
         super().__init__(np.random.PCG64(seed))
         self.calls, self.values = [], []
+        self.inside = False
 
-    def keep(self, kind, drawn, *bounds):
+    def keep(self, kind, draw, *bounds):
+        """What `draw` gives; the numbers that it draws for that are its own matter."""
+        if self.inside:
+            return draw()
+        self.inside = True
+        drawn = draw()
+        self.inside = False
         flat = np.ravel(drawn).astype(float)
         single = kind == "uniform"  # the page draws these one by one
         self.calls += [[kind, 1, *bounds]] * flat.size if single else [[kind, flat.size, *bounds]]
         self.values.append(flat)
         return drawn
 
-    def random(self):
-        return self.keep("random", super().random())
+    def random(self, *size):
+        draw = super().random
+        return self.keep("random", lambda: draw(*size))
 
-    def uniform(self, low, high, *count):
-        return self.keep("uniform", super().uniform(low, high, *count), float(low), float(high))
+    def uniform(self, low, high, *size):
+        draw = super().uniform
+        return self.keep("uniform", lambda: draw(low, high, *size), float(low), float(high))
 
-    def integers(self, low, high):
-        return self.keep("integers", super().integers(low, high), low, high)
+    def integers(self, low, high, *more):
+        draw = super().integers
+        return self.keep("integers", lambda: draw(low, high, *more), low, high)
 
     def normal(self):
-        return self.keep("normal", super().normal())
+        return self.keep("normal", super().normal)
 
-    def standard_normal(self, *shape):
-        return self.keep("standard_normal", super().standard_normal(*shape))
+    def standard_normal(self, size):
+        draw = super().standard_normal
+        return self.keep("standard_normal", lambda: draw(size))
 
-    def standard_exponential(self, *shape):
-        return self.keep("standard_exponential", super().standard_exponential(*shape))
+    def standard_exponential(self, size):
+        draw = super().standard_exponential
+        return self.keep("standard_exponential", lambda: draw(size))
 
 
 def each_value():

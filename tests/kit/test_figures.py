@@ -15,9 +15,10 @@ from records import as_numbers, cells, record, some_rows
 
 from book.kit import figures
 from book.kit.figures.style import number
-from book.kit.stats import bootstrap_interval
+from book.kit.stats import Evidence
 from lib.metrics import summarise
 
+PAIR = ("ms-mtl", "ms-mtl+intra+inter")
 PICTURE = np.full((8, 8), 90, np.uint8)
 MASK = np.zeros((8, 8), np.uint8)
 MASK[2:5, 3:7] = 2
@@ -33,12 +34,10 @@ def test_every_figure_has_words_a_clear_background_and_no_colour_for_text():
         figures.learning_curves(runs[0]["history"]),
         figures.overlays(pd.DataFrame({"label": [1]}), maps, {"Good": 0}),
         figures.roc(runs),
-        figures.comparison(runs),
         figures.reliability(runs),
-        figures.forest(runs, "ACC"),
-        figures.forests(runs),
-        figures.gain({"with the terms": runs}, {"MTL": ("MTL", "MTL + Inter")}),
-        figures.dice_plane(runs, printed=["MTL"]),
+        figures.forests(Evidence(runs)),
+        figures.gain(Evidence(runs), {"terms": PAIR}, {"MTL": ("MTL", "MTL + Inter")}),
+        figures.dice_plane({"with the terms": runs[1:]}, printed=["MTL"]),
     ]
     for figure in drawn:
         stored = json.loads(figure.to_json())
@@ -52,24 +51,23 @@ def test_every_figure_has_words_a_clear_background_and_no_colour_for_text():
 def test_no_two_runs_are_told_apart_by_colour_alone():
     runs = [record(f"run {k}") for k in range(3)]
     lines = [trace.line.dash for trace in figures.roc(runs).data if "AUC" in (trace.name or "")]
-    marks = [trace.marker.symbol for trace in figures.comparison(runs).data]
-    assert len(set(lines)) == len(set(marks)) == 3
+    assert len(set(lines)) == 3
 
 
 def test_more_runs_than_there_are_colours_and_dashes_are_refused():
     runs = [record(f"run {k}") for k in range(7)]
-    for drawing in (figures.roc, figures.comparison, figures.reliability):
+    for drawing in (figures.roc, figures.reliability):
         with pytest.raises(ValueError, match="only 6 series can be told apart"):
             drawing(runs)
 
 
 def test_a_number_that_is_not_there_is_a_dash():
-    assert [number(v) for v in (None, float("nan"), 0.5, -0.1)] == [
-        figures.ABSENT,
-        figures.ABSENT,
-        "50.0",
-        f"{figures.MINUS}10.0",
-    ]
+    shown = [number(v) for v in (None, float("nan"), 0.5, -0.1)]
+    assert shown == [figures.ABSENT, figures.ABSENT, "50.0", f"{figures.MINUS}10.0"]
+
+
+def test_what_rounds_to_0_has_no_sign():
+    assert [number(v, signed=True) for v in (-0.0004, 0.0004, 0.0006)] == ["0.0", "0.0", "+0.1"]
 
 
 def test_a_figure_without_words_is_refused():
@@ -226,33 +224,20 @@ def test_overlays_refuse_unequal_shapes_and_no_case():
 # ------------------------------------------------------------------------------------ runs compared
 
 
-def test_comparison_draws_each_estimate_and_interval():
-    rows = some_rows()
-    drawn = figures.comparison([record()], {"ACC": "Accuracy", "PRE": "Precision", "no": "No"})
-    value, low, high = bootstrap_interval(rows, "ACC", groups=rows["group"])
-    (dots,) = drawn.data
-    assert len(dots.x) == 2
-    assert dots.x[0] == pytest.approx(100 * value, abs=0.01)
-    assert dots.error_x.arrayminus[0] == pytest.approx(100 * (value - low), abs=0.01)
-    assert dots.error_x.array[0] == pytest.approx(100 * (high - value), abs=0.01)
-    with pytest.raises(ValueError, match="any of the measures"):
-        figures.comparison([record()], {"no": "No"})
-
-
 def test_runs_of_one_experiment_are_told_apart_by_their_seed():
-    drawn = figures.comparison([record(seed=0), record(seed=1)], titles={"ms-mtl": "MS-MTL"})
-    assert [dots.name for dots in drawn.data] == ["MS-MTL, seed 0", "MS-MTL, seed 1"]
+    drawn = figures.roc([record(seed=0), record(seed=1)], titles={"ms-mtl": "MS-MTL"})
+    names = [trace.name for trace in drawn.data if "AUC" in (trace.name or "")]
+    assert [name.partition("<br>")[0] for name in names] == ["MS-MTL, seed 0", "MS-MTL, seed 1"]
 
 
 def test_measures_table_holds_the_measures_their_intervals_and_the_papers_values():
-    rows = some_rows()
     table = figures.measures_table(
         [record()], paper={"ms-mtl": {"ACC": 0.8785}}, titles={"ms-mtl": "MS-MTL"}
     )
     assert table.startswith('<div class="table-scroll"')
     head, *body = cells(table)
     assert head == ["in %", "MS-MTL", "MS-MTLin the paper*"]
-    expected = bootstrap_interval(rows, "ACC", groups=rows["group"])
+    expected = Evidence([record()]).level("ms-mtl", "ACC")
     (line,) = (row for row in body if row[0] == "Accuracy")
     assert as_numbers(line[1]) == pytest.approx([100 * v for v in expected], abs=0.051)
     assert line[2] == "87.8"

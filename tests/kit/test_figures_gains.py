@@ -8,6 +8,7 @@ from records import as_numbers, cells, record, some_rows
 from book.kit import figures
 from book.kit.figures import MeanDice
 from book.kit.figures.gains import PARTS
+from book.kit.stats import Evidence
 from lib import paper
 from lib.metrics import summarise
 
@@ -110,19 +111,39 @@ def test_only_one_factor_changed():
     assert list(none.values()) == pytest.approx([0.4, 0.9, 0, -0.5])
 
 
+def pair_of(before, *after):
+    """Two systems, each with as many trainings."""
+    runs = [record("before", seed, before) for seed in range(len(after))]
+    return Evidence(runs + [record("after", seed, rows) for seed, rows in enumerate(after)])
+
+
+ALL = {"all terms": ("before", "after")}
+
+
 def test_gained_pairs_the_same_patients():
-    rows = some_rows(wrong_maps=0.5)
-    better = some_rows(wrong_maps=0)
-    found = figures.gained(record(rows=rows), record(rows=better))
+    rows, better = some_rows(wrong_maps=0.5), some_rows(wrong_maps=0)
+    evidence = pair_of(rows, better)
+    found = figures.gained(evidence, ALL)["all terms"]
     by_hand = figures.split_gain(figures.split_dice(rows), figures.split_dice(better))
     for name in PARTS:
         assert found[name].estimate == pytest.approx(by_hand[name])
         assert found[name].low <= found[name].estimate <= found[name].high
     assert found["agreement on the class"].low > 0
-    itself = figures.gained(record(rows=rows), record(rows=rows))
+    assert found["mean Dice"] == evidence.differences("after", "before")["dice_paper_mean"].interval
+    itself = figures.gained(pair_of(rows, rows), ALL)["all terms"]
     assert all(interval == (0, 0, 0) for interval in itself.values())
-    with pytest.raises(ValueError, match="same images"):
-        figures.gained(record(rows=rows), record(rows=better.assign(case="other")))
+    assert figures.gained(evidence, {"not run": ("before", "other")}) == {}
+
+
+def test_all_trainings_count_together_and_their_spread_widens_the_interval():
+    before = some_rows(wrong_maps=0.5)
+    after = [some_rows(wrong_maps=wrong) for wrong in (0.0, 0.4)]
+    both = figures.gained(pair_of(before, *after), ALL)["all terms"]
+    one = figures.gained(pair_of(before, after[0]), ALL)["all terms"]
+    means = [summarise(rows)["dice_paper_mean"] for rows in (before, *after)]
+    assert both["mean Dice"].estimate == pytest.approx(np.mean(means[1:]) - means[0])
+    name = "agreement on the class"
+    assert both[name].high - both[name].low > one[name].high - one[name].low
 
 
 def test_the_papers_rows_have_the_d_that_its_numbers_imply():
@@ -134,44 +155,44 @@ def test_the_papers_rows_have_the_d_that_its_numbers_imply():
 
 
 def test_the_bars_of_a_gain_add_up_to_its_dot():
-    runs = record(rows=some_rows(wrong_maps=0.5)), record(rows=some_rows(wrong_maps=0))
+    found = pair_of(some_rows(wrong_maps=0.5), some_rows(wrong_maps=0))
     theirs = {"full model": ("MS-MTL", "MS-MTL + Intra and Inter")}
-    drawn = figures.gain({"all terms": runs}, theirs)
+    drawn = figures.gain(found, ALL, theirs)
     halves = {"all terms": drawn.data[:4], "full model (the paper's)": drawn.data[4:]}
     for title, traces in halves.items():
         *bars, dot = [trace.x[0] for trace in traces]
-        assert sum(bars) == pytest.approx(dot, abs=0.02)
+        assert sum(bars) == pytest.approx(dot, abs=0.16)  # each is rounded
         assert traces[0].y[0].replace("<br>", " ") == title
     assert [trace.name for trace in drawn.data[:4]] == [*PARTS[1:], PARTS[0]]
     # how mixed the paper's masks were is not printed
     assert [trace.name for trace in drawn.data[4:]] == [*PARTS[1:3], PARTS[0]]
-    _, low, high = figures.gained(*runs)["mean Dice"]
+    _, low, high = figures.gained(found, ALL)["all terms"]["mean Dice"]
     ours, printed = drawn.data[3], drawn.data[6]
-    assert ours.x[0] + ours.error_x.array[0] == pytest.approx(100 * high, abs=0.02)
-    assert ours.x[0] - ours.error_x.arrayminus[0] == pytest.approx(100 * low, abs=0.02)
+    assert ours.x[0] + ours.error_x.array[0] == pytest.approx(100 * high, abs=0.06)
+    assert ours.x[0] - ours.error_x.arrayminus[0] == pytest.approx(100 * low, abs=0.06)
     table1 = paper.table(1)["dice_paper_mean"]
     assert printed.x[0] == pytest.approx(
-        100 * (table1["MS-MTL + Intra and Inter"] - table1["MS-MTL"]), abs=0.01
+        100 * (table1["MS-MTL + Intra and Inter"] - table1["MS-MTL"]), abs=0.051
     )
     assert printed.marker.symbol == "diamond-open"
     assert drawn.data[4].marker.color == "rgba(0,0,0,0)"
     assert sum(bool(trace.showlegend) for trace in drawn.data) == 4
     with pytest.raises(ValueError, match="no pair"):
-        figures.gain({})
+        figures.gain(Evidence([]), {})
 
 
 def test_the_gain_in_numbers():
-    runs = record(rows=some_rows(wrong_maps=0.5)), record(rows=some_rows(wrong_maps=0))
-    head, line = cells(figures.gain_table({"all terms": runs}))
+    found = pair_of(some_rows(wrong_maps=0.5), some_rows(wrong_maps=0))
+    head, line = cells(figures.gain_table(found, ALL))
     assert head[1:] == list(PARTS)
-    found = figures.gained(*runs)
+    parts = figures.gained(found, ALL)["all terms"]
     for text, name in zip(line[1:], PARTS, strict=True):
-        assert as_numbers(text) == pytest.approx([100 * v for v in found[name]], abs=0.051)
+        assert as_numbers(text) == pytest.approx([100 * v for v in parts[name]], abs=0.051)
 
 
 def test_the_plane_shows_each_system_and_lines_of_equal_contours():
     rows = masks(RIGHT, RIGHT, WRONG, EMPTY)
-    drawn = figures.dice_plane([record(rows=rows)], printed=["MTL"])
+    drawn = figures.dice_plane({"ours": [record(rows=rows)]}, printed=["MTL"])
     lines = [trace for trace in drawn.data if trace.name.startswith("d = ")]
     for line in lines:
         dice = float(line.name.removeprefix("d = "))
@@ -187,12 +208,12 @@ def test_the_plane_shows_each_system_and_lines_of_equal_contours():
     left, right = drawn.layout.xaxis.range
     assert left <= 0.5 < 0.8796 <= right <= 1
     with pytest.raises(ValueError, match="no run and no row"):
-        figures.dice_plane([])
+        figures.dice_plane({})
 
 
 def test_a_system_and_its_row_of_the_paper_have_one_colour():
-    runs = [record("mtl"), record("ms-mtl")]
-    drawn = figures.dice_plane(runs, {"ms-mtl": "MS-MTL"}, ["MTL", "MS-MTL"])
+    systems = {"mtl": [record("mtl")], "MS-MTL": [record("ms-mtl")]}
+    drawn = figures.dice_plane(systems, ["MTL", "MS-MTL"])
     looks = {t.name: (t.marker.color, t.marker.symbol) for t in drawn.data if t.marker.symbol}
     own, theirs = looks["MS-MTL"], looks["MS-MTL (the paper's)"]
     assert theirs == (own[0], f"{own[1]}-open")

@@ -9,7 +9,6 @@ from statsmodels.stats.proportion import proportion_confint
 
 from book.kit import figures
 from book.kit.figures.scores import GRID, roc_draws
-from book.kit.stats import draw
 from lib.metrics import summarise
 
 
@@ -40,7 +39,7 @@ def test_the_band_goes_out_along_its_top_and_back_along_its_bottom_around_the_cu
 def test_each_draw_gives_the_curve_of_scikit_learn_with_its_weights():
     rng = np.random.default_rng(1)
     truth, score = rng.random(30) < 0.4, rng.random(30).round(1)  # with ties
-    weights = draw(30, None, n=5, seed=0)
+    weights = rng.multinomial(30, np.full(30, 1 / 30), 5)
     for weight, curve in zip(weights, roc_draws(truth, score, weights), strict=True):
         false, true, _ = roc_curve(truth, score, sample_weight=weight, drop_intermediate=False)
         assert curve == pytest.approx(np.interp(GRID, false, true))

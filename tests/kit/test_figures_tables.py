@@ -13,7 +13,7 @@ from book.kit import figures
 from book.kit.figures.apart import apart
 from book.kit.figures.reproduced import as_frame
 from book.kit.figures.sortable import Cell, Column
-from book.kit.stats import bootstrap_interval, compare, holm
+from book.kit.stats import Evidence
 
 
 def system(name, *rows, **more):
@@ -28,6 +28,7 @@ SYSTEMS = [
     system("full", (1, "MS-MTL + Intra and Inter"), (3, "MS-MTL + Intra and Inter")),
 ]
 FULL = "MS-MTL + Intra and Inter"
+NO_INTERVAL = f"[{figures.ABSENT}, {figures.ABSENT}]"
 
 
 def run(name, seed=0, rows=None, **changes):
@@ -69,7 +70,7 @@ def saved(html):
 
 def test_every_row_of_the_paper_is_there_whether_run_failed_or_neither():
     failed = {"experiment": "full", "error": "MemoryError"}
-    rows = by_title(figures.reproduce(1, table_runs()[:3], SYSTEMS, [failed], permutations=99))
+    rows = by_title(figures.reproduce(1, Evidence(table_runs()[:3]), SYSTEMS, [failed]))
     assert len(rows) == 21
     assert rows["SegNet"].state == "not run yet" and rows["MS-MTL"].state == ""
     assert rows[FULL].state == "failed: MemoryError"
@@ -79,66 +80,81 @@ def test_every_row_of_the_paper_is_there_whether_run_failed_or_neither():
     assert "Failed: MS-MTL + Intra and Inter." in figures.told(1, list(rows.values()))
 
 
-def test_ours_is_the_bootstrap_over_patients_beside_the_papers_value():
-    rows = figures.reproduce(1, table_runs(), SYSTEMS, permutations=99)
-    data = some_rows(80)
-    wanted = bootstrap_interval(data, "dice_paper_mean", groups=data["group"], n=2000)
-    assert by_title(rows)["MS-MTL"].ours["dice_paper_mean"] == pytest.approx(wanted)
+def test_ours_is_the_level_of_the_rule_beside_the_papers_value():
+    evidence = Evidence(table_runs())
+    rows = figures.reproduce(1, evidence, SYSTEMS)
+    wanted = evidence.level("ms-mtl", "dice_paper_mean")
+    assert by_title(rows)["MS-MTL"].ours["dice_paper_mean"] == wanted
     paper, ours = lines_of(figures.reproduced_table(1, rows, ""))["MS-MTL"][1:3]
     assert paper.strip() == "78.13"
     assert as_numbers(ours) == pytest.approx([100 * v for v in wanted], abs=0.051)
 
 
 def test_a_class_read_off_the_mask_is_a_marked_extra_and_no_part_of_the_tests():
-    rows = figures.reproduce(1, table_runs(), SYSTEMS, permutations=99)
+    rows = figures.reproduce(1, Evidence(table_runs()), SYSTEMS)
     row = by_title(rows)["U-Net(Seg3)"]
-    assert "ACC" not in row.ours and "ACC" in row.derived and "ACC" not in row.tests.index
+    assert "ACC" not in row.ours and "ACC" in row.derived and "ACC" not in row.tests
     html = figures.reproduced_table(1, rows, "")
     assert any("†" in cell for cell in lines_of(html)["U-Net(Seg3)"])
     assert "† Derived, an extra" in html
     assert not by_title(rows)["ClsNet"].derived
 
 
-def test_several_seeds_are_a_mean_with_their_spread_and_are_counted():
-    runs = [run("ms-mtl", k, some_rows(80, seed=0).assign(p_malignant=some_rows(80, seed=k)[
-        "p_malignant"])) for k in range(3)]  # fmt: skip
-    rows = figures.reproduce(4, runs, SYSTEMS, permutations=99)
-    row = by_title(rows)["none"]
-    assert row.seeds == (0, 1, 2) and row.spread["AUC"] > 0 and row.spread["dice_paper_mean"] == 0
-    line = lines_of(figures.reproduced_table(4, rows, ""))["none"]
-    assert line[0] == "3 seeds" and any("SD" in cell for cell in line)
-    assert "3 training runs each" in figures.told(4, rows)
+def test_trainings_are_counted():
+    runs = [run("ms-mtl", k, some_rows(80)) for k in range(3)]
+    rows = figures.reproduce(4, Evidence(runs), SYSTEMS)
+    assert by_title(rows)["none"].trainings == 3
+    assert lines_of(figures.reproduced_table(4, rows, ""))["none"][0] == "3 trainings"
+    assert "3 trainings each" in figures.told(4, rows)
 
 
-def test_rows_are_tested_against_their_own_baseline_with_holm_over_the_table():
-    runs = table_runs()
-    rows = figures.reproduce(3, runs, SYSTEMS, permutations=999)
+def test_rows_are_compared_with_their_own_baseline_by_the_one_rule():
+    evidence = Evidence(table_runs())
+    rows = figures.reproduce(3, evidence, SYSTEMS)
     row = by_title(rows)[FULL]
-    assert row.against == "MS-MTL" and by_title(rows)["MS-MTL"].tests.empty
-    measures = list(row.tests.index)
-    slow = compare(runs[3], runs[2], measures, permutations=999)
-    assert row.tests["p"].to_dict() == pytest.approx(slow["p"].to_dict())
-    assert row.tests["p_holm"].to_dict() == pytest.approx(holm(slow["p"].to_dict()))
-    assert row.tests.loc["inconsis_cls", "p_named"] == slow.loc["inconsis_cls", "p_mcnemar"]
-    assert row.tests.loc["AUC", "p_named"] == slow.loc["AUC", "p_delong"]
+    assert row.against == "MS-MTL" and not by_title(rows)["MS-MTL"].tests
+    family = evidence.differences("full", "ms-mtl")
+    assert row.tests and all(family[m] == found for m, found in row.tests.items())
     html = figures.reproduced_table(3, rows, "")
-    assert "lower than MS-MTL" in html and "▼" in html
-    assert "lower than MS-MTL in Contradictions, T1 and T3" in figures.told(3, rows)
+    assert "fewer than MS-MTL" in html and "▼" in html
+    said = figures.sentence(family["inconsis_cls"])
+    assert f"Contradictions, T1 and T3: {said}" in figures.told(3, rows)
+    frame = saved(figures.tests_of(3, rows, "Differences", "tests.csv"))
+    assert len(frame) == len(row.tests) and set(frame["system"]) == {FULL}
+    assert frame["p"].tolist() == pytest.approx([found.p for found in row.tests.values()])
+
+
+def test_one_malignant_image_ends_nothing():
+    runs = table_runs()
+    for one in runs:
+        one["per_image"] = one["per_image"] | {"label": [0] * 79 + [1]}
+    rows = figures.reproduce(1, Evidence(runs), SYSTEMS)
+    html = figures.tests_of(1, rows, "Differences")
+    assert "too few patients" in html and NO_INTERVAL in html
+    assert NO_INTERVAL in figures.reproduced_table(1, rows, "")
 
 
 def test_nothing_differs_is_said_so():
     rows = some_rows(80)
-    found = figures.reproduce(3, [run("ms-mtl", rows=rows), run("full", rows=rows)], SYSTEMS)
-    assert "no system differs from its baseline" in figures.told(3, found)
+    found = figures.reproduce(
+        3, Evidence([run("ms-mtl", rows=rows), run("full", rows=rows)]), SYSTEMS
+    )
+    assert "none tells a system from its baseline" in figures.told(3, found)
     assert "▲" not in figures.reproduced_table(3, found, "").partition("sortable-note")[0]
 
 
-@pytest.mark.parametrize("part", ["fingerprint", "split"])
-def test_runs_on_other_data_are_refused_by_name(part):
-    runs = table_runs()
-    runs[3]["data"] = runs[3]["data"] | {part: "other"}
-    with pytest.raises(ValueError, match=f"ms-mtl/seed0|full/seed0: other {part}"):
-        figures.reproduce(1, runs, SYSTEMS)
+def test_a_table_on_every_source_begins_with_the_most_runs_and_says_what_it_cannot_show():
+    runs = [*table_runs(), run("ms-mtl", source="busbra")]
+    other = [run(name, source="ddti") for name in ("ms-mtl", "full")]
+    other[1]["data"] = other[1]["data"] | {"fingerprint": "f0"}
+    found = figures.evidence([*runs, *other], local=True)
+    table = figures.Reproduction(3, found, SYSTEMS)
+    said = table.told()
+    assert said.index("phantom") < said.index("BUS-BRA") < said.index("DDTI")
+    assert "80 test images of 40 patients (40 benign, 40 malignant)." in said
+    assert "other fingerprint, 0f and f0" in said
+    assert table.shown("Look.").count("choice-panel") == 3
+    assert "Nothing to show: no row has a training" in table.tests("Sort.")
 
 
 def test_seeds_that_draw_their_own_split_stand_in_one_table():
@@ -147,15 +163,16 @@ def test_seeds_that_draw_their_own_split_stand_in_one_table():
         data = {"fingerprint": "0", "split": f"split {k}"}
         return [run(name, seed=k, rows=rows, data=data) for name in ("ms-mtl", "full")]
 
-    rows = by_title(figures.reproduce(3, [*seed(0), *seed(1)], SYSTEMS, permutations=99))
-    assert rows[FULL].seeds == (0, 1) and (rows[FULL].tests["difference"] == 0).all()
+    rows = by_title(figures.reproduce(3, Evidence([*seed(0), *seed(1)]), SYSTEMS))
+    assert rows[FULL].trainings == 2
+    assert all(found.difference == 0 for found in rows[FULL].tests.values())
 
 
 def test_runs_of_other_code_budget_machine_or_versions_are_marked():
     runs = table_runs()
     runs[3] |= {"code": {"metrics": "ff"}, "history": runs[3]["history"][:1]}
     runs[1] |= {"machine": {"device": "cuda"}, "versions": {"python": "3.12"}}
-    rows = figures.reproduce(1, runs, SYSTEMS, permutations=99)
+    rows = figures.reproduce(1, Evidence(runs), SYSTEMS)
     assert dict(by_title(rows)[FULL].apart) == {"code": ["metrics"], "settings": ["epochs"]}
     html = figures.reproduced_table(1, rows, "")
     assert f"{FULL} <sup>a, b</sup>" in html and "U-Net(Seg3) <sup>c, d</sup>" in html
@@ -169,9 +186,9 @@ def test_what_a_system_sets_itself_does_not_set_it_apart():
 
 
 def test_the_file_has_every_row_every_measure_and_the_tests():
-    rows = figures.reproduce(1, table_runs(), SYSTEMS, permutations=99)
+    rows = figures.reproduce(1, Evidence(table_runs()), SYSTEMS)
     frame = saved(figures.reproduced_table(1, rows, "Table 1", "table1.csv"))
-    assert len(frame) == 21 and {"AUC_paper", "AUC_low", "AUC_p_holm", "ACC_seg"} <= set(frame)
+    assert len(frame) == 21 and {"AUC_paper", "AUC_low", "AUC_p", "ACC_seg"} <= set(frame)
     own = frame.set_index("row").loc["MS-MTL"]
     assert own["dice_paper_mean_paper"] == 0.7813
     assert own["AUC"] == pytest.approx(by_title(rows)["MS-MTL"].ours["AUC"].estimate)
@@ -213,7 +230,7 @@ def cost_runs():
 def test_cost_is_processor_seconds_over_epochs_and_dashes_where_not_noted():
     runs = cost_runs()
     runs[0]["seconds"] = {"total": 60.0}
-    rows = figures.cost_rows(runs, SYSTEMS, [])
+    rows = figures.cost_rows(Evidence(runs), SYSTEMS, [])
     assert [row.place for row in rows] == [1, 2, 3, 4]
     assert rows[1].costs["epoch"] == pytest.approx(90 / 3) and rows[1].costs["minutes"] == 2
     lines = lines_of(figures.costs_beside(rows, ""))
@@ -224,14 +241,14 @@ def test_cost_is_processor_seconds_over_epochs_and_dashes_where_not_noted():
 
 def test_native_rivals_are_marked_apart_from_the_field():
     native = system("full", about="its own plain network")
-    rows = figures.cost_rows(cost_runs(), SYSTEMS[:2], [SYSTEMS[2], native])
+    rows = figures.cost_rows(Evidence(cost_runs()), SYSTEMS[:2], [SYSTEMS[2], native])
     assert [row.kind for row in rows[2:]] == ["rival", "rival, native or own recipe"]
     html = figures.costs_beside(rows, "")
     assert "full <sup>‡</sup>" in html and "its own plain network" in html
 
 
 def test_menus_of_the_cost_figure_give_each_trace_as_many_points_as_it_has():
-    drawn = figures.cost_figure(figures.cost_rows(cost_runs(), SYSTEMS[:2], SYSTEMS[2:]))
+    drawn = figures.cost_figure(figures.cost_rows(Evidence(cost_runs()), SYSTEMS[:2], SYSTEMS[2:]))
     for menu in drawn.layout.updatemenus:
         for button in menu.buttons:
             for values in button.args[0].values():

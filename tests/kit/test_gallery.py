@@ -363,16 +363,3 @@ def test_a_part_without_images_is_a_dash_and_a_run_without_cams_no_row():
     assert html.count("<tr>") == 2 and f">{figures.ABSENT}<" in html
     with pytest.raises(ValueError, match="no run has kept"):
         figures.cam_table([measured([1, 1], cam_inside=None)])
-
-
-def test_the_difference_is_paired():
-    rng = np.random.default_rng(0)
-    base = rng.random(60)
-    more = figures.inside_difference(
-        measured((base + 0.05).tolist()), measured(base.tolist(), "ms-mtl")
-    )
-    assert more.estimate == pytest.approx(0.05) and more.high - more.low < 1e-9
-    with pytest.raises(ValueError, match="not tested on the same images"):
-        figures.inside_difference(measured([1, 1]), measured([1, 1], cases=["x", "y"]))
-    with pytest.raises(ValueError, match="has not kept"):
-        figures.inside_difference(measured([1, 1]), measured([1, 1], cam_inside=None))

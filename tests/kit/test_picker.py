@@ -1,6 +1,7 @@
-"""The picker's script under node against the statistics: the same numbers, on real and odd runs."""
+"""The picker's script under node: it shows what the rule says, on real and odd runs."""
 
 import json
+import math
 import shutil
 import subprocess
 from functools import cache
@@ -11,23 +12,26 @@ import pandas as pd
 import pytest
 from records import record, some_rows
 
-from book.kit import figures, stats
-from book.kit.figures.picker import MISSING, STEPS, packed_numbers
+from book.kit import figures
+from book.kit.figures.picker import MISSING, packed_numbers
+from book.kit.stats import Evidence
 from lib import results
+from lib.metrics import summarise
 
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node")
 PROGRAM = """
 const { compare } = require(process.argv[1]);
-const [packed, a, b, options] = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const plain = (_, v) => (typeof v === "number" && !Number.isFinite(v) ? null : v);
-console.log(JSON.stringify(compare(packed, a, b, options), plain));
+const [packed, a, b, seed] = JSON.parse(require("fs").readFileSync(0, "utf8"));
+console.log(JSON.stringify(compare(packed, a, b, seed)));
 """
 
 
-def in_page(packed, a=0, b=1, **options):
+def in_page(found, a, b, seed=0):
     assert NODE, "node is needed: the page's script is tested with it"
-    given = json.dumps([packed, a, b, options])
+    packed = json.loads(figures.picker_script(figures.picked(found)).partition("] = ")[2][:-2])
+    names = [one["name"] for one in packed["systems"]]
+    given = json.dumps([packed, names.index(a), names.index(b), seed])
     script = str(ROOT / "book" / "assets" / "picker.js")
     done = subprocess.run(
         [NODE, "-e", PROGRAM, script], input=given, capture_output=True, text=True, check=True
@@ -35,59 +39,52 @@ def in_page(packed, a=0, b=1, **options):
     return json.loads(done.stdout)
 
 
-def packed(*records):
-    (one,) = figures.picker_sets(records).values()
-    return one
-
-
 @cache
-def committed(source, name):
-    return results.load(ROOT / "results" / source / "laptop" / name / "seed0.json")
+def committed(source, *names):
+    folder = ROOT / "results" / source / "laptop"
+    files = [file for name in names for file in sorted((folder / name).glob("seed?.json"))]
+    return Evidence([results.load(file) for file in files])
 
 
-REAL = [
-    ("phantom", "ms-mtl+intra+inter", "ms-mtl"),
-    ("phantom", "mtl", "msl+intra"),  # one has no class
-    ("phantom", "unet-seg2+clsnet", "clsnet"),  # one has no mask, the other no seg3
-    ("busbra", "ms-mtl+intra+inter", "ms-mtl"),  # several images of a patient
-]
-
-
-def check(one, two, draws=4000):
-    """All of the page's numbers for two records against those of `book.kit.stats`."""
-    both = packed(one, two)
-    order = [run["name"] for run in both["runs"]]
-    shown = in_page(
-        both, *(order.index(r["experiment"]) for r in (one, two)), draws=draws, permutations=draws
-    )
-    rows_a, rows_b = (results.rows(r) for r in (one, two))
-    summary = [stats.bootstrap.summarise(rows) for rows in (rows_a, rows_b)]
-    wanted = [m for m in figures.HEADLINE if all(m in s for s in summary)]
-    assert list(shown["rows"]) and set(shown["rows"]) == set(wanted)
-    groups = rows_a["group"]
+def check(found, a, b):
+    shown, family = in_page(found, a, b), found.differences(a, b)
+    assert set(shown["rows"]) == {m for m in family if m in figures.HEADLINE}
     for name, row in shown["rows"].items():
-        assert [row["a"], row["b"]] == pytest.approx([s[name] for s in summary], abs=1e-9)
-        # what the page computes itself: exactly from ranks and classes, else to half a step
-        steps = 1e-9 if name in ("ACC", "F1", "AUC", "inconsis_cls") else 0.5 / STEPS
-        assert row["computed"] == pytest.approx([s[name] for s in summary], abs=steps)
-        interval = stats.paired_difference(rows_a, rows_b, name, groups=groups, n=draws, seed=3)
-        width = interval.high - interval.low
-        assert row["difference"] == pytest.approx(interval.estimate, abs=1e-9)
-        assert row["interval"] == pytest.approx(interval[1:], abs=0.1 * width)
-        alone = stats.bootstrap_interval(rows_a, name, groups=groups, n=draws, seed=3)
-        assert row["a_interval"] == pytest.approx(alone[1:], abs=0.1 * (alone.high - alone.low))
-        test = stats.permutation_test(rows_a, rows_b, name, groups=groups, n=draws, seed=3)
-        noise = 4 * np.sqrt(test.p * (1 - test.p) * 2 / draws) + 2 / draws
-        assert row["p"] == pytest.approx(test.p, abs=noise)
+        told = family[name]
+        for side, system in (("a", a), ("b", b)):
+            level = [math.nan if v is None else v for v in row[side]]
+            expected = [100 * v for v in found.level(system, name)]
+            assert level == pytest.approx(expected, abs=0.0501, nan_ok=True)
+        assert row["difference"] == pytest.approx(100 * told.difference, abs=0.0501)
+        if told.why:
+            assert row["interval"] == [None, None] and row["p"] is None
+            continue
+        assert row["interval"] == pytest.approx([100 * told.low, 100 * told.high], abs=0.0501)
+        assert row["p"] == pytest.approx(told.p, abs=0.000501)
+        assert row["clear"] == told.clear
+    one = next(iter(family.values()))
+    assert [shown[k] for k in ("trainings", "images", "patients")] == [
+        one.trainings, one.images, one.patients,
+    ]  # fmt: skip
     return shown
 
 
-@pytest.mark.parametrize(("source", "one", "two"), REAL)
-def test_the_page_agrees_with_the_library_on_committed_runs(source, one, two):
-    check(committed(source, one), committed(source, two), draws=2000)
+@pytest.mark.parametrize(
+    ("source", "one", "two"),
+    [
+        ("phantom", "ms-mtl+intra+inter", "ms-mtl"),
+        ("phantom", "mtl", "msl+intra"),  # one has no class
+        ("phantom", "unet-seg2+clsnet", "clsnet"),  # one has no mask, the other no seg3
+        ("busbra", "ms-mtl+intra+inter", "ms-mtl"),  # several images of a patient
+    ],
+)
+def test_the_page_says_what_the_rule_says_of_committed_runs(source, one, two):
+    found = committed(source, one, two)
+    check(found, one, two)
+    check(found, two, one)  # turned about
 
 
-def test_ties_missing_answers_and_unknown_labels():
+def test_ties_missing_answers_and_few_patients():
     a, b = some_rows(60, 0.3, seed=1), some_rows(60, 0.1, seed=1)
     a["p_malignant"] = a["p_malignant"].round(1)  # many ties, some at .5 exactly
     b["p_malignant"] = np.random.default_rng(2).permutation(b["p_malignant"].round(1))
@@ -95,41 +92,29 @@ def test_ties_missing_answers_and_unknown_labels():
     for rows in (a, b):
         rows.loc[3:5, "label"] = -1
         rows.loc[7, "seg_as_cls"] = -1
-        for name in ("benign", "malignant"):
-            rows.loc[9, [f"{name}_inter", f"{name}_pred", f"{name}_true"]] = np.nan
-    shown = check(plain(record("a", rows=a)), plain(record("b", rows=b)))
-    assert shown["images"] == 60 and shown["patients"] == 30
+    check(Evidence([record("a", rows=a), record("b", rows=b)]), "a", "b")
+    few = [rows.assign(label=[1] + [0] * 59) for rows in (a, b)]
+    shown = check(Evidence([record("a", rows=few[0]), record("b", rows=few[1])]), "a", "b")
+    assert shown["rows"]["AUC"]["p"] is None
 
 
-def plain(run):
-    run["per_image"] = {
-        k: [None if v != v else v for v in values] for k, values in run["per_image"].items()
-    }
-    return run
-
-
-def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
-    both = packed(record("a"), record("b", rows=some_rows(wrong_maps=0.1)))
-    first, again, other = (in_page(both, draws=200, permutations=200, seed=s) for s in (1, 1, 2))
-    assert first == again
-    assert first["rows"]["inconsis_cls"]["interval"] != other["rows"]["inconsis_cls"]["interval"]
-
-
-def test_a_run_against_itself_differs_by_nothing():
-    shown = in_page(packed(record("a")), 0, 0, draws=50, permutations=50)
+def test_a_system_against_itself_differs_by_nothing():
+    shown = in_page(Evidence([record("a")]), "a", "a")
     assert all(row["difference"] == 0 and row["p"] == 1 for row in shown["rows"].values())
-    assert all(row["interval"] == [0, 0] for row in shown["rows"].values())
 
 
-def test_the_roc_curve_is_scikit_learns():
+def test_the_roc_curve_is_scikit_learns_of_the_training_that_is_chosen():
     from sklearn.metrics import auc, roc_curve
 
-    rows = some_rows(60, seed=4)
-    rows["p_malignant"] = rows["p_malignant"].round(1)
-    points = np.array(in_page(packed(record("a", rows=rows)), 0, 0, draws=9)["runs"][0]["roc"])
-    false, true, _ = roc_curve(rows["label"], rows["p_malignant"], drop_intermediate=False)
-    assert points == pytest.approx(np.column_stack([false, true]))
-    assert auc(*points.T) == pytest.approx(stats.bootstrap.measured(rows, "AUC"))
+    tables = [some_rows(60, seed=k).assign(label=some_rows(60)["label"]) for k in (4, 5)]
+    for rows in tables:
+        rows["p_malignant"] = rows["p_malignant"].round(1)
+    found = Evidence([record("a", seed, rows) for seed, rows in enumerate(tables)])
+    for seed, rows in enumerate(tables):
+        points = np.array(in_page(found, "a", "a", seed)["runs"][0]["roc"])
+        false, true, _ = roc_curve(rows["label"], rows["p_malignant"], drop_intermediate=False)
+        assert points == pytest.approx(np.column_stack([false, true]))
+        assert auc(*points.T) == pytest.approx(summarise(rows)["AUC"])
 
 
 def test_contradictions_are_counted_as_in_the_results():
@@ -140,33 +125,21 @@ def test_contradictions_are_counted_as_in_the_results():
             "seg_as_cls": [0, 0, 0, 1, -1, 0],
         }
     )
-    counts = in_page(packed(record("a", rows=rows)), 0, 0, draws=9)["runs"][0]["contradictions"]
+    run = record("a", rows=rows)
+    counts = in_page(Evidence([run]), "a", "a")["runs"][0]["contradictions"]
     assert counts == {"images": 5, "agree": 1, "T1": 1, "T3": 2, "none": 1}
-    table = figures.contradictions_table([record("a", rows=rows)])
+    table = figures.contradictions_table([run])
     assert all(f">{n}</td>" in table for n in counts.values())
 
 
 # ------------------------------------------------------------------------------------ the packing
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"data": {"fingerprint": "f"}},
-        {"data": {"fingerprint": "0123456789abcdef", "split": "b"}},
-        {"rows": some_rows(42)},
-    ],
-)
-def test_other_data_are_never_in_one_set(changes):
-    first = record("a") | {"data": {"fingerprint": "0123456789abcdef", "split": "a"}}
-    sets = figures.picker_sets([first, record("b", **changes)])
-    assert list(sets) == ["phantom/smoke", "phantom/smoke/2"]
-    assert [len(one["runs"]) for one in sets.values()] == [1, 1]
-
-
-def test_a_run_that_did_not_record_its_split_goes_with_the_same_images():
-    first = record("a") | {"data": {"fingerprint": "0123456789abcdef", "split": "a"}}
-    assert len(figures.picker_sets([first, record("b")])) == 1
+def test_numbers_are_rounded_once_and_0_has_no_sign():
+    packed = figures.picked(Evidence([record("a"), record("b")]))
+    (pair,) = packed["pairs"].values()
+    every = [v for row in pair["rows"] if row for v in row[:3]]
+    assert all(round(v, 1) == v and math.copysign(1, v) == 1 for v in every)
 
 
 def test_packed_numbers_that_do_not_fit_are_refused():
@@ -177,11 +150,13 @@ def test_packed_numbers_that_do_not_fit_are_refused():
 
 
 def test_a_full_set_of_runs_stays_small():
-    """40 systems and 20 more seeds on BUS-BRA's 376 test images: below 400 kB."""
-    run = committed("busbra", "ms-mtl")
-    one = len(figures.picker_script(packed(run)))
-    two = len(figures.picker_script(packed(run, run | {"experiment": "other"})))
-    assert one + 59 * (two - one) < 400_000
+    """40 systems and 20 more trainings on BUS-BRA's 376 test images: below 400 kB."""
+    found = committed("busbra", "ms-mtl", "ms-mtl+intra+inter")
+    packed = figures.picked(found)
+    systems, pairs = (
+        len(json.dumps(packed[part], separators=(",", ":"))) for part in ("systems", "pairs")
+    )
+    assert systems / 2 * 60 / 3 + pairs * 40 * 39 / 2 < 400_000
 
 
 def test_the_html_is_safe_for_titles_and_refuses_nothing_to_pick():
@@ -189,3 +164,5 @@ def test_the_html_is_safe_for_titles_and_refuses_nothing_to_pick():
     assert "<x>" not in page and page.count("<script") == 1
     with pytest.raises(ValueError, match="no run to pick"):
         figures.picker({})
+    with pytest.raises(ValueError, match="no run to pick"):
+        figures.picked(Evidence([]))

@@ -1,15 +1,20 @@
 """Consistency as callbacks: the right term, the right weight, the right error."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
-from tiny import TinyNet, tiny_loaders
+from test_checks import Looks
+from tiny import SMALL, TinyNet, tiny_loaders
 
 from lib import callbacks, consistency, losses
 from lib.callbacks import InterTask, IntraTask, MissingTaskError, NonFiniteLossError, ThreeTask
 from lib.checkpoint import Checkpoint
 from lib.learner import fit, task_learner
+from lib.likelihood import JointLikelihood
+from lib.networks import Painted
+from lib.soft import SoftInterTask, SoftThreeTask
 
 
 @pytest.fixture(scope="module")
@@ -102,33 +107,159 @@ def test_bad_weights(weight):
         IntraTask(weight)
 
 
-def test_bad_ramp_and_option(dls):
-    with pytest.raises(ValueError, match="ramp=2"):
-        IntraTask(ramp=2)
-    with pytest.raises(ValueError, match=r"order='cross'.*both, sc, cs"):
-        first_loss(learner(dls, [InterTask(order="cross")]))
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"ramp": 2}, "ramp=2"),
+        ({"order": "cross"}, r"order='cross'.*both, sc, cs \(did you mean cs"),
+        ({"locations": "maximum"}, r"locations='maximum'.*did you mean max"),
+        ({"detach_target": 2}, "detach_target=2"),
+        ({"odrer": "sc"}, r"InterTask has no option 'odrer'.*did you mean order"),
+        ({"background": False}, "InterTask has no option 'background'"),
+    ],
+)
+def test_a_wrong_option_ends_the_making_of_a_term(options, words):
+    with pytest.raises(ValueError, match=words):
+        InterTask(**options)
+    InterTask(order="cs", locations="all", softmax="single", detach_target=False)
+
+
+def test_a_learner_has_terms_of_its_own(dls):
+    mine = [IntraTask(0.2), InterTask(0.2, order="sc")]
+    one, other = learner(dls, mine, weight=0.1), learner(dls, mine)
+    assert [term.weight for term in mine] == [0.2, 0.2] and mine[0].learn is None
+    assert (one.intra_task.weight, other.intra_task.weight) == (0.1, 0.2)
+    assert one.inter_task.options == {"order": "sc"} and one.inter_task.learn is one
+    with pytest.raises(ValueError, match="weight=-1"):
+        learner(dls, mine, weight=-1)
 
 
 class Poison(callbacks.Callback):
-    """Make the network's answer NaN in the second epoch."""
+    """Make one task's scores NaN in the second epoch: in training, or in validation."""
 
     order = 1
 
+    def __init__(self, task="cls", training=True):
+        self.task, self.part = task, training
+
     def after_pred(self):
-        if self.training and self.epoch == 1 and self.iter == 1:
-            self.learn.pred.cls.data.fill_(math.nan)
+        if self.training == self.part and self.epoch == 1 and self.iter == self.training:
+            getattr(self.learn.pred, self.task).data.fill_(math.nan)
 
 
-def test_a_loss_that_is_not_finite_names_the_files_and_keeps_the_last_good_epoch(dls, tmp_path):
-    learn = learner(dls)
-    learn.add_cb(Poison())
+ALL = (IntraTask, InterTask, ThreeTask)
+
+
+@pytest.mark.parametrize("task", ["cls", "seg2", "seg3"])
+@pytest.mark.parametrize("terms", [(), ALL], ids=["alone", "with the terms"])
+def test_a_loss_that_is_not_finite_names_the_files_and_keeps_the_last_good_epoch(
+    dls, tmp_path, task, terms
+):
+    learn = learner(dls, [term() for term in terms], lr=0.01)
+    learn.add_cb(Poison(task))
     saved = Checkpoint(tmp_path / "run", {}, lambda measures: 1.0)
-    with pytest.raises(NonFiniteLossError, match="epoch 2, batch 2") as caught:
+    with pytest.raises(NonFiniteLossError, match="is nan in epoch 2, batch 2 ") as caught:
         fit(learn, 3, checkpoint=saved)
     batch = dls.train.batch_cases(1)
     for at in batch:
         assert dls.cases[0]["image"].iloc[at] in str(caught.value)
+    rate = learn.opt.hypers[-1]["lr"]
+    assert f"at the learning rate {rate:.4g}" in str(caught.value)
     assert saved.last_epoch().name == "epoch-001" and saved.best_weights.exists()
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({}, "the loss is nan in epoch 2, validation batch 1"),
+        (
+            {"T1 BCE": 0.0},
+            r"scores of T1 \(classification\) are nan in epoch 2, validation batch 1",
+        ),
+    ],
+)
+def test_a_validation_image_is_named_too_also_where_no_loss_reads_its_scores(dls, weights, words):
+    learn = learner(dls, loss_options={"weights": weights})
+    learn.add_cb(Poison(training=False))
+    with pytest.raises(NonFiniteLossError, match=words) as caught:
+        learn.fit(2)
+    assert dls.cases[1]["image"].iloc[dls.valid.batch_cases(0)[0]] in str(caught.value)
+
+
+class Watched(callbacks.Callback):
+    """Counts the looks at the device from a batch's beginning to its end."""
+
+    order = -100
+
+    def __init__(self, counts):
+        self.counts = counts
+
+    def before_batch(self):
+        self.looks = Looks()
+        self.looks.__enter__()
+
+
+class WatchEnds(callbacks.Callback):
+    order = 100
+
+    def after_batch(self):
+        self.watched.looks.__exit__(None, None, None)
+        if self.training:
+            self.watched.counts.append(self.watched.looks.names)
+
+
+EVERY = (*ALL, SoftInterTask, SoftThreeTask, JointLikelihood)
+
+
+@pytest.mark.parametrize(
+    ("network", "precision"),
+    [
+        (TinyNet, "float32"),
+        (TinyNet, "bfloat16"),
+        (partial(Painted, "resnet18", classification_loss=True, **SMALL), "float32"),
+    ],
+)
+def test_a_training_step_waits_for_its_device_once(dls, network, precision):
+    terms = [term(0.3, ramp=0.4) for term in (EVERY if network is TinyNet else ())]
+    options = {"consistency": terms, "precision": precision, "log": lambda line: None}
+    learn, counts = task_learner(dls, network(), **options), []
+    learn.add_cbs([Watched(counts), WatchEnds()])
+    learn.fit(2)
+    first, *later = counts  # of the first batch, the values of mask and label are looked at
+    assert later == [["tolist"]] * (len(counts) - 1) and len(later) > 3
+    assert len(first) > 1
+
+
+def test_the_first_batch_must_have_a_truth_that_fits(dls):
+    class Relabelled(callbacks.Callback):
+        order = 0
+
+        def before_batch(self):
+            self.learn.yb = (self.yb[0], self.yb[1] + 1)
+
+    learn = learner(dls)
+    learn.add_cb(Relabelled())
+    with pytest.raises(ValueError, match=r"label holds the values .*expected -1 to 1"):
+        learn.fit(1)
+
+
+def test_fastais_own_record_of_the_loss_is_kept(dls):
+    learn = learner(dls, [IntraTask()])
+    seen = []
+
+    class Note(callbacks.Callback):
+        order = 100
+
+        def after_batch(self):
+            if self.training:
+                seen.append(self.loss.item())
+
+    learn.add_cb(Note())
+    learn.fit(1)
+    smooth = 0.0
+    for count, (loss, kept) in enumerate(zip(seen, learn.recorder.losses, strict=True), 1):
+        smooth = 0.98 * smooth + 0.02 * loss
+        assert float(kept) == pytest.approx(smooth / (1 - 0.98**count), rel=1e-5)
 
 
 def test_history_holds_every_term_by_name_and_the_time_spent(dls):

@@ -6,13 +6,23 @@ import math
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
 from lib import decode, metrics
 from lib.consistency import seg2_as_seg3
-from lib.decode import EQUAL, Weights, class_features, fit_weights, joint, log_likelihood
+from lib.decode import (
+    EQUAL,
+    Weights,
+    class_features,
+    count_joint,
+    decide_again,
+    fit_weights,
+    joint,
+    log_likelihood,
+)
 from lib.networks import MSMTL, TaskLogits
 
 TASKS = ("cls", "seg2", "seg3")
@@ -308,7 +318,7 @@ def test_it_costs_at_most_two_per_cent_of_inference():
         ({"seg4": torch.ones(1, 2)}, r"\['seg4'\] are no tasks"),
         ({"cls": torch.ones(3, 4) / 4}, "4 classes"),
         ({"seg2": torch.ones(3, 2, 5, 5) / 2}, "5 x 5 pixels"),
-        ({"cls": torch.ones(2, 2) / 2, "seg3": None}, "3 images but cls has 2"),
+        ({"cls": torch.ones(2, 2) / 2, "seg3": None}, "cls has 2 images but seg2 has 3"),
         ({"seg2": torch.ones(3, 3, 2, 3) / 3}, r"expected \(N, 2, H, W\)"),
     ],
 )
@@ -508,3 +518,30 @@ def test_a_likelihood_of_another_batch_is_refused():
     with pytest.raises(ValueError, match=r"mask has shape \(2, 2, 3\)"):
         log_likelihood(given, torch.zeros(2, 2, 3, dtype=torch.long), torch.zeros(2))
     assert decode.log_likelihood is log_likelihood
+
+
+# Counted and decided again
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("tasks", [("cls", "seg2", "seg3"), ("seg2", "seg3"), ("cls", "seg3")])
+def test_rows_alone_give_the_answers_of_other_weights(classes, tasks):
+    n, generator = 60, torch.Generator().manual_seed(classes)
+    given = answers(tasks, n, classes, h=5, w=4, seed=classes)
+    mask = torch.randint(0, classes + 1, (n, 5, 4), generator=generator)
+    mask[0, 0, 0] = classes + 1  # a nodule of unknown class
+    label = torch.randint(-1, classes, (n,), generator=generator)
+    bias = torch.randn(classes, generator=generator).tolist()
+    weights = Weights(cls=0.3, maps=1.7, bias=bias)
+    before, expected = (count_joint(given, mask, label, w) for w in (EQUAL, weights))
+    again = decide_again(before, weights)
+    pd.testing.assert_frame_equal(again, expected, check_dtype=False, atol=1e-6)
+    assert (again["nodule_pred"] != before["nodule_pred"]).any()
+    assert metrics.summarise(again) == pytest.approx(metrics.summarise(expected), abs=1e-6)
+
+
+def test_rows_that_do_not_tell_enough_are_refused():
+    given = {"cls": torch.ones(1, 2) / 2, "seg2": torch.ones(1, 2, 2, 2) / 2}
+    rows = count_joint(given, torch.ones(1, 2, 2, dtype=torch.long), torch.tensor([0]))
+    with pytest.raises(ValueError, match="rows lack maps, if_benign_pred"):
+        decide_again(rows.drop(columns=["maps", "if_benign_pred"]), EQUAL)

@@ -9,6 +9,7 @@ from tiny import TinyNet, tiny_loaders
 
 from lib import learner, metrics
 from lib.callbacks import Autocast, InterTask, IntraTask, PlainTensors, ThreeTask
+from lib.decode import EQUAL, Weights, class_features, fit_weights, joint
 from lib.networks import MSMTL
 
 
@@ -45,6 +46,62 @@ def test_predict_of_a_network_with_fewer_tasks(dls):
     assert set(shown) == {"image", "mask", "seg2"} and "p_malignant" not in table
     with pytest.raises(ValueError, match="subset=0"):
         learner.predict(quiet(dls), subset=0)
+
+
+def test_predict_records_the_joint_answer_beside_the_raw_ones(dls):
+    learn = quiet(dls)
+    weights = Weights(cls=0.5, maps=2.0, bias=(0.0, 0.3))
+    table, _ = learner.predict(learn, weights=weights)
+    plain, _ = learner.predict(learn)
+    raw = [name for name in table if not name.startswith("joint_")]
+    assert table[raw].equals(plain[raw])
+    image, mask, label = (
+        torch.cat([b.as_subclass(torch.Tensor) for b in parts])
+        for parts in zip(*dls[2], strict=True)
+    )
+    with torch.no_grad():
+        given = learn.model.eval()(image).probabilities
+    one = joint(given, weights)
+    expected = metrics.count_batch(mask=mask, label=label, cls=one.cls, seg2=one.seg2)
+    decided = metrics.summarise(metrics.decided(table))
+    assert decided == pytest.approx(metrics.summarise(expected), abs=1e-6)
+    assert not [name for name in decided if name.startswith("inconsis")]
+    maps = class_features(given, weights)[:, 1]
+    assert table["joint_maps"].tolist() == pytest.approx(
+        (maps[:, 1] - maps[:, 0]).tolist(), abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("tasks", [("seg2",), ("cls",)], ids="+".join)
+def test_what_cannot_be_decided_together_has_no_joint_columns(dls, tasks):
+    learn = quiet(dls, TinyNet(tasks))
+    table, _ = learner.predict(learn)
+    assert not [name for name in table if name.startswith("joint_")]
+    assert learner.decoder_weights(learn) == EQUAL
+
+
+@pytest.mark.parametrize("tasks", [("cls", "seg2"), ("seg2", "seg3")], ids="+".join)
+def test_with_one_voice_on_the_class_there_is_nothing_to_weigh(dls, tasks):
+    learn = quiet(dls, TinyNet(tasks))
+    assert learner.decoder_weights(learn) == EQUAL
+    table, _ = learner.predict(learn)
+    if "cls" in tasks:  # painting: the joint answer is the raw one
+        raw, joint = metrics.summarise(table), metrics.summarise(metrics.decided(table))
+        assert joint == pytest.approx(raw, abs=1e-6)
+
+
+def test_the_weights_come_from_the_validation_cases(dls):
+    learn = quiet(dls)
+    features, labels = [], []
+    with torch.no_grad():
+        for batch in dls[1]:
+            image, _, label = (b.as_subclass(torch.Tensor) for b in batch)
+            features.append(class_features(learn.model.eval()(image).probabilities))
+            labels.append(label)
+    expected = fit_weights(torch.cat(features), torch.cat(labels))
+    found = learner.decoder_weights(learn)
+    assert (found.cls, found.maps) == pytest.approx((expected.cls, expected.maps), abs=1e-4)
+    assert found != EQUAL
 
 
 @pytest.mark.parametrize(

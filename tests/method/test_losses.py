@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib.losses import TERMS, as_probabilities, dice_loss, one_hot, task_losses
+from lib.losses import TERMS, dice_loss, one_hot, task_losses
 
 TARGET = [[[[1.0, 0.0]], [[0.0, 1.0]]]]
 PREDICTION = [[[[0.8, 0.4]], [[0.2, 0.6]]]]
@@ -251,8 +251,14 @@ def test_fastai_tensor_types_mix():
         ({"mask": torch.full((4, 6, 6), 4)}, "mask holds the values 4 to 4"),
         ({"mask": torch.full((4, 6, 6), -1)}, "mask holds the values -1"),
         ({"mask": torch.zeros(4, 6, 6)}, "mask holds torch.float32"),
-        ({"mask": torch.zeros(4, 6, 5, dtype=torch.long)}, r"logits.seg2.*\(4, 2, 6, 6\).*6, 5"),
-        ({"mask": torch.zeros(3, 6, 6, dtype=torch.long)}, r"logits.cls.*\(4, 2\).*\(3, 6, 6\)"),
+        (
+            {"mask": torch.zeros(4, 6, 5, dtype=torch.long)},
+            "seg2 has 6 x 6 pixels but mask has 6 x 5; add",
+        ),
+        (
+            {"mask": torch.zeros(3, 6, 6, dtype=torch.long)},
+            r"cls has shape \(4, 2\) but mask has 3 images",
+        ),
         ({"seg2": torch.zeros(4, 3, 6, 6)}, r"seg2 has shape \(4, 3, 6, 6\); expected"),
         ({"seg3": torch.zeros(4, 2, 6, 6)}, r"seg3 has shape \(4, 2, 6, 6\); expected"),
         ({"weights": {"T4": 1.0}}, "weights names .'T4'.; the terms are T1 BCE"),
@@ -265,16 +271,3 @@ def test_task_losses_ill_input(change, message):
     logits = scores(given["cls"], given["seg2"], given["seg3"])
     with pytest.raises(ValueError, match=message):
         task_losses(logits, given["mask"], given["label"], weights=given.get("weights"))
-
-
-def test_as_probabilities():
-    with pytest.raises(TypeError, match=r"x is a list; pass a torch\.Tensor"):
-        as_probabilities("x", [[0.5, 0.5]], maps=False, channels=2)
-    with pytest.raises(ValueError, match=r"x holds torch\.int64"):
-        as_probabilities("x", torch.tensor([[0, 1]]), maps=False, channels=2)
-    with pytest.raises(ValueError, match="empty"):
-        as_probabilities("x", torch.empty(0, 2), maps=False, channels=2)
-    close = torch.tensor([[-0.0009, 1.0009]])
-    assert as_probabilities("x", close, maps=False, channels=2) is not None
-    with pytest.raises(ValueError, match=r"x\[0, 1\] is 1.002, outside \[0, 1\] \(1 of 2 values"):
-        as_probabilities("x", torch.tensor([[0.0, 1.002]]), maps=False, channels=2)

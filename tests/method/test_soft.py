@@ -79,7 +79,7 @@ def test_the_loss_falls_when_a_step_follows_its_gradient():
 
 def test_answers_of_different_batches_are_refused():
     _, (cls, seg2, seg3) = answers()
-    with pytest.raises(ValueError, match="4 images but cls has 3"):
+    with pytest.raises(ValueError, match="cls has 3 images but seg2 has 4"):
         soft.soft_three_task(cls[:3], seg2, seg3)
     with pytest.raises(ValueError, match="5 classes"):
         soft.soft_three_task(answers(classes=5)[1][0], seg2, seg3)

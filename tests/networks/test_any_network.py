@@ -152,16 +152,24 @@ def test_adapted_owns_the_networks_weights():
         (
             {"seg3": torch.zeros(4, 3, 2, 4)},
             ValueError,
-            "seg3 of 2 x 4 pixels for images of 8 x 8; add torch.nn.functional.interpolate(seg3, "
+            "seg3 has 2 x 4 pixels but image has 8 x 8; add torch.nn.functional.interpolate(seg3, "
             'size=(8, 8), mode="bilinear")',
         ),
-        ({"seg2": torch.zeros(4, 2, 1, 1)}, ValueError, "seg2 of 1 x 1 pixels"),
-        ({"seg2": torch.zeros(4, 2, 8)}, ValueError, "seg2 of shape (4, 2, 8) for 4 images"),
-        ({"seg2": torch.zeros(3, 2, 8, 8)}, ValueError, "seg2 of shape (3, 2, 8, 8) for 4 images"),
+        ({"seg2": torch.zeros(4, 2, 1, 1)}, ValueError, "seg2 has 1 x 1 pixels"),
+        (
+            {"seg2": torch.zeros(4, 2, 8)},
+            ValueError,
+            "seg2 has shape (4, 2, 8) but image has 4 images",
+        ),
+        (
+            {"seg2": torch.zeros(3, 2, 8, 8)},
+            ValueError,
+            "seg2 has shape (3, 2, 8, 8) but image has 4 images",
+        ),
         ({"cls": torch.zeros(4, 2, 8, 8)}, ValueError, "(4, classes): add .mean((2, 3))"),
-        ({"cls": torch.zeros(2)}, ValueError, "cls of shape (2,) for 4 images"),
-        ({"cls": torch.zeros(1, 2)}, ValueError, "cls of shape (1, 2) for 4 images"),
-        ({"cls": [[0.0, 1.0]] * 4}, TypeError, "a list as cls"),
+        ({"cls": torch.zeros(2)}, ValueError, "cls has shape (2,) but image has 4 images"),
+        ({"cls": torch.zeros(1, 2)}, ValueError, "cls has shape (1, 2) but image has 4 images"),
+        ({"cls": [[0.0, 1.0]] * 4}, TypeError, "cls is a list"),
         ({}, ValueError, "without cls, seg2 and seg3"),
     ],
 )

@@ -1,13 +1,18 @@
-"""What the build adds to Sphinx: slides from notebooks, and a check of every link."""
+"""What the build adds to Sphinx: slides, a check of every link, links to a repository."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import launch
 import nbformat
 import pytest
+import yaml
+from jupyter_book.config import get_final_config
 from links import broken
 from slides import HIGHEST, deck, for_slide
 
 BOOK = Path(__file__).parents[2] / "book"
+CONFIG = BOOK.parent / "_config.yml"
 
 PAGES = {
     "index.html": '<a href="part/page.html#here">1</a> <img src="picture.svg"> <a href="#top">2</a>'
@@ -121,3 +126,39 @@ def test_a_high_figure_has_its_lower_half_beside_the_upper():
     assert folded["yaxis4"]["domain"][0] >= 0
     note = folded["annotations"][0]
     assert note["y"] == 1 and right[0] < note["x"] < right[1] and note["font"]["size"] > 9
+
+
+# ---- links to the repository
+
+
+def theme_options(url):
+    """What the theme is told, from _config.yml with this address, as Jupyter Book reads it."""
+    settings = yaml.safe_load(CONFIG.read_text())
+    settings["sphinx"]["config"]["html_theme_options"]["repository_url"] = url
+    cli = {"latex_individualpages": False}
+    config, _ = get_final_config(user_yaml=settings, cli_config=cli, sourcedir=BOOK)
+    options = SimpleNamespace(html_theme_options=config["html_theme_options"])
+    launch.fill(None, options)
+    return options.html_theme_options
+
+
+def test_the_book_itself_names_no_repository():
+    config = yaml.safe_load(CONFIG.read_text())["sphinx"]["config"]
+    assert config["html_theme_options"]["repository_url"] == ""
+    assert "launch" in config["extensions"]
+
+
+def test_without_an_address_there_is_no_link():
+    options = theme_options("")
+    assert not options["launch_buttons"] and not options["repository_url"]
+    buttons = ("use_repository_button", "use_edit_page_button", "use_issues_button")
+    assert not any(options[button] for button in buttons)
+
+
+def test_one_address_fills_all_links():
+    options = theme_options("https://github.com/owner/book")
+    assert options["repository_url"] == "https://github.com/owner/book"
+    assert options["launch_buttons"]["binderhub_url"] == "https://mybinder.org"
+    assert options["launch_buttons"]["colab_url"] == "https://colab.research.google.com"
+    buttons = ("use_repository_button", "use_edit_page_button", "use_issues_button")
+    assert all(options[button] for button in buttons)

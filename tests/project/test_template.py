@@ -36,6 +36,9 @@ def test_it_starts_with_its_own_parameters(tmp_path):
         ({"experiment": "ms-mlt"}, "did you mean ms-mtl"),
         ({"profile": "laptops"}, "did you mean laptop"),
         ({"device": "warp"}, "device='warp'"),
+        ({"fold": -1}, "fold=-1; use the number of a fold"),
+        ({"fold": "2"}, "fold='2' is not of the type int"),
+        ({"keep": "yes"}, "keep='yes' is not of the type bool"),
     ],
 )
 def test_a_wrong_parameter_ends_the_run_before_it_begins(given, words):

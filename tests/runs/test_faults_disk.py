@@ -115,7 +115,7 @@ def write_listing(folder: Path, version: int) -> Path:
         patch.setattr(sources, "read", lambda *_, **__: table)
         patch.setattr(cases, "prepare_cases", lambda *_, **__: (table.assign(split="train"), []))
         patch.setattr(cases, "fingerprint", lambda _: "0a1b" * 16)
-        grid.prepare("phantom", None, "smoke", [0], folder)
+        grid.prepare("phantom", None, "smoke", [0], cache=folder)
     return folder
 
 

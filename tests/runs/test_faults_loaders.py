@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from tiny import phantom_cases, tiny_loaders
 
-from lib import cases, dicom, sources
+from lib import dicom, sources
 from lib.blocks import decode_once
-from lib.cases import CaseError, prepare_cases
+from lib.cases import CaseError, looks, pixels, prepare_cases
 
 ROOT = Path(__file__).parents[2]
 OURS = [*sorted((ROOT / "lib").rglob("*.py")), *sorted((ROOT / "ci").glob("*.py"))]
@@ -53,7 +53,7 @@ def test_out_of_memory_while_it_decodes(tmp_path):
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + 60 * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        cases.decode(row)
+        pixels.decode(row)
 
     assert hostile.in_a_child(decode) == f"MemoryError: {file}: not enough memory to decode it"
 
@@ -63,6 +63,7 @@ def test_too_many_open_files_while_it_decodes(tmp_path):
     table = phantom_cases(tmp_path / "phantom", 20)
 
     def decode():
+        looks._memory.looks.clear()  # what it has seen it need not decode
         files = [os.open("/dev/null", os.O_RDONLY) for _ in range(3)]
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(files) + 1, max(files) + 1))
         prepare_cases(table)
@@ -95,7 +96,7 @@ def test_a_fault_of_the_machine_is_not_the_files(tmp_path, monkeypatch, kind, re
         monkeypatch.setattr(dicom, "is_dicom", lambda _: True)
         monkeypatch.setattr(dicom, "read_pixels", wrapped)
     else:
-        monkeypatch.setattr(cases, "_to_grey", fails)
+        monkeypatch.setattr(pixels, "_to_grey", fails)
     with pytest.raises(expected, match=words) as told:
         prepare_cases(table)
     assert f"{tmp_path / 'images'}{os.sep}" in str(told.value) and ".png" in str(told.value)

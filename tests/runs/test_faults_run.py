@@ -60,7 +60,8 @@ def test_an_image_that_changed_after_it_was_decoded(table, tmp_path):
 def test_a_mask_that_changed(table, tmp_path):
     told, dls = fingerprint(table), loaders(table, tmp_path)
     file = table["mask"][0][0].outline
-    invert(file)
+    shifted = np.roll(np.asarray(Image.open(file)), 1, axis=0)  # turned round, it means the same
+    Image.fromarray(shifted).save(file)
     with pytest.raises(CaseError, match="changed while this ran"):
         cache.require_unchanged(table, dls, told)
 
@@ -74,22 +75,45 @@ def test_an_image_that_changed_before_it_was_decoded(table, tmp_path):
 
 
 def test_an_image_that_changed_and_changed_back(table, tmp_path, monkeypatch):
-    """Its decoded copy lies under the right fingerprint and is wrong; it is not served again."""
+    """What was decoded meanwhile is not kept: it would lie under the wrong fingerprint."""
     told, write, file = fingerprint(table), blocks._write, table["image"][3]
 
     def meanwhile(*given):
         invert(file)
-        write(*given)
-        invert(file)
+        try:
+            write(*given)
+        finally:
+            invert(file)
 
     monkeypatch.setattr(blocks, "_write", meanwhile)
-    dls = loaders(table, tmp_path)
+    with pytest.raises(CaseError, match="changed while they were decoded"):
+        loaders(table, tmp_path)
     monkeypatch.undo()
+    assert not list((tmp_path / "cache").iterdir())
     assert fingerprint(table) == told
-    with pytest.raises(CaseError, match=file):
+    cache.require_unchanged(table, loaders(table, tmp_path), told)
+
+
+def test_bytes_that_changed_under_an_old_date(table, tmp_path):
+    """Dates can be set, bytes cannot."""
+    told, dls = fingerprint(table), loaders(table, tmp_path)
+    file = table["image"][3]
+    then = os.stat(file)
+    invert(file)
+    os.utime(file, ns=(then.st_atime_ns, then.st_mtime_ns))
+    with pytest.raises(CaseError, match=f"changed while this ran.*{file}"):
+        cache.require_unchanged(table, dls, told)
+
+
+def test_decoded_images_that_were_damaged_on_the_disk(table, tmp_path):
+    told, dls = fingerprint(table), loaders(table, tmp_path)
+    (file,) = (tmp_path / "cache").glob("*/masks.npy")
+    with file.open("r+b") as stored:
+        stored.seek(-1, os.SEEK_END)
+        stored.write(b"\x02")
+    with pytest.raises(CaseError, match="changed while this ran"):
         cache.require_unchanged(table, dls, told)
     assert not list((tmp_path / "cache").iterdir())
-    cache.require_unchanged(table, loaders(table, tmp_path), told)
 
 
 def test_a_file_that_is_gone(table, tmp_path):

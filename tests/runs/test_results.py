@@ -33,9 +33,41 @@ def record(**changes):
 def test_what_is_saved_is_what_is_loaded(tmp_path):
     file = results.save(record(), tmp_path)
     assert file == tmp_path / "phantom" / "smoke" / "ms-mtl" / "seed0.json"
-    assert results.load(file) == record() and results.load_all(tmp_path) == [record()]
+    whole = results.LATER | record()
+    assert results.load(file) == whole and results.load_all(tmp_path) == [whole]
     rows = results.rows(results.load(file))
     assert rows["case"].tolist() == ["a", "b"] and math.isnan(rows["p_malignant"][1])
+
+
+def test_a_run_on_a_fold_lies_beside_the_others(tmp_path):
+    runs = [record(fold=fold, seed=seed) for fold in (0, 2) for seed in (0, 1)]
+    files = [results.save(run, tmp_path).name for run in runs]
+    assert files == ["seed0.json", "seed1.json", "fold2-seed0.json", "fold2-seed1.json"]
+    found = {(run["fold"], run["seed"]) for run in results.load_all(tmp_path)}
+    assert found == {(0, 0), (0, 1), (2, 0), (2, 1)}
+    results.save_failure(dict.fromkeys(results.FAILURE_KEYS) | record(fold=3), tmp_path)
+    assert [failure["fold"] for failure in results.load_failures(tmp_path)] == [3]
+    assert len(results.load_all(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("fold", [-1, 1.5, True, "2"])
+def test_a_fold_is_a_whole_number(tmp_path, fold):
+    with pytest.raises(results.ResultError, match=r"fold .* is not a whole number"):
+        results.save(record(fold=fold), tmp_path)
+
+
+def test_older_runs_say_what_they_did_not_record(tmp_path):
+    file = results.path("phantom", "smoke", "ms-mtl", 0, tmp_path)
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(record()))  # as it was written then: no fold, no validation images
+    older = results.load(file)
+    assert (older["fold"], older["joint"], older["validation"]) == (0, None, None)
+    with pytest.raises(results.ResultError, match="did not record validation; run it again"):
+        results.rows(older, "validation")
+    results.save(record(validation={"case": ["c"], "label": [1]}), tmp_path)
+    assert results.rows(results.load(file), "validation").to_dict("list") == {
+        "case": ["c"], "label": [1]
+    }  # fmt: skip
 
 
 def test_columns_keep_every_number():
@@ -187,7 +219,7 @@ def test_a_failure_lies_beside_the_results_and_is_no_result(tmp_path):
     results.save(record(experiment="mtl", seed=1), tmp_path)
     file = results.save_failure(failure(), tmp_path)
     assert file == tmp_path / "phantom" / "smoke" / "mtl" / "seed1.failed.json"
-    assert results.load_failures(tmp_path) == [failure()]
+    assert results.load_failures(tmp_path) == [{"fold": 0} | failure()]
     assert [run["seed"] for run in results.load_all(tmp_path)] == [1]
 
 

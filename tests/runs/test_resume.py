@@ -57,8 +57,8 @@ def train(folder: Path, name: str, *, pause: float = 0.0, parameters=None):
 def test_killed_and_resumed_equals_undisturbed(tmp_path):
     expected, learn, whole = train(tmp_path, "whole")
     script = f"import test_resume as t; t.train(t.Path({str(tmp_path)!r}), 'killed', pause=1.0)"
-    here = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, *here.parents[:2])))}
     process = subprocess.Popen(
         [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True
     )

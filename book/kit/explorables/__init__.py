@@ -7,7 +7,7 @@ kernel sees what the reader sets and what the page computes. A module has
 """
 
 from .bundle import NAMES, bundle
-from .data import courses, decisions, made_of, tirads
+from .data import beside, courses, decisions, made_of, tirads
 from .kernel import answers, losses, widget
 from .page import Page, show
 
@@ -15,6 +15,7 @@ __all__ = [
     "NAMES",
     "Page",
     "answers",
+    "beside",
     "bundle",
     "courses",
     "decisions",

@@ -14,23 +14,36 @@ const draw = (tag, attributes, text = "") => {
   element.textContent = text;
   return element;
 };
-const digits = (span) => Math.max(0, Math.ceil(1 - Math.log10(span)));
 
-// `label` says what the chart shows; the table beside it has the values.
+// Round numbers from `low` to `high`, about five steps of 1, 2 or 5 apart, as texts and values; with
+// `whole` no step is below 1.
+export const ticksOf = (low, high, whole = false) => {
+  const wanted = (high - low || 1) / 5, power = 10 ** Math.floor(Math.log10(wanted));
+  const round = [1, 2, 5, 10].map((times) => times * power).find((step) => step > wanted * 0.999);
+  const step = whole ? Math.max(1, round) : round;
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const ticks = [];
+  for (let n = Math.ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n++)
+    ticks.push({ at: n * step, words: (n * step).toFixed(digits) });
+  return ticks;
+};
+
+// `label` says what the chart shows; the table beside it has the values. `whole`: x counts something.
 export const makeChart = (label, xTitle, yTitle) => {
   const svg = draw("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "chart", role: "img", "aria-label": label });
   const key = make("p", { class: "note" });
   const element = make("figure", {}, svg, key);
-  const write = ({ x = [0, 1], y = [0, 1], lines = [], marks = [] }) => {
+  const write = ({ x = [0, 1], y = [0, 1], whole = false, lines = [], marks = [] }) => {
     const across = (value) => LEFT + ((value - x[0]) / (x[1] - x[0] || 1)) * (WIDE - LEFT - RIGHT);
     const up = (value) => HIGH - LOW - ((value - y[0]) / (y[1] - y[0] || 1)) * (HIGH - LOW - TOP);
     const parts = [];
-    for (let tick = 0; tick <= 5; tick++) {
-      const [atX, atY] = [x, y].map(([low, high]) => low + (tick / 5) * (high - low));
-      parts.push(draw("line", { class: "grid", x1: across(atX), x2: across(atX), y1: TOP, y2: HIGH - LOW }));
-      parts.push(draw("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: up(atY), y2: up(atY) }));
-      parts.push(draw("text", { x: across(atX), y: HIGH - LOW + 17, "text-anchor": "middle" }, atX.toFixed(Math.min(2, digits(x[1] - x[0])))));
-      parts.push(draw("text", { x: LEFT - 6, y: up(atY) + 4, "text-anchor": "end" }, atY.toFixed(Math.min(3, digits(y[1] - y[0])))));
+    for (const { at, words } of ticksOf(...x, whole)) {
+      parts.push(draw("line", { class: "grid", x1: across(at), x2: across(at), y1: TOP, y2: HIGH - LOW }));
+      parts.push(draw("text", { x: across(at), y: HIGH - LOW + 17, "text-anchor": "middle" }, words));
+    }
+    for (const { at, words } of ticksOf(...y)) {
+      parts.push(draw("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: up(at), y2: up(at) }));
+      parts.push(draw("text", { x: LEFT - 6, y: up(at) + 4, "text-anchor": "end" }, words));
     }
     parts.push(draw("line", { class: "axis", x1: LEFT, x2: WIDE - RIGHT, y1: HIGH - LOW, y2: HIGH - LOW }));
     parts.push(draw("line", { class: "axis", x1: LEFT, x2: LEFT, y1: TOP, y2: HIGH - LOW }));

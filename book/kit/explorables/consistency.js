@@ -134,6 +134,36 @@ export const softCrossEntropy = (target, prediction, { images, classes }, softma
   return { loss, target: toTarget, prediction: toPrediction };
 };
 
+// The least of L_T1T3 over all that T1 and a map of two classes can answer. A Seg-as-Cls is a softmax
+// of two means, so it never leaves softmax(0, 1); for each, the loss is convex in T1's probability.
+// Kept, since it is asked for at each drawing.
+const floors = new Map();
+export const interTaskFloor = ({ order, softmax }) => {
+  const name = `${order} ${softmax}`;
+  if (!floors.has(name)) floors.set(name, searchFloor(order, softmax));
+  return floors.get(name);
+};
+const searchFloor = (order, softmax) => {
+  const shape = { images: 1, classes: 2 };
+  const loss = (p, y) => {
+    const [cls, seg] = [p, y].map((value) => Float64Array.of(1 - value, value));
+    return (order === "cs" ? 0 : softCrossEntropy(seg, cls, shape, softmax).loss)
+      + (order === "sc" ? 0 : softCrossEntropy(cls, seg, shape, softmax).loss);
+  };
+  const leastOver = (y) => {
+    let low = 0, high = 1;
+    while (high - low > 1e-9) {
+      const third = (high - low) / 3;
+      if (loss(low + third, y) <= loss(high - third, y)) high -= third;
+      else low += third;
+    }
+    return Math.min(loss(low, y), loss(high, y), loss(0, y), loss(1, y));
+  };
+  const [sure] = softmaxOf([1, 0]);
+  const steps = Array.from({ length: 21 }, (_, i) => 0.5 + ((sure - 0.5) * i) / 20); // both sides are alike
+  return Math.min(...steps.map(leastOver));
+};
+
 // L_T1T3, Eq. 6: the class and Seg-as-Cls, one or each the other's target.
 export const interTask = ({ cls, seg3 }, shape, options = {}) => {
   const { locations, order, softmax, detach } = { ...CONSISTENCY_DEFAULTS, ...options };

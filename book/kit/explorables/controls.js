@@ -77,23 +77,27 @@ export const controls = (store, title, ...names) =>
 
 export const button = (words, onclick) => make("button", { type: "button", onclick }, words);
 
+// Writes texts into the cells of a table's row, and makes or removes cells; `tagOf` names a new one.
+const writeRow = (row, cells, tagOf) => {
+  while (row.cells.length > cells.length) row.deleteCell(-1);
+  cells.forEach((words, c) => {
+    if (!row.cells[c]) row.append(make(...tagOf(c)));
+    if (row.cells[c].textContent !== String(words)) row.cells[c].textContent = words;
+  });
+};
+
 // A table whose cells are written anew at each drawing: `write` takes rows of texts, the first of
-// each its head.
+// each its head, and the heads of the columns where they change.
 export const valueTable = (caption, head) => {
-  const body = make("tbody");
+  const body = make("tbody"), heads = make("tr");
   const element = make("div", { class: "values", tabindex: "0", role: "group", "aria-label": caption },
     make("table", {}, make("caption", {}, caption),
-      make("thead", {}, make("tr", {}, ...head.map((words) => make("th", { scope: "col" }, words)))), body));
-  const write = (rows) => {
+      make("thead", {}, heads), body));
+  const write = (rows, columns = head) => {
+    writeRow(heads, columns, () => ["th", { scope: "col" }]);
     while (body.rows.length > rows.length) body.deleteRow(-1);
-    rows.forEach((cells, r) => {
-      const row = body.rows[r] ?? body.insertRow();
-      while (row.cells.length > cells.length) row.deleteCell(-1);
-      cells.forEach((words, c) => {
-        if (!row.cells[c]) row.append(make(c ? "td" : "th", c ? {} : { scope: "row" }));
-        if (row.cells[c].textContent !== String(words)) row.cells[c].textContent = words;
-      });
-    });
+    rows.forEach((cells, r) =>
+      writeRow(body.rows[r] ?? body.insertRow(), cells, (c) => (c ? ["td"] : ["th", { scope: "row" }])));
   };
   return { element, write };
 };

@@ -48,7 +48,7 @@ def decisions(records: Records, titles: Mapping[str, str] | None = None) -> dict
         name, seed = record["experiment"], record["seed"]
         runs.append(
             {
-                "key": ".".join([*place, name.replace("+", "-"), str(seed)]),
+                "key": _key(record),
                 "title": f"{(titles or {}).get(name, name)}, {' '.join(place)}, seed {seed}",
                 "label": list(label),
                 "p": [round(value, 6) for value in p],
@@ -93,9 +93,11 @@ def courses(records: Records, titles: Mapping[str, str] | None = None) -> dict[s
         found = {name: _short(record["metrics"].get(name)) for name in MEASURES}
         runs.append(
             {
-                "key": ".".join([*place, name.replace("+", "-"), str(seed)]),
+                "key": _key(record),
                 "title": f"{place_name(place, short=True)}: {(titles or {}).get(name, name)}, "
                 f"seed {seed}",
+                "place": ".".join(place),
+                "system": name,
                 "seed": seed,
                 "minutes": round(record["seconds"]["total"] / 60, 1),
                 "epochs": [epoch["epoch"] for epoch in history],
@@ -110,6 +112,29 @@ def courses(records: Records, titles: Mapping[str, str] | None = None) -> dict[s
         "measures": MEASURES,
         "higher": [name for name in MEASURES if name != "inconsis_cls"],
     }
+
+
+def beside(records: Records, names: tuple[str, str]) -> dict[str, str]:
+    """For "runs": where to begin, with the two systems `names` as "a" and "b".
+
+    The first runs of both on one source, with one profile and one seed; no key if there are none.
+
+    >>> run = {"source": "phantom", "profile": "laptop", "experiment": "mtl", "seed": 0}
+    >>> beside([run | {"seed": 1}, run | {"experiment": "clsnet"}, run], ("mtl", "clsnet"))
+    {'a': 'phantom.laptop.mtl.0', 'b': 'phantom.laptop.clsnet.0'}
+    """
+    found: dict[tuple[Any, ...], dict[str, str]] = {}
+    for record in records:
+        setting = tuple(record[key] for key in ("source", "profile", "seed"))
+        found.setdefault(setting, {})[record["experiment"]] = _key(record)
+    pairs = ([keys.get(name) for name in names] for keys in found.values())
+    return next((dict(zip("ab", pair, strict=True)) for pair in pairs if all(pair)), {})
+
+
+def _key(record: Mapping[str, Any]) -> str:
+    """A run's name in a link: without a plus, which stands for a space there."""
+    name = record["experiment"].replace("+", "-")
+    return f"{record['source']}.{record['profile']}.{name}.{record['seed']}"
 
 
 def _short(value: float | None) -> float | None:

@@ -1,7 +1,7 @@
 // Loss laboratory: three answers about one nodule, set by hand, and what each consistency loss says.
 import { labAnswers, PIXELS } from "./answers.js";
-import { interTask, intraTask, threeTask, throughSoftmax } from "./consistency.js";
-import { button, controls, endBar, make, sentence, valueTable } from "./controls.js";
+import { interTask, interTaskFloor, intraTask, threeTask, throughSoftmax } from "./consistency.js";
+import { button, controls, endBar, make, sentence, sign, valueTable } from "./controls.js";
 import { areaOf, ellipseText, MASK_PATTERN, SIZE } from "./masks.js";
 import { BLUE, fillMask, outlineMask, paintGradient } from "./paint.js";
 import { makeStage } from "./stage.js";
@@ -25,11 +25,16 @@ export const LAB_FIELDS = {
   detach: flagField("The side that teaches is held fixed (detach)", true),
   background: flagField("Dice counts the background", true),
   flatten: flagField("Dice sums all channels together (flatten)", false),
+  floor: flagField("Show each loss less what agreeing costs", false),
   term: choiceField("Gradient of", "all", { all: "all three", ...LAB_TERMS }),
   to: choiceField("Gradient with respect to", "probabilities", {
     probabilities: "probabilities", scores: "scores before the softmax",
   }),
 };
+
+const FLOOR_WORDS = "Subtracted from L_T1T3: its floor, the least that it can be with these options, "
+  + "whatever T1 and T3 say. Subtracted from the two Dice terms: what they cost if T2 had T3's outline and "
+  + "T1 its class, each task as sure as now. Below 0: a task that is unsure would gain by another outline.";
 
 const CHANNELS = { cls: 2, seg2: 2, seg3: 3 };
 // By index: iterators and callbacks over so many numbers take longer than the losses themselves.
@@ -71,6 +76,18 @@ export const labValues = (state) => {
   return { answers, losses, segAsCls: found.inter.asCls, gradients };
 };
 
+// What each loss would be if all agreed: of L_T1T3 its floor under these options, whatever is
+// answered; of the Dice terms their value with T3's outline for T2 and T3's class for T1, where every
+// task is as sure of each pixel as it is now.
+export const labFloors = (state) => {
+  const agreed = labAnswers({ ...state, t2: state.t3, p: state.q > 0.5 ? 1 : 0 });
+  return {
+    intra: intraTask(agreed, SHAPE, state).loss,
+    inter: interTaskFloor(state),
+    three: threeTask(agreed, SHAPE, state).loss,
+  };
+};
+
 // The state that gives the probabilities printed in one row of the paper's Fig. 3: a nodule whose
 // area and class follow from Seg-as-Cls over all pixels and over the maxima.
 export const figure3State = (row) => {
@@ -85,6 +102,14 @@ export const figure3State = (row) => {
     p: row.cls_malignant, q, s2: 1, s3: 1, t2: circle, t3: circle,
     locations: "max", order: "both", softmax: "double", detach: true,
   };
+};
+
+// What the class and the map of such a row say, and which of them is right.
+export const figure3Words = (row) => {
+  const cls = row.cls_malignant > row.cls_benign ? "malignant" : "benign";
+  const map = row.seg_malignant > row.seg_benign ? "malignant" : "benign";
+  if (cls === map) return `both say ${cls}`;
+  return `class ${cls}, map ${map}: the ${cls === row.truth ? "map" : "class"} is wrong`;
 };
 
 const reach = (gradient, name) => {
@@ -104,8 +129,9 @@ const render = ({ model, el }) => {
     return { name, canvas, context: canvas.getContext("2d"), element: make("figure", {}, canvas, make("figcaption", {}, name)) };
   });
   const scale = make("p", { class: "note" });
-  const table = valueTable("Losses, and how hard each pulls: the gradient's size",
-    ["", "loss", "on T1", "on T2", "on T3"]);
+  const table = valueTable("Losses", ["", "loss"]);
+  const subtracted = make("p", { class: "note" });
+  const pulls = valueTable("How hard each loss pulls: the gradient's size", ["", "on T1", "on T2", "on T3"]);
   const facts = valueTable("What the tasks say", ["", "benign", "malignant", "nodule pixels"]);
   const said = sentence();
 
@@ -128,10 +154,21 @@ const render = ({ model, el }) => {
     scale.textContent = most
       ? `Blue, plain: training raises the value here. Red, striped: it lowers it. Full colour is ${most.toExponential(1)} a pixel.`
       : "No gradient reaches the maps.";
-    table.write([...Object.entries(LAB_TERMS), ["all", "sum"]].map(([term, words]) => [
-      words,
-      (term === "all" ? losses.intra + losses.inter + losses.three : losses[term]).toFixed(4),
-      pull(gradients[term]), reach(gradients[term], "seg2"), reach(gradients[term], "seg3"),
+    const every = [...Object.entries(LAB_TERMS), ["all", "sum"]];
+    const withSum = (values) => ({ ...values, all: values.intra + values.inter + values.three });
+    const totals = withSum(losses);
+    if (state.floor) {
+      const agreed = withSum(labFloors(state));
+      table.write(every.map(([term, words]) =>
+        [words, totals[term].toFixed(4), agreed[term].toFixed(4), sign(totals[term] - agreed[term], 4)]),
+      ["", "loss", "if all agree", "difference"]);
+      subtracted.textContent = FLOOR_WORDS;
+    } else {
+      table.write(every.map(([term, words]) => [words, totals[term].toFixed(4)]));
+      subtracted.textContent = "";
+    }
+    pulls.write(every.map(([term, words]) => [
+      words, pull(gradients[term]), reach(gradients[term], "seg2"), reach(gradients[term], "seg3"),
     ]));
     const area3 = areaOf(answers.mask3);
     facts.write([
@@ -168,10 +205,11 @@ const render = ({ model, el }) => {
   const presets = make("div", { class: "presets", role: "group", "aria-label": "Begin from" },
     button("T2 and T3 agree", () => store.set({ t2: store.state.t3, s2: store.state.s3 })),
     button("T1 and T3 agree", () => store.set({ p: store.state.q > 0.5 ? 0.98 : 0.02, q: store.state.q > 0.5 ? 0.98 : 0.02 })),
-    ...figure3.map((row, index) => button(`Fig. 3, row ${index + 1}`, () => store.set(figure3State(row)))),
+    ...(figure3.length ? [make("span", {}, "As in the paper's Fig. 3:")] : []),
+    ...figure3.map((row) => button(figure3Words(row), () => store.set(figure3State(row)))),
   );
   const printed = figure3.length
-    ? make("p", { class: "note" }, `The paper's Fig. 3 prints these losses L_T1T3, rows 1 to 4: ${figure3.map((row) => row.loss.toFixed(4)).join(", ")}.`)
+    ? make("p", { class: "note" }, `The paper's Fig. 3 prints for these four, in this order, the losses L_T1T3 ${figure3.map((row) => row.loss.toFixed(4)).join(", ")}.`)
     : "";
   el.classList.add("explorable-view");
   el.replaceChildren(
@@ -180,9 +218,11 @@ const render = ({ model, el }) => {
       make("div", {}, stage.element,
         make("p", { class: "note" }, "Filled: T3, green and plain is benign, red and striped malignant. Dashed: T2."),
         controls(store, "Tools", "edit", "tool")),
-      make("div", {}, controls(store, "The answers", "p", "q", "s3", "s2"), facts.element)),
+      make("div", {}, table.element, controls(store, "What is shown", "floor"), subtracted,
+        controls(store, "The answers", "p", "q", "s3", "s2"))),
     said.element,
-    table.element,
+    facts.element,
+    pulls.element,
     printed,
     make("details", { open: true }, make("summary", {}, "The gradient, pixel by pixel"),
       controls(store, "The gradient", "term", "to"),

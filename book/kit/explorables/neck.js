@@ -156,11 +156,8 @@ const paintNeck = (scene, nodule) => {
   scene.each((i) => (mirrors[i] *= Math.exp(0.45 * uneven[i])));
 };
 
-// Linear between the order statistics, as NumPy's.
-const quantile = (values, share) => {
-  const sorted = values.sort(), at = share * (sorted.length - 1), low = Math.floor(at);
-  return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
-};
+// The value that this share of the others lies below.
+const quantile = (values, share) => values.sort()[Math.floor(share * (values.length - 1))];
 
 const paintNodule = (scene, nodule) => {
   const { source } = scene, { features, ratio, inside, small, u, v } = nodule;

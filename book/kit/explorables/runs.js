@@ -19,6 +19,13 @@ export const roundSpan = (values) => {
   return [Number(from.toPrecision(6)), Number((to > from ? to : from + step).toPrecision(6))];
 };
 
+// Why two runs must not be compared by this curve, or nothing.
+export const forbidden = (a, b, curve) => {
+  if (a.place !== b.place) return "These runs saw other images, or were trained another way: a difference says nothing of the systems.";
+  if (curve === "total" && a.system !== b.system) return "Each total adds other terms: compare it within one run, not between these two.";
+  return "";
+};
+
 const isShare = (name, shares) => shares.includes(name);
 const number = (value) => (Number.isFinite(value) ? value.toPrecision(3) : "\u2013");
 
@@ -34,13 +41,14 @@ const render = ({ model, el }) => {
   const known = (key, other) => (Object.hasOwn(byKey, key) ? key : other);
   const fields = {
     a: choiceField("Run A", known(start.a, runs[0].key), titles),
-    b: choiceField("Run B", known(start.b, runs.at(-1).key), titles),
-    curve: choiceField("Curve", Object.keys(curves)[0], curves),
+    b: choiceField("Run B", known(start.b, runs[0].key), titles),
+    curve: choiceField("Curve", Object.hasOwn(curves, start.curve) ? start.curve : Object.keys(curves)[0], curves),
   };
   const chart = makeChart("The chosen curve of both runs over the epochs; the table has the first, the best and the last value.", "epoch", "value");
   const course = valueTable("Over the epochs", ["", "first", "best", "at epoch", "last"]);
   const reached = valueTable("On the test images, at the end", ["", "A", "B", "B \u2212 A"]);
   const said = sentence();
+  const warning = make("p", { class: "note" });
   const draw = (state) => {
     const shares = Object.keys(measures), up = higher.includes(state.curve);
     const lines = ["a", "b"].flatMap((letter, r) => ["train", "valid"].map((part, p) => ({
@@ -50,6 +58,7 @@ const render = ({ model, el }) => {
     const every = lines.flatMap(({ points }) => points);
     const show = isShare(state.curve, shares) ? percent : number;
     chart.write({
+      whole: true,
       x: [0, Math.max(1, ...every.map(([epoch]) => epoch))],
       y: every.length ? roundSpan(every.map(([, value]) => value)) : [0, 1],
       lines,
@@ -62,6 +71,7 @@ const render = ({ model, el }) => {
       return [name, show(points[0][1]), show(value), epoch, show(points.at(-1)[1])];
     }));
     const [a, b] = [byKey[state.a], byKey[state.b]];
+    warning.textContent = forbidden(a, b, state.curve);
     const minus = (x, y) => {
       const points = 100 * (y - x);
       return Number.isFinite(points) ? `${points < 0 ? "\u2212" : "+"}${Math.abs(points).toFixed(1)}` : "\u2013";
@@ -86,7 +96,7 @@ const render = ({ model, el }) => {
   const store = makeStore({ model, name: "runs", fields, draw });
   el.replaceChildren(
     controls(store, "Runs and curve", "a", "b", "curve"),
-    said.element,
+    said.element, warning,
     make("div", { class: "columns" }, chart.element, make("div", {}, course.element, reached.element)),
     endBar(store, model),
   );

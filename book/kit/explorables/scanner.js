@@ -113,9 +113,9 @@ export const makeScene = (size, source) => {
   return { size, margin, wide, z, x, source, echo, mirrors, loss, each, map, paint, shine, texture, curve, ellipse };
 };
 
-// Each row blurred by a Gaussian of `sigma` pixels; the sides are mirrored.
+// Each row blurred by a Gaussian of `sigma` pixels, out to a 32nd of the picture; the sides are mirrored.
 const blurRows = (values, size, wide, sigma) => {
-  const reach = Math.floor(4 * sigma + 0.5);
+  const reach = size >> 5;
   const taps = Array.from({ length: 2 * reach + 1 }, (_, k) => Math.exp(-0.5 * ((k - reach) / sigma) ** 2));
   const total = taps.reduce((sum, tap) => sum + tap, 0);
   const blurred = new Float32Array(values.length);
@@ -133,60 +133,46 @@ const blurRows = (values, size, wide, sigma) => {
   return blurred;
 };
 
-// The beam across a row, by distance 0, 1, ... wide / 2: what the Gaussian transfer function of
-// Python's Fourier transform is in space, with its unit energy.
-const beamOf = (wide, lateral, cosines) => {
-  const half = Math.floor(wide / 2), transfer = new Float64Array(half + 1);
-  let energy = 0;
-  // Every frequency counts for itself and its negative, but for 0 and the highest of an even width.
-  const twice = (k) => (k === 0 || 2 * k === wide ? 1 : 2);
-  for (let k = 0; k <= half; k++) {
-    transfer[k] = twice(k) * Math.exp(-2 * (Math.PI * (k / wide) * lateral) ** 2);
-    energy += transfer[k] ** 2 / twice(k);
-  }
-  const norm = Math.sqrt(energy / wide) * wide;
-  return Float64Array.from({ length: half + 1 }, (_, distance) => {
-    let sum = 0;
-    for (let k = 0; k <= half; k++) sum += transfer[k] * cosines[(k * distance) % wide];
-    return sum / norm;
-  });
+// A Gaussian of unit energy at distances 0, 1, ... `reach`, of standard deviation `width`.
+const pulseOf = (width, reach) => {
+  const weights = Float64Array.from({ length: reach + 1 }, (_, k) => Math.exp(-0.5 * (k / width) ** 2));
+  const size = Math.sqrt(weights.reduce((sum, weight, k) => sum + (k ? 2 : 1) * weight ** 2, 0));
+  return weights.map((weight) => weight / size);
 };
 
 // The power of the echo of a medium with many scatterers in every resolution cell (fully developed
 // speckle), and of coherent reflectors. The sides wrap around.
 const speckle = ({ size, wide, source }, scatterers, reflectors, focus) => {
   const scale = size / 128; // widths below are in pixels of a picture of 128
-  const normals = source.normals(2 * size * wide);
+  const normals = source.normals(2 * size * wide); // first all real parts, then all imaginary ones
   const fields = [0, 1].map((part) =>
     scatterers.map((amplitude, i) =>
-      normals[2 * i + part] * Math.SQRT1_2 * amplitude + (part ? 0 : reflectors[i] / scale)));
+      normals[part * scatterers.length + i] * Math.SQRT1_2 * amplitude + (part ? 0 : reflectors[i] / scale)));
 
   const axialOf = (row) => scale * (0.42 + (0.16 * row) / size);
-  const reach = Math.ceil(3 * axialOf(size - 1));
-  const cosines = Float64Array.from({ length: wide }, (_, k) => Math.cos((2 * Math.PI * k) / wide));
-  const half = wide >> 1, power = new Float32Array(size * wide);
+  const lateralOf = (row) => scale * 0.95 * Math.sqrt(1 + ((row / size - focus) / 0.32) ** 2);
+  const deep = Math.ceil(3 * axialOf(size - 1));
+  const aside = Math.ceil(3 * Math.max(lateralOf(0), lateralOf(size - 1))); // the focus lies between
+  const power = new Float32Array(size * wide);
   const [real, imaginary] = fields.map(() => new Float64Array(3 * wide)); // thrice a row: its sides wrap around
   for (let row = 0; row < size; row++) {
-    const pulse = Array.from({ length: 2 * reach + 1 }, (_, k) => Math.exp(-0.5 * ((k - reach) / axialOf(row)) ** 2));
-    const energy = Math.hypot(...pulse);
+    const pulse = pulseOf(axialOf(row), deep), beam = pulseOf(lateralOf(row), aside);
     [real, imaginary].forEach((sums, part) => {
       sums.fill(0);
-      for (let k = -reach; k <= reach; k++) {
+      for (let k = -deep; k <= deep; k++) {
         let from = Math.abs(row + k); // mirrored about the first row and about the last
         if (from >= size) from = 2 * size - 2 - from;
-        const weight = pulse[k + reach] / energy;
+        const weight = pulse[Math.abs(k)];
         for (let column = 0; column < wide; column++)
           sums[wide + column] += weight * fields[part][from * wide + column];
       }
       sums.copyWithin(0, wide, 2 * wide);
       sums.copyWithin(2 * wide, wide, 2 * wide);
     });
-    const beam = beamOf(wide, scale * 0.95 * Math.sqrt(1 + ((row / size - focus) / 0.32) ** 2), cosines);
-    if (2 * half === wide) beam[half] /= 2; // reached from both sides
     for (let column = 0; column < wide; column++) {
       const here = wide + column;
       let re = beam[0] * real[here], im = beam[0] * imaginary[here];
-      for (let k = 1; k <= half; k++) {
+      for (let k = 1; k <= aside; k++) {
         re += beam[k] * (real[here - k] + real[here + k]);
         im += beam[k] * (imaginary[here - k] + imaginary[here + k]);
       }

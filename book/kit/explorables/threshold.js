@@ -64,6 +64,7 @@ const render = ({ model, el }) => {
   const roc = makeChart("ROC curve of the run with the point of this threshold; the table has the values.", "1 \u2212 specificity", "sensitivity");
   const cover = makeChart("Share of errors among the images that the network answers, against the share that it answers.", "share answered", "errors among these");
   const table = valueTable("On the test images", ["", "all answered", "chosen rule", "as many, least sure"]);
+  table.element.classList.add("wraps");
   const said = sentence();
   const curves = new Map();
   const draw = (state) => {

@@ -5,15 +5,19 @@ import below and its names in `__all__`. Give no file the name of a function: `b
 is the function.
 """
 
-from .changes import (
-    NEITHER,
-    headline,
-    tests_table,
-    unlike,
+from .changes import answer, headline, sentence, tests_table, unlike, verdict
+from .claims import (
+    MARKS,
+    changes_table,
+    counted,
+    described,
+    ledger_table,
+    reason_table,
+    verdicts_table,
 )
-from .claims import JUDGED, MARKS, changes_table, described, ledger_table, verdicts_table
 from .costs import cost_figure, cost_rows, costs_beside
 from .fig3 import fig3_losses, fig3_table
+from .finding import finding, found_in_words
 from .gains import (
     MeanDice,
     dice_plane,
@@ -24,23 +28,13 @@ from .gains import (
     split_dice,
     split_gain,
 )
-from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid, inside_difference
+from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid
 from .images import outline, overlays, pick_cases
-from .measures import (
-    COLUMNS,
-    HEADLINE,
-    NAMES,
-    SECTIONS,
-    comparison,
-    forest,
-    forests,
-    measures_table,
-    systems_table,
-)
-from .picker import packed_numbers, picker, picker_script, picker_sets
-from .places import LOCAL, SOURCES, place_name, places
-from .reproduced import reproduce, reproduced_table, tests_of, told
-from .runs import by_system, intervals
+from .measures import COLUMNS, HEADLINE, NAMES, SECTIONS, forests, measures_table, systems_table
+from .picker import packed_numbers, picked, picker, picker_script
+from .places import LOCAL, SOURCES, counts, evidence, place_name, places
+from .reproduced import Reproduction, reproduce, reproduced_table, tests_of, told
+from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
 from .sortable import choice, sortable
 from .status import machines_table, runs_table, versions_table
@@ -58,7 +52,7 @@ from .style import (
     table,
     text,
 )
-from .tables import contradictions_table, costs_table, provenance_table
+from .tables import contradictions_table, provenance_table
 from .training import TERMS, learning_curves
 
 __all__ = [
@@ -70,12 +64,10 @@ __all__ = [
     "COLUMNS",
     "DASHES",
     "HEADLINE",
-    "JUDGED",
     "LOCAL",
     "MARKS",
     "MINUS",
     "NAMES",
-    "NEITHER",
     "RIGHT",
     "SECTIONS",
     "SOURCES",
@@ -84,55 +76,59 @@ __all__ = [
     "TERMS",
     "WRONG",
     "MeanDice",
-    "by_system",
+    "Reproduction",
+    "answer",
     "calibration",
     "calibration_error",
     "cam_table",
     "cams",
     "changes_table",
     "choice",
-    "comparison",
     "contradiction",
     "contradictions_table",
     "cost_figure",
     "cost_rows",
     "costs_beside",
-    "costs_table",
+    "counted",
+    "counts",
     "described",
     "dice_plane",
+    "evidence",
     "fig3_losses",
     "fig3_table",
     "figure",
-    "forest",
+    "finding",
     "forests",
+    "found_in_words",
     "gain",
     "gain_table",
     "gained",
     "grid",
     "headline",
-    "inside_difference",
-    "intervals",
     "learning_curves",
     "ledger_table",
+    "levels",
     "machines_table",
     "measures_table",
     "outline",
     "overlays",
     "packed_numbers",
     "pick_cases",
+    "picked",
     "picker",
     "picker_script",
-    "picker_sets",
     "place_name",
     "places",
     "printed_dice",
     "provenance_table",
+    "reason_table",
     "reliability",
     "reproduce",
     "reproduced_table",
     "roc",
     "roc_band",
     "runs_table",
+    "sentence",
     "sortable",
     "split_dice",
     "split_gain",
@@ -143,6 +139,7 @@ __all__ = [
     "text",
     "told",
     "unlike",
+    "verdict",
     "verdicts_table",
     "versions_table",
 ]

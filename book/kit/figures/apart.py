@@ -4,9 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib import results
-
-from ..stats.pairing import check_paired
 from .changes import OWN
 
 # The kinds of difference, in the order of their signs
@@ -19,47 +16,9 @@ SAID = {
     "machine": "another processor or number of threads",
     "versions": "other versions of packages",
 }
-NOT_SETTINGS = {*OWN, "source", "seed", "name", "fingerprint", "precision", "phantoms"}
+NOT_SETTINGS = {*OWN, "source", "seed", "fold", "name", "fingerprint", "precision", "phantoms"}
 
 Record = Mapping[str, Any]
-
-
-def refuse_other_data(records: Sequence[Record]) -> None:
-    """Raise ValueError, naming two runs, unless all are on the same data, and on one split a seed.
-
-    A seed may draw the split of the data: then its runs, of whatever system, have test images of
-    their own, the same for all of them.
-
-    >>> run = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
-    >>> runs = [run | {"data": {"fingerprint": k}, "per_image": {"label": [0]}} for k in "ab"]
-    >>> refuse_other_data(runs)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    ValueError: phantom/quick/mtl/seed0 and phantom/quick/mtl/seed0: other fingerprint, a and b; ...
-    """
-    _refuse_other("fingerprint", records)
-    for seed in dict.fromkeys(record["seed"] for record in records):
-        first, *others = (record for record in records if record["seed"] == seed)
-        _refuse_other("split", [first, *others])
-        rows = results.rows(first)
-        for record in others:
-            try:
-                check_paired(rows, results.rows(record))
-            except ValueError as error:
-                raise ValueError(
-                    f"{name(first)} and {name(record)} have different test images: {error}"
-                ) from error
-
-
-def _refuse_other(part: str, records: Sequence[Record]) -> None:
-    known = [record for record in records if record["data"].get(part)]
-    for record in known[1:]:
-        values = [str(one["data"][part])[:12] for one in (known[0], record)]
-        if values[0] != values[1]:
-            raise ValueError(
-                f"{name(known[0])} and {name(record)}: other {part}, {values[0]} and "
-                f"{values[1]}; runs on different data must not stand in one table"
-            )
 
 
 def apart(
@@ -86,12 +45,6 @@ def apart(
         }
         for one in found
     ]
-
-
-def name(record: Record) -> str:
-    """A run by its source, profile, experiment and seed."""
-    parts = (record[part] for part in ("source", "profile", "experiment"))
-    return f"{'/'.join(parts)}/seed{record['seed']}"
 
 
 def _settled(record: Record, own: Sequence[str]) -> dict[str, dict[str, str]]:

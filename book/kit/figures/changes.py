@@ -1,122 +1,153 @@
-"""What changed from one run to another, and what that lets us say."""
+"""What changed from one system to another, told by the book's one rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
-import pandas as pd
-
-from ..stats import Interval
+from ..stats import FEWEST, LESS_IS_BETTER, MARGIN, Difference, Evidence
 from .measures import DERIVED, NAMES
-from .style import ABSENT, cell, number, table, text, words
+from .places import counts
+from .runs import ONE
+from .style import ABSENT, cell, number, table, text
 
-NEITHER = "could not be told apart"
-# What the headline tells beside contradictions of T1 and T3
-BESIDE = ("inconsis_seg2", "ACC", "AUC", "dice_nodule", "dice_class_mean")
+NEITHER = "not told apart"
+LITTLE = "1 point" if MARGIN == 0.01 else f"{100 * MARGIN:g} points"
 # What a system decides itself, beside what a profile and a data set decide
 OWN = ("experiment", "network", "options", "losses", "parts", "consistency")
-SIGNIFICANT = 0.05
-TESTS = {
-    "p": "p",
-    "p_holm": "p, Holm",
-    "p_mcnemar": "p, McNemar",
-    "p_delong": "p, DeLong",
-}
+RULE = (
+    "Over patients and trainings; in brackets 95 % intervals, corrected (Holm) for the measures "
+    "of the pair: one that leaves out 0 tells the two apart."
+)
+
+
+def sentence(found: Difference) -> str:
+    """A difference in words: how many points, which way, and what its interval allows.
+
+    >>> at = dict(above=0.1, below=0.14, share=1.0, seeds=(0,), trainings=1, images=90, patients=45)
+    >>> at |= dict(smallest=45, spread_known=True, difference=-0.0433)
+    >>> sentence(Difference("inconsis_cls", low=-0.065, high=-0.021, **at))
+    '4.3 points fewer (95 %: 2.1 to 6.5 fewer)'
+    >>> sentence(Difference("AUC", low=-0.065, high=0.021, **at))
+    '4.3 points lower (95 %: 6.5 lower to 2.1 higher)'
+    """
+    less, more = _ways(found.measure)
+
+    def told(value: float) -> tuple[str, str]:
+        shown = number(abs(value))
+        return shown, "" if shown == "0.0" else less if value < 0 else more
+
+    size, way = told(found.difference)
+    said = f"{size} points {way}" if way else "no difference"
+    if found.why:
+        return f"{said} (no interval: {found.why})"
+    ends = sorted((found.low, found.high), key=abs)
+    (near, near_way), (far, far_way) = map(told, ends)
+    if near_way in ("", far_way) or not far_way:
+        return f"{said} (95 %: {near} to {far} {far_way})".replace(" )", ")")
+    return f"{said} (95 %: {far} {far_way} to {near} {near_way})"
+
+
+def verdict(found: Difference) -> str:
+    """What the rule says of a difference, in a word or two.
+
+    Beside being told apart, a system that gives answers can be no worse by more than the margin.
+    """
+    less, more = _ways(found.measure)
+    if found.why:
+        return "too few patients"
+    if found.clear:
+        return more if found.difference > 0 else less
+    if found.no_worse:
+        return f"{NEITHER}; no worse by {LITTLE}"
+    return NEITHER
 
 
 def tests_table(
-    compared: pd.DataFrame,
-    measures: Mapping[str, str] | None = None,
-    titles: tuple[str, str] = ("a", "b"),
+    family: Mapping[str, Difference], titles: tuple[str, str] = ("with", "without")
 ) -> str:
-    """What `book.kit.stats.compare` or `compare_seeds` returns: differences, intervals and tests.
+    """Every difference of one pair of systems, with interval, p-value and what could have shown.
 
-    compared: a row per measure, or per seed and measure, which then has a heading for each seed;
-    measures: measure -> name to show (default: all names of the book); titles: of the two systems.
-    Measures and differences in per cent and points, p-values as such. The verdict is that of the
-    p-value after Holm's correction, at .05. Columns of a test that no row has are left out.
-    Raises ValueError for a table without rows.
-
-    >>> row = {"a": 0.9, "b": 0.8, "difference": 0.1, "low": 0.05, "high": 0.15, "p": 0.004}
-    >>> shown = tests_table(pd.DataFrame({"ACC": row | {"p_holm": 0.012}}).T)
-    >>> "Accuracy" in shown and ".012" in shown and "higher" in shown
-    True
+    family: as `book.kit.stats.Evidence.differences` gives it; titles: of the two systems. Raises
+    ValueError if there is none.
     """
-    if not len(compared):
-        raise ValueError("the comparison has no row; name at least one measure")
-    names = NAMES | dict(measures or {})
-    tests = {
-        column: title
-        for column, title in TESTS.items()
-        if column in compared and compared[column].notna().any()
-    }
-    several = isinstance(compared.index, pd.MultiIndex)
-    body: list[list[str] | str] = []
-    blocks = compared.groupby(level=0, sort=False) if several else [("", compared)]
-    for seed, block in blocks:
-        if several:
-            body.append("over seeds" if seed == "all" else f"seed {seed}")
-        for index, row in block.iterrows():
-            measure = index[-1] if several else index
-            change, clear = _change(row), _clear(row)
-            body.append(
-                [
-                    names.get(measure, measure),
-                    number(row["a"]),
-                    number(row["b"]),
-                    cell(change, signed=True),
-                    *(p_value(row[column]) for column in tests),
-                    ("higher" if change.estimate > 0 else "lower") if clear else "unclear",
-                ]
-            )
+    if not family:
+        raise ValueError("the two systems have no training in common, or no measure")
     one, two = map(text, titles)
-    head = ["in % and points", one, two, f"{one} less<br>{two}", *tests.values()]
-    derived = any(str(name).endswith("_seg") for name in compared.index.get_level_values(-1))
-    note = (
-        "In brackets 95 % intervals. The verdict is that of p after Holm's correction, at .05; "
-        "McNemar's and DeLong's p treat images as independent and are not corrected."
-    )
-    return table([*head, "verdict"], body, f"{note} {DERIVED}" if derived else note)
+    body = [
+        [
+            NAMES.get(measure, measure),
+            number(found.above),
+            number(found.below),
+            cell(found.interval, signed=True),
+            p_value(found.p),
+            number(found.detectable),
+            verdict(found),
+        ]
+        for measure, found in family.items()
+    ]
+    head = [
+        "in % and points", one, two, f"{one} less<br>{two}", "p", "could have<br>shown†", "verdict",
+    ]  # fmt: skip
+    note = [
+        RULE,
+        f"No worse: by less than {LITTLE}, as far as the interval tells. † The "
+        "smallest true difference that would have been told apart four times in five.",
+        *_minded(family.values()),
+        *[DERIVED] * any(measure.endswith("_seg") for measure in family),
+    ]
+    return table(head, body, " ".join(note))
 
 
-def headline(compared: pd.DataFrame, measures: Sequence[str] = BESIDE) -> str:
+def headline(family: Mapping[str, Difference]) -> str:
     """What the three terms changed, in Markdown: contradictions of T1 and T3 first, then the rest.
 
-    compared: as in `tests_table`, `a` with and `b` without the terms; of several seeds, the rows
-    over seeds count. measures: what to tell beside inconsis_cls; those without a row are left out.
-    Each difference in points with its 95 % interval; it counts as a change if its p-value after
-    Holm's correction is below .05, the rule of `tests_table`.
+    family: the system with the terms less the one without.
 
-    >>> row = {"a": 0.2, "b": 0.1, "difference": 0.1, "low": 0.05, "high": 0.15, "p_holm": 0.01}
-    >>> print(headline(pd.DataFrame({"inconsis_cls": row}).T)[-60:])
-    **10.0 %** without: **more**, by +10.0 points [+5.0, +15.0].
+    >>> headline({})
+    ''
     """
-    rows = compared.loc["all"] if isinstance(compared.index, pd.MultiIndex) else compared
     said = []
-    if "inconsis_cls" in rows.index:
-        row = rows.loc["inconsis_cls"]
-        by = words(_change(row), signed=True).replace(" [", " points [")
+    if first := family.get("inconsis_cls"):
+        told = f"**{sentence(first)}**" if first.clear else f"{sentence(first)}, **{NEITHER}**"
         said.append(
-            f"T1 and T3 contradict each other in **{number(row['a'])} %** of the test images with "
-            f"the three terms and in **{number(row['b'])} %** without: "
-            + (
-                f"**{'more' if row['difference'] > 0 else 'fewer'}**, by {by}."
-                if _clear(row)
-                else f"a difference of {by} that **{NEITHER} from none**."
-            )
+            "T1 and T3 contradict each other in "
+            f"**{number(first.above)} %** of the test images with the three terms and in "
+            f"**{number(first.below)} %** without: {told}."
         )
-    beside = rows.loc[[m for m in measures if m in rows.index]]
-    changed = [
-        f"{NAMES.get(m, m)} {'rose' if row['difference'] > 0 else 'fell'} "
-        f"({words(_change(row), signed=True)})"
-        for m, row in beside.iterrows()
-        if _clear(row)
-    ]
-    unclear = [NAMES.get(m, m) for m, row in beside.iterrows() if not _clear(row)]
-    if changed:
-        said.append(f"{'; '.join(changed)}.")
-    if unclear:
-        said.append(f"Not told apart from no change: {'; '.join(unclear)}.")
+    rest = [d for measure, d in family.items() if measure != "inconsis_cls" and not d.why]
+    if clear := [d for d in rest if d.clear]:
+        said.append("; ".join(f"{_named(d)}: {sentence(d)}" for d in clear) + ".")
+    alike = [d for d in rest if not d.clear]
+    for some, what in (
+        ([d for d in alike if d.no_worse], f"{NEITHER}, and no worse by {LITTLE}"),
+        ([d for d in alike if not d.no_worse], f"{NEITHER}, though it may be worse by more"),
+    ):
+        if some:
+            said.append(f"{_sentence_case(what)}: {'; '.join(_named(d) for d in some)}.")
+    if few := [d for d in family.values() if d.why]:
+        said.append(f"Too few patients to tell: {'; '.join(_named(d) for d in few)}.")
     return " ".join(said)
+
+
+def answer(found: Evidence | str, above: str, below: str) -> str:
+    """`headline` of two systems, from how many trainings, and what to mind about them; Markdown.
+
+    found: as `book.kit.figures.evidence` gives it, which may be the reason why there is nothing.
+    """
+    if isinstance(found, str):
+        return f"*Nothing to compare: {text(found)}.*"
+    if absent := [name for name in (above, below) if name not in found.runs]:
+        return f"*Nothing to compare: not run here yet: {', '.join(map(text, absent))}.*"
+    family = found.differences(above, below)
+    if not family:
+        return "*Nothing to compare: the two systems have no training in common.*"
+    trained = next(iter(family.values())).trainings
+    trainings = f"{trained} training{'s' * (trained != 1)} of each"
+    said = f"{_sentence_case(counts(found))}, {trainings}. {headline(family)}"
+    minded = [*_minded(family.values())]
+    pair = [run for name in (above, below) for run in found.runs[name].values()]
+    if other := sorted({key for run in pair for key in unlike(pair[0], run)} - {"seed", "fold"}):
+        minded.append(f"Mind: the runs also differ in {text(', '.join(other))}.")
+    return " ".join([said, *(f"*{one}*" for one in minded)])
 
 
 def unlike(record: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -130,16 +161,30 @@ def unlike(record: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return [key for key in both if one[key] != two[key]]
 
 
-def _change(row: pd.Series) -> Interval:
-    return Interval(row["difference"], row["low"], row["high"])
-
-
-def _clear(row: pd.Series) -> bool:
-    return bool(row["p_holm"] < SIGNIFICANT)
-
-
 def p_value(p: float) -> str:
     """A p-value to three decimals for a table's cell, in HTML."""
     if p != p:
         return ABSENT
     return "&lt; .001" if p < 0.0005 else f"{p:.3f}".removeprefix("0")
+
+
+def _ways(measure: str) -> tuple[str, str]:
+    return ("fewer", "more") if measure.startswith(LESS_IS_BETTER) else ("lower", "higher")
+
+
+def _named(found: Difference) -> str:
+    return NAMES.get(found.measure, found.measure)
+
+
+def _sentence_case(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _minded(family: Collection[Difference]) -> list[str]:
+    """What the intervals of some measures leave out."""
+    said = []
+    if any(not found.spread_known for found in family):
+        said.append(ONE)
+    if any(found.why for found in family):
+        said.append(f"{ABSENT}: fewer than {FEWEST} patients of a class.")
+    return said

@@ -1,12 +1,13 @@
 """The ledger of claims as tables: verdicts side by side, and the numbers behind each."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from .. import claims
-from ..claims import Comparison, Difference, Finding, Part
-from ..stats import Interval
+from ..claims import FULL, PLAIN, Comparison, Finding, Part, Reason
+from ..stats import Difference, Evidence
+from .changes import RULE
 from .measures import NAMES
+from .places import Place, place_name
 from .style import ABSENT, cell, number, table, text
 
 MARKS = {
@@ -19,7 +20,7 @@ MARKS = {
 }
 WIDE = '<span style="display:inline-block;min-width:9rem">'
 # What a reason is judged by: contradictions first, then whether the answers got better
-JUDGED = ("inconsis_cls", "inconsis_seg2", "dice_class_mean", "dice_nodule", "ACC", "AUC")
+SHOWN = ("inconsis_cls", "inconsis_seg2", "dice_class_mean", "dice_nodule", "ACC", "AUC")
 
 
 def verdicts_table(ledgers: Mapping[str, Sequence[Finding]]) -> str:
@@ -27,9 +28,6 @@ def verdicts_table(ledgers: Mapping[str, Sequence[Finding]]) -> str:
 
     ledgers: title -> what `book.kit.claims.ledger` found, the same claims in each. Raises
     ValueError if there is none.
-
-    >>> "reproduced" in verdicts_table({"phantom": claims.ledger(claims.CLAIMS[:1], [], {})})
-    False
     """
     if not ledgers:
         raise ValueError("there is no ledger to show")
@@ -51,14 +49,14 @@ def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None =
     titles: experiment -> name to show. Differences are in the direction of the claim, in points of
     per cent. Claims of which nothing was run are left out. Raises ValueError if that leaves none.
 
-    >>> ledger_table(claims.ledger(claims.CLAIMS, [], {}))
+    >>> ledger_table([])
     Traceback (most recent call last):
         ...
     ValueError: none of the claims has been run here
     """
     body: list[list[str] | str] = []
     for found in findings:
-        if not any(part.found for part in found.parts):
+        if all(part.missing for part in found.parts):
             continue
         claim = found.claim
         note = f"<br><small>{text(claim.note)}</small>" if claim.note else ""
@@ -71,41 +69,74 @@ def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None =
         "paper*",
         "ours",
         "could have<br>shown†",
-        "seeds",
+        "trainings",
         "test<br>patients",
         "verdict",
     ]
     note = (
-        "* Kang et al. 2022, on other images (private). In brackets the interval, corrected for "
-        "all comparisons of its question. † The smallest true difference that this interval would "
-        "have shown to differ from 0 four times in five."
+        f"* Kang et al. 2022, on other images (private). {RULE} † The smallest true difference "
+        "that this interval would have shown to differ from 0 four times in five."
     )
     return table(head, body, note)
 
 
 def changes_table(
-    rows: Mapping[str, Mapping[str, Difference | None]],
-    first: str = "less MS-MTL, in points",
-    heads: Sequence[str] = (),
+    rows: Mapping[str, Mapping[str, Difference]], first: str = "less MS-MTL, in points"
 ) -> str:
-    """Differences of several runs from one, by title and measure, with 95 % intervals.
+    """Differences of several systems from one, by title and measure.
 
-    rows: title -> measure -> difference, None where a run does not give it; heads: the measures
-    to show (default: contradictions and accuracy). Raises ValueError if there is no row.
-
-    >>> found = Difference(0.9, 0.8, 0.1, 0.02, 0.06, 0.14, 0.056, (0,), 90, 90)
-    >>> "+10.0" in changes_table({"MTL": {"ACC": found}}, heads=["ACC"])
-    True
+    rows: title -> what `book.kit.stats.Evidence.differences` gives. Raises ValueError if
+    there is none.
     """
     if not rows:
         raise ValueError("there is no run to compare")
-    shown = list(heads or JUDGED)
     body = [
-        [text(title), *(_change(found.get(measure)) for measure in shown)]
+        [
+            text(title),
+            *(cell(d.interval, signed=True) if (d := found.get(m)) else ABSENT for m in SHOWN),
+        ]
         for title, found in rows.items()
     ]
-    head = [first, *(_short(measure) for measure in shown)]
-    return table(head, body, "In brackets 95 % intervals, not corrected: these are for exploring.")
+    heads = [NAMES[measure].replace(", ", ",<br>", 1) for measure in SHOWN]
+    return table([first, *heads], body, RULE)
+
+
+def reason_table(
+    reason: Reason, found: Mapping[Place, Evidence], titles: Mapping[str, str]
+) -> dict[str, str]:
+    """What the runs say of a reason: a `changes_table` for each source that has one, by its name.
+
+    found: every source and profile; titles: experiment -> name to show.
+    """
+    if not reason.experiments and not reason.profile:
+        rows = {
+            f"{place_name(place, short=True)}: {sum(_trained_on(one))} images": family
+            for place, one in sorted(found.items(), key=lambda item: sum(_trained_on(item[1])))
+            if (family := one.differences(FULL, PLAIN))
+        }
+        return {"By the number of training images": changes_table(rows)} if rows else {}
+    tables = {}
+    for (source, profile), one in found.items():
+        rows = {titles[FULL]: one.differences(FULL, PLAIN)}
+        more = {titles[name]: one.differences(name, PLAIN) for name in reason.experiments}
+        if longer := found.get((source, reason.profile or "")):
+            more = {f"{titles[FULL]}, {reason.profile}": longer.differences(FULL, PLAIN)}
+        if profile != reason.profile and any(more.values()):
+            shown = {title: family for title, family in (rows | more).items() if family}
+            tables[place_name((source, profile), short=True)] = changes_table(shown)
+    return tables
+
+
+def counted(found: Sequence[Finding]) -> str:
+    """How many claims have which verdict, in words."""
+    verdicts = Counter(one.verdict for one in found)
+    told = ", ".join(f"{verdicts[name]} {name}" for name in MARKS if verdicts[name])
+    return f"Of {len(found)} claims: {told}."
+
+
+def _trained_on(found: Evidence) -> list[int]:
+    """The numbers of training images of each class."""
+    return [*found.records[0]["data"].get("counts", {}).get("train", {}).values()]
 
 
 def described(comparison: Comparison, titles: Mapping[str, str]) -> str:
@@ -115,7 +146,7 @@ def described(comparison: Comparison, titles: Mapping[str, str]) -> str:
     'Contradictions, T1 and T3: mtl+inter below mtl'
     """
     above, below = (titles.get(name, name) for name in comparison[:2])
-    name = {**NAMES, **claims.COLUMNS}.get(comparison.measure, comparison.measure)
+    name = NAMES.get(comparison.measure, comparison.measure)
     if comparison.below is None:
         return f"{name}: {above} above 0"
     if not comparison.measure.startswith("inconsis"):
@@ -129,39 +160,31 @@ def _numbers(part: Part, titles: Mapping[str, str]) -> list[str]:
     theirs = number(part.printed, signed=True)
     if part.found is None:
         why = part.why or f"not run yet: {', '.join(part.missing)}"
-        return [name, theirs, ABSENT, ABSENT, ABSENT, ABSENT, f"<small>{text(why)}</small>"]
+        said = _marked(part.verdict) if part.verdict == "reproduced" else ""
+        last = f"{said}<br><small>{text(why)}</small>" if said else f"<small>{text(why)}</small>"
+        return [name, theirs, ABSENT, ABSENT, ABSENT, ABSENT, last]
     d = part.found
     return [
         name,
         theirs,
-        cell(Interval(d.difference, d.low, d.high), signed=True),
+        cell(d.interval, signed=True),
         number(d.detectable),
-        str(len(d.seeds)),
+        str(d.trainings),
         str(d.patients),
         _marked(part.verdict),
     ]
 
 
 def _verdict(found: Finding) -> str:
-    """The verdict, and on how many seeds and comparisons it rests where that is not all."""
-    run = [part.found for part in found.parts if part.found]
+    """The verdict, and on how many trainings and comparisons it rests where that is not all."""
     mark = _marked(found.verdict)
-    if not run:
-        return mark
-    seeds = {len(d.seeds) for d in run}
-    if len(found.parts) > len(run):
+    run = [part for part in found.parts if not part.missing]
+    if run and len(found.parts) > len(run):
         mark += f"<br><small>{len(run)} of {len(found.parts)} run</small>"
-    return mark + ("<br><small>one seed</small>" if seeds == {1} else "")
+    alone = run and all(part.found and part.found.trainings == 1 for part in run)
+    return mark + ("<br><small>one training</small>" if alone else "")
 
 
 def _marked(verdict: str) -> str:
     bold = verdict in ("reproduced", "opposite")
     return f"{MARKS[verdict]} <b>{verdict}</b>" if bold else f"{MARKS[verdict]} {verdict}"
-
-
-def _change(d: Any) -> str:
-    return ABSENT if d is None else cell(Interval(d.difference, d.low, d.high), signed=True)
-
-
-def _short(measure: str) -> str:
-    return NAMES.get(measure, measure).replace(", ", ",<br>", 1)

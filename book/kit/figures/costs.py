@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lib import results
-
-from .. import stats
-from ..stats import Interval
-from .apart import KINDS, SAID, SIGNS, apart, refuse_other_data
+from ..stats import Evidence, Interval
+from .apart import KINDS, SAID, SIGNS, apart
 from .reproduced import DERIVED, System
+from .runs import levels
 from .sortable import NOTHING, Cell, Column, sortable
 from .style import ABSENT, COLOURS, SYMBOLS, figure, number, text
 
@@ -38,7 +36,7 @@ KIND_NAMES = ("the paper's own", "own, with consistency", "rival", "rival, nativ
 
 @dataclass(frozen=True)
 class Cost:
-    """One system: what kind it is, what it costs and what it gets, means over its seeds.
+    """One system: what kind it is, what it costs and what it gets, means over its trainings.
 
     place: its number in the figure; kind: of `KIND_NAMES`; costs: by the keys of `COSTS`, NaN where
     a run did not note it; gains, derived: measure -> interval, derived being T1 read off T3.
@@ -60,23 +58,21 @@ class Cost:
 
 
 def cost_rows(
-    records: Sequence[Mapping[str, Any]],
+    found: Evidence,
     own: Sequence[System],
     rivals: Sequence[System],
 ) -> list[Cost]:
     """The systems that were run, in the catalogue's order, numbered from 1.
 
-    records: runs of one source and profile; own, rivals: entries of the catalogue. Processor
-    seconds an epoch are those of the whole run, testing too, over its epochs: what else the machine
-    did is not in them. Raises ValueError for runs on different data.
+    own, rivals: entries of the catalogue. Processor seconds an epoch are those of the whole run,
+    testing too, over its epochs: what else the machine did is not in them.
 
-    >>> cost_rows([], [], [])
+    >>> cost_rows(Evidence([]), [], [])
     []
     """
     systems = [*own, *rivals]
     names = {system.name for system in systems}
-    records = [record for record in records if record["experiment"] in names]
-    refuse_other_data(records)
+    records = [record for record in found.records if record["experiment"] in names]
     recipes = {system.name: list(system.recipe) for system in systems}
     different = apart(records, recipes)
     rows = []
@@ -85,9 +81,7 @@ def cost_rows(
         if not mine:
             continue
         runs = [records[k] for k in mine]
-        tables = [results.rows(run) for run in runs]
-        wanted = [*GAINS, *DERIVED.values()]
-        found = stats.mean_intervals(tables, wanted)
+        got = levels(found, system.name, [*GAINS, *DERIVED.values()])
         kinds = {
             kind: sorted({what for k in mine for what in different[k].get(kind, ())})
             for kind in KINDS
@@ -101,8 +95,8 @@ def cost_rows(
                 len(runs),
                 _where(runs),
                 {k: mean(_cost(run)[k] for run in runs) for k in COSTS},
-                {m: found[m] for m in GAINS if m in found},
-                {m: found[d] for m, d in DERIVED.items() if m not in found and d in found},
+                {m: got[m] for m in GAINS if m in got},
+                {m: got[d] for m, d in DERIVED.items() if m not in got and d in got},
                 {kind: what for kind, what in kinds.items() if what},
             )
         )
@@ -150,7 +144,7 @@ def costs_beside(rows: Sequence[Cost], caption: str, csv: str | None = None) -> 
 def cost_figure(rows: Sequence[Cost]) -> go.Figure:
     """Each system by what it costs, to the right more, and what it gets, upwards more.
 
-    Dots carry the numbers of `costs_beside`; the bars are 95 % intervals over patients; two menus
+    Dots carry the numbers of `costs_beside`; the bars are 95 % intervals; two menus
     choose the cost (on a scale of powers of ten) and the measure. A system whose run did not note
     a cost, or that lacks the task, is left out there. Raises ValueError if there is no system.
 
@@ -294,7 +288,7 @@ def _note(rows: Sequence[Cost]) -> str:
         f"Made on: {machines}. A multiplication with its addition is two operations. Processor "
         "seconds are those of the whole run over its epochs, so other work of the machine does not "
         f"count; minutes are by the clock, so it does. {ABSENT}: not noted by that run, or the "
-        "system has no such answer. In brackets 95 % bootstrap intervals over patients."
+        "system has no such answer. In brackets 95 % intervals over patients and trainings."
     ]
     if any(row.derived for row in rows):
         said.append("† Derived, an extra: the class is read off T3's mask (Alg. 1).")

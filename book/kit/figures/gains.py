@@ -22,17 +22,14 @@ import plotly.graph_objects as go
 from lib import paper, results
 from lib.cases import CLASSES
 
-from .. import stats
-from ..stats import Interval
-from ..stats.pairing import check_paired
-from .runs import by_title, groups_of
+from ..stats import Evidence, Interval, Spread, draw, patients, wilson
 from .style import cell, figure, number, series, table, text, words, wrapped
 
 PARTS = ("mean Dice", "agreement on the class", "contours", "mixed and empty masks")
 # Colour and pattern of each part but the first, which is the sum
 LOOKS = (("#0072b2", ""), ("#e69f00", "/"), ("#999999", "x"))
 THEIRS = "the paper's"
-DRAWS = 1000
+Record = Mapping[str, Any]
 
 
 class MeanDice(NamedTuple):
@@ -76,11 +73,15 @@ def split_dice(rows: pd.DataFrame, weights: np.ndarray | None = None) -> MeanDic
     # Dice of the image's own class; a normal image has 1 for both
     own = dice[np.maximum(actual, 0), np.arange(dice.shape[1])]
     images, agreed = weights.sum(-1), weights @ right
-    with np.errstate(invalid="ignore"):
-        agreement, contour = agreed / images, weights @ (right * own) / agreed
     # Image by image, so that it is 0 and not nearly 0 where each mask is of one class
     beside = dice.mean(0) - right * (1 + own) / 2
-    return MeanDice(weights @ dice.mean(0) / images, agreement, contour, weights @ beside / images)
+    with np.errstate(invalid="ignore"):  # a draw may hold no image, or none that is right
+        return MeanDice(
+            weights @ dice.mean(0) / images,
+            agreed / images,
+            weights @ (right * own) / agreed,
+            weights @ beside / images,
+        )
 
 
 def split_gain(before: MeanDice, after: MeanDice) -> dict[str, Any]:
@@ -108,27 +109,48 @@ def split_gain(before: MeanDice, after: MeanDice) -> dict[str, Any]:
     return dict(zip(PARTS, parts, strict=True))
 
 
-def gained(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Interval]:
-    """The parts of a gain in mean Dice from one run's record to another's, with 95 % intervals.
+def gained(found: Evidence, pairs: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, Interval]]:
+    """The parts of each gain in mean Dice from one system to another, with 95 % intervals.
 
-    Paired bootstrap over patients, as in `book.kit.stats.paired_difference`. Raises ValueError if
-    the two were not tested on the same images, or have no class-wise masks.
-
-    >>> benign = {"benign_inter": [8, 0], "benign_pred": [10, 0], "benign_true": [10, 0]}
-    >>> other = {"malignant_inter": [0, 5], "malignant_pred": [0, 9], "malignant_true": [0, 9]}
-    >>> run = {"per_image": {"label": [0, 1]} | benign | other}
-    >>> gained(run, run)["mean Dice"]
-    Interval(estimate=0.0, low=0.0, high=0.0)
+    pairs: title -> the systems before and after; those without a common training are left out. The
+    images of all trainings count together. The whole gain has the interval that the rule gives it
+    everywhere; its parts, which are for exploring, are not corrected, and their spread between
+    trainings is pooled over these pairs. Raises ValueError for runs without class-wise masks.
     """
-    one, two = results.rows(before), results.rows(after)
-    check_paired(one, two)
-    estimate = split_gain(split_dice(one), split_dice(two))
-    weights = stats.draw(len(one), groups_of(one), n=DRAWS, seed=0)
-    drawn = split_gain(split_dice(one, weights), split_dice(two, weights))
-    return {
-        name: Interval(float(estimate[name]), *map(float, np.nanquantile(values, [0.025, 0.975])))
-        for name, values in drawn.items()
+    shared = {title: keys for title, pair in pairs.items() if (keys := found.shared(*pair))}
+    trainings = [
+        (title, *(results.rows(found.runs[name][key]) for name in pairs[title]))
+        for title, keys in shared.items()
+        for key in keys
+    ]
+    each = [_split(before, after) for _, before, after in trainings]
+    systems = [title for title, _, _ in trainings]
+    tests = [frozenset(rows.get("case", rows.index).astype(str)) for _, rows, _ in trainings]
+    spreads = {
+        part: Spread.between_trainings(systems, tests, np.array([one[part] for one in each]))
+        for part in PARTS
     }
+    parts: dict[str, dict[str, Interval]] = {}
+    for title, keys in shared.items():
+        mine = [(before, after) for one, before, after in trainings if one == title]
+        whole = _split(*(pd.concat(side, ignore_index=True) for side in zip(*mine, strict=True)))
+        count = len({name for rows, _ in mine for name in patients(rows)})
+        before, after = pairs[title]
+        parts[title] = {PARTS[0]: found.differences(after, before)["dice_paper_mean"].interval}
+        for part in PARTS[1:]:
+            values = whole[part]
+            variance = float(np.nanvar(values[1:], ddof=1)) if values.any() else 0.0
+            variance, freedom = spreads[part].added(variance, 1 / len(keys))
+            parts[title][part] = wilson(
+                float(values[0]), variance, count, bounds=(-1, 1), freedom=freedom
+            )
+    return parts
+
+
+def _split(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The parts of a gain as it is and then under each draw (1 + draws,)."""
+    weights = np.vstack([np.ones(len(before)), draw(before)])
+    return split_gain(split_dice(before, weights), split_dice(after, weights))
 
 
 def printed_dice(row: str) -> MeanDice:
@@ -151,21 +173,22 @@ def printed_dice(row: str) -> MeanDice:
 
 
 def gain(
-    pairs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
+    found: Evidence,
+    pairs: Mapping[str, tuple[str, str]],
     printed: Mapping[str, tuple[str, str]] | None = None,
 ) -> go.Figure:
     """How much of each gain in mean Dice is agreement on the class, and how much contour.
 
-    pairs: title -> the records of the run before and after; printed: title -> two rows of the
-    paper's Table 1, drawn hollow and without the third part, which nothing printed tells. A bar for
-    each part, losses to the left, and a dot for their sum with its 95 % interval; in points of the
-    paper's mean Dice. Raises ValueError if there is no pair, and as `gained` and `printed_dice` do.
+    found, pairs: as in `gained`; printed: title -> two rows of the paper's Table 1, drawn hollow
+    and without the third part, which nothing printed tells. A bar for each part, losses to the
+    left, and a dot for their sum with its 95 % interval; in points of the paper's mean Dice. Raises
+    ValueError if there is no pair, and as `gained` and `printed_dice` do.
 
-    >>> drawn = gain({}, {"Inter": ("MTL", "MTL + Inter")})
+    >>> drawn = gain(Evidence([]), {}, {"Inter": ("MTL", "MTL + Inter")})
     >>> {bar.name: bar.x[0] for bar in drawn.data}
-    {'agreement on the class': 1.37, 'contours': 0.79, 'mean Dice': 2.16}
+    {'agreement on the class': 1.4, 'contours': 0.8, 'mean Dice': 2.2}
     """
-    ours = {text(title): gained(*pair) for title, pair in pairs.items()}
+    ours = {text(title): parts for title, parts in gained(found, pairs).items()}
     theirs = {
         f"{text(title)} ({THEIRS})": split_gain(*(printed_dice(row) for row in rows))
         for title, rows in (printed or {}).items()
@@ -207,39 +230,31 @@ def gain(
     )
 
 
-def gain_table(pairs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
-    """The parts of each gain in points, with 95 % intervals: what `gain` draws, in numbers.
-
-    >>> benign = {"benign_inter": [8, 0], "benign_pred": [10, 0], "benign_true": [10, 0]}
-    >>> other = {"malignant_inter": [0, 5], "malignant_pred": [0, 9], "malignant_true": [0, 9]}
-    >>> run = {"per_image": {"label": [0, 1]} | benign | other}
-    >>> gain_table({"a run against itself": (run, run)}).count("<td")
-    4
-    """
+def gain_table(found: Evidence, pairs: Mapping[str, tuple[str, str]]) -> str:
+    """The parts of each gain in points, with 95 % intervals: what `gain` draws, in numbers."""
     body = [
-        [text(title), *(cell(part, signed=True) for part in gained(*pair).values())]
-        for title, pair in pairs.items()
+        [text(title), *(cell(part, signed=True) for part in parts.values())]
+        for title, parts in gained(found, pairs).items()
     ]
     return table(["gain, points", *PARTS], body)
 
 
-def dice_plane(
-    records: Sequence[Mapping[str, Any]],
-    titles: Mapping[str, str] | None = None,
-    printed: Sequence[str] = (),
-) -> go.Figure:
+def dice_plane(systems: Mapping[str, Sequence[Record]], printed: Sequence[str] = ()) -> go.Figure:
     """Agreement on the class against mean Dice, with a line for each Dice of the contour.
 
     A system that moves along a line agrees more often with the truth on the class; one that crosses
-    lines draws better contours. records, titles: as in `roc`; printed: rows of the paper's Table 1,
-    drawn hollow, at the accuracy of T1, in the colour of the system of that title; up to six
-    systems in all. An upright line joins a system to where it would be with a remainder of 0.
-    Raises ValueError if there is nothing to show, or too much.
+    lines draws better contours. systems: title -> its runs, whose images count together; printed:
+    rows of the paper's Table 1, drawn hollow, at the accuracy of T1, in the colour of the system of
+    that title; up to six systems in all. An upright line joins a system to where it would be with a
+    remainder of 0. Raises ValueError if there is nothing to show, or too much.
 
-    >>> dice_plane([], printed=["MTL"]).data[-1].name
+    >>> dice_plane({}, printed=["MTL"]).data[-1].name
     "MTL (the paper's)"
     """
-    ours = {name: split_dice(results.rows(r)) for name, r in by_title(records, titles).items()}
+    ours = {
+        text(title): split_dice(pd.concat(map(results.rows, runs), ignore_index=True))
+        for title, runs in systems.items()
+    }
     theirs = {f"{row} ({THEIRS})": printed_dice(row) for row in printed}
     if not ours and not theirs:
         raise ValueError("there is no run and no row of the paper to show")
@@ -260,10 +275,10 @@ def dice_plane(
             showlegend=False,
             hoverinfo="skip",
         )
-    systems = list(dict.fromkeys([*ours, *printed]))
+    titles = list(dict.fromkeys([*ours, *printed]))
     for values, hollow in ((ours, ""), (theirs, "-open")):
         for name, parts in values.items():
-            colour, _, symbol = series(systems.index(name.removesuffix(f" ({THEIRS})")))
+            colour, _, symbol = series(titles.index(name.removesuffix(f" ({THEIRS})")))
             aside = parts.remainder  # how far above the identity the system lies
             to_identity = {
                 "type": "data",
@@ -307,7 +322,7 @@ def _bars(
     """A bar for each part of each gain, and the dots of the sums as the last trace."""
     titles, clear = [wrapped(title) for title in gains], "rgba(0,0,0,0)"
     size = {
-        name: [round(100 * parts[name], 2) for parts in gains.values()]
+        name: [round(100 * parts[name], 1) for parts in gains.values()]
         for name in PARTS
         if all(name in parts for parts in gains.values())
     }

@@ -17,7 +17,7 @@ from .. import stats
 from ..gallery import CONTRADICTIONS, Gallery
 from ..stats import Interval
 from .images import _cls_words, _map_words, _png, _truth_words, outline, overlays
-from .runs import by_title, groups_of
+from .runs import by_title
 from .style import (
     ABSENT,
     CLASS_COLOURS,
@@ -239,11 +239,9 @@ def cam_table(records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | 
             [
                 name,
                 str(len(rows)),
-                cell(_mean(rows["cam_inside"].to_numpy(float), groups_of(rows))),
+                cell(_mean(rows)),
                 *(
-                    cell(_mean(part["cam_inside"].to_numpy(float), groups_of(part)))
-                    if len(part)
-                    else ABSENT
+                    cell(_mean(part)) if len(part) else ABSENT
                     for part in (rows[right], rows[~right])
                 ),
                 number(float(rows["nodule_share"].mean())),
@@ -257,37 +255,15 @@ def cam_table(records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | 
     return table(head, body)
 
 
-def inside_difference(record: Mapping[str, Any], other: Mapping[str, Any]) -> Interval:
-    """Mean of `cam_inside` in one run less that in another, paired, 95 % interval over patients.
-
-    Images count in which both have a value. Raises ValueError if one has not kept it, or the two
-    were not tested on the same images.
-
-    >>> run = {"per_image": {"case": ["a", "b"], "cam_inside": [0.5, 0.75]}}
-    >>> other = {"per_image": {"case": ["a", "b"], "cam_inside": [0.25, 0.5]}}
-    >>> inside_difference(run, other)
-    Interval(estimate=0.25, low=0.25, high=0.25)
-    """
-    one, two = results.rows(record), results.rows(other)
-    if "cam_inside" not in one or "cam_inside" not in two:
-        raise ValueError("one of the runs has not kept how much of its CAM lies inside the nodule")
-    if one["case"].tolist() != two["case"].tolist():
-        raise ValueError("the two runs were not tested on the same images")
-    change = one["cam_inside"].to_numpy(float) - two["cam_inside"].to_numpy(float)
-    return _mean(change, groups_of(one))
-
-
 # ------------------------------------------------------------------------------------------ details
 
 
-def _mean(values: np.ndarray, groups: pd.Series | None) -> Interval:
-    """Mean with a percentile bootstrap interval over patients; NaN does not count."""
-    there = ~np.isnan(values)
-    drawn = stats.draw(len(values), groups, n=1000, seed=0)[:, there]
-    counts = drawn.sum(1)
-    means = (drawn @ values[there])[counts > 0] / counts[counts > 0]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(values[there].mean()), float(low), float(high))
+def _mean(rows: pd.DataFrame) -> Interval:
+    """How much of the CAM lies inside the nodule on average, with its interval over patients."""
+    values, drawn = rows["cam_inside"].to_numpy(float), stats.draw(rows).astype(float)
+    with np.errstate(invalid="ignore"):
+        variance = float(np.nanvar((drawn @ values) / drawn.sum(1)))
+    return stats.wilson(float(values.mean()), variance, len(set(stats.patients(rows))))
 
 
 def _same_cases(one: Gallery, other: Gallery) -> bool:

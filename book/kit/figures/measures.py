@@ -6,21 +6,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..stats import Interval
-from .runs import by_system, by_title, intervals, of_system
-from .style import (
-    ABSENT,
-    COLOURS,
-    cell,
-    error_bars,
-    figure,
-    number,
-    series,
-    table,
-    text,
-    words,
-    wrapped,
-)
+from ..stats import FEWEST, OF_IMAGES, Evidence, Interval
+from .runs import by_title, levels, untold
+from .style import ABSENT, COLOURS, cell, error_bars, figure, number, table, text, words, wrapped
 
 # Every measure of `lib.metrics.summarise`, as a table shows them
 SECTIONS = {
@@ -93,67 +81,18 @@ COLUMNS = {
     "AUC_seg": "AUC†",
 }
 # Every measure by a name that stands alone: the headline's, else with its section's
-NAMES = {
-    measure: f"{name} ({section.partition(' (')[0]})"
-    for section, measures in SECTIONS.items()
-    for measure, name in measures.items()
-} | HEADLINE
+NAMES = (
+    {
+        measure: f"{name} ({section.partition(' (')[0]})"
+        for section, measures in SECTIONS.items()
+        for measure, name in measures.items()
+    }
+    | HEADLINE
+    | OF_IMAGES
+)
 DERIVED = "† Derived, not in the paper: the class is read off T3's mask (Alg. 1)."
+FEW = f"[{ABSENT}, {ABSENT}]: fewer than {FEWEST} patients of a class, too few for an interval."
 PRIVATE = "* Kang et al. 2022, Tables 1 and 3: other images (private), so no yardstick for these."
-
-
-def comparison(
-    records: Sequence[Mapping[str, Any]],
-    measures: Mapping[str, str] | None = None,
-    titles: Mapping[str, str] | None = None,
-) -> go.Figure:
-    """The headline measures of several runs as dots with 95 % intervals, in per cent.
-
-    measures: measure -> name to show (default `HEADLINE`); those that no run has are left out;
-    titles as in `roc`. Raises ValueError if there is nothing to show, or for more than six runs:
-    `forest` and `systems_table` take any number.
-
-    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
-    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
-    >>> comparison([run], {"ACC": "Accuracy", "AUC": "AUC"}).data[0].x.tolist()
-    [50.0, 75.0]
-    """
-    named = by_title(records, titles)
-    series(max(len(named) - 1, 0))  # refuses too many before anything is computed
-    found = {name: intervals(record, measures or HEADLINE) for name, record in named.items()}
-    shown = [m for m in measures or HEADLINE if any(m in values for values in found.values())]
-    if not shown:
-        raise ValueError("no run has any of the measures asked for")
-    drawn = go.Figure()
-    told = []
-    for index, (name, values) in enumerate(found.items()):
-        colour, _, symbol = series(index)
-        there = [m for m in shown if m in values]
-        points = np.array([values[m] for m in there]) * 100
-        step = 0.36 / max(len(found) - 1, 1)
-        drawn.add_scatter(
-            x=points[:, 0].round(2),
-            y=[shown.index(m) + step * (index - (len(found) - 1) / 2) for m in there],
-            error_x=error_bars(points),
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 10},
-            name=name,
-            hovertemplate="%{x:.1f} %",
-        )
-        told += [f"{name}, {(measures or HEADLINE)[m]} {words(values[m])}" for m in there]
-    return figure(
-        f"Measures of each run in per cent, with 95 % intervals. {'; '.join(told)}.",
-        height=110 + 46 * len(shown),
-        base=drawn,
-        margin={"r": 30},
-        xaxis={"range": [0, 101], "ticksuffix": " %"},
-        yaxis={
-            "tickvals": list(range(len(shown))),
-            "ticktext": [wrapped((measures or HEADLINE)[m]) for m in shown],
-            "range": [len(shown) - 0.4, -0.6],
-            "showgrid": False,
-        },
-    )
 
 
 def measures_table(
@@ -163,8 +102,9 @@ def measures_table(
 ) -> str:
     """All measures of several runs in per cent, with 95 % intervals, one column for each run.
 
-    paper: experiment -> the paper's values as fractions, shown in a column of their own, marked;
-    titles as in `roc`. Raises ValueError if there is no run.
+    Each run is judged by itself, so the intervals are about other patients alone. paper: experiment
+    -> the paper's values as fractions, shown in a column of their own, marked; titles: experiment
+    -> name to show. Raises ValueError if there is no run.
 
     >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
     >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
@@ -174,8 +114,7 @@ def measures_table(
     if not records:
         raise ValueError("there is no run to show")
     named = by_title(records, titles)
-    every = [measure for section in SECTIONS.values() for measure in section]
-    found = {name: intervals(record, every) for name, record in named.items()}
+    found = {title: levels(Evidence([run]), run["experiment"]) for title, run in named.items()}
     theirs = {
         experiment: text((titles or {}).get(experiment, experiment))
         for experiment in dict.fromkeys(record["experiment"] for record in records)
@@ -195,48 +134,63 @@ def measures_table(
         ]
         body += [section, *lines] if lines else []
     derived = any("ACC_seg" in values for values in found.values())
-    return table(head, body, " ".join([PRIVATE] * bool(theirs) + [DERIVED] * derived))
+    note = [
+        "In brackets 95 % intervals over patients; another training would move the numbers, too.",
+        FEW,
+        *[PRIVATE] * bool(theirs),
+        *[DERIVED] * derived,
+    ]
+    return table(head, body, " ".join(note))
 
 
 def systems_table(
-    records: Sequence[Mapping[str, Any]],
+    found: Evidence,
     titles: Mapping[str, str] | None = None,
     paper: Mapping[str, Mapping[str, float]] | None = None,
     measures: Mapping[str, str] = COLUMNS,
 ) -> str:
-    """Many systems by a few measures, in per cent: a row for each system, its seeds together.
+    """Many systems by a few measures, in per cent: a row for each, the mean over its trainings.
 
-    records: runs of one source and profile; titles: experiment -> name to show, in the order of the
-    rows (that of the catalogue), others after them; paper: experiment -> the paper's values, shown
-    below ours and marked; measures: measure -> column title; those that no run has are left out.
-    Several seeds: mean and Student's 95 % interval over seeds; one: its 95 % bootstrap interval
-    over patients, which is another matter, so the seeds are counted beside the name. A system
-    without the task has a dash. Raises ValueError if there is no run, or none with these measures.
+    titles: experiment -> name to show: which systems, in which order (default: all); paper:
+    experiment -> the paper's values, shown below ours and marked; measures: measure -> column
+    title; those that no run has are left out. A system without the task has a dash. Raises
+    ValueError if there is no run, or none with these measures.
 
     >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
     >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
-    >>> "<b>50.0</b>" in systems_table([run], {"mtl": "MTL"}, measures={"ACC": "Accuracy"})
+    >>> "<b>50.0</b>" in systems_table(Evidence([run]), measures={"ACC": "Accuracy"})
     True
     """
-    if not records:
-        raise ValueError("there is no run to show")
-    systems = by_system(records, titles)
-    found = {name: of_system(runs, measures) for name, runs in systems.items()}
-    shown = [m for m in measures if any(m in values for values in found.values())]
+    systems = _systems(found, titles)
+    each = {system: levels(found, system, measures) for system in systems}
+    shown = [m for m in measures if any(m in values for values in each.values())]
     if not shown:
         raise ValueError("no run has any of the measures asked for")
     body, marked = [], False
-    for name, runs in systems.items():
-        theirs = (paper or {}).get(runs[0]["experiment"], {})
+    for system, title in systems.items():
+        theirs = (paper or {}).get(system, {})
         marked |= any(m in theirs for m in shown)
-        cells = [_stacked(found[name].get(m), theirs.get(m)) for m in shown]
-        body.append([name, str(len(runs)), *cells])
+        cells = [_stacked(each[system].get(m), theirs.get(m)) for m in shown]
+        body.append([title, str(len(found.runs[system])), *cells])
     note = [
-        "In brackets 95 % intervals: over seeds where there are several, else over patients.",
+        "In brackets 95 % intervals over patients and trainings.",
+        FEW,
+        untold(found, shown),
         *[PRIVATE] * marked,
         *[DERIVED] * any(m.endswith("_seg") for m in shown),
     ]
-    return table(["in %", "seeds", *(measures[m] for m in shown)], body, " ".join(note))
+    return table(
+        ["in %", "trainings", *(measures[m] for m in shown)], body, " ".join(filter(None, note))
+    )
+
+
+def _systems(found: Evidence, titles: Mapping[str, str] | None) -> dict[str, str]:
+    """The systems to show that were run: name -> title, as HTML."""
+    shown = {system: text((titles or {}).get(system, system)) for system in titles or found.runs}
+    there = {system: title for system, title in shown.items() if system in found.runs}
+    if not there:
+        raise ValueError("there is no run to show")
+    return there
 
 
 def _stacked(ours: Interval | None, theirs: float | None) -> str:
@@ -250,72 +204,45 @@ def _stacked(ours: Interval | None, theirs: float | None) -> str:
     return "<br>".join(lines)
 
 
-def forest(
-    records: Sequence[Mapping[str, Any]],
-    measure: str,
-    titles: Mapping[str, str] | None = None,
-    paper: Mapping[str, Mapping[str, float]] | None = None,
-    name: str = "",
-) -> go.Figure:
-    """One measure of many systems below each other, with 95 % intervals; the paper's hollow.
-
-    Arguments as in `systems_table`, with the same intervals; name: what to call the measure.
-    Systems without it are left out. Raises ValueError if none has it.
-
-    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
-    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
-    >>> drawn = forest([run], "ACC", {"mtl": "MTL"}, paper={"mtl": {"ACC": 0.8796}})
-    >>> [float(trace.x[0]) for trace in drawn.data]
-    [50.0, 87.96]
-    """
-    name = name or NAMES.get(measure, measure)
-    ours, theirs = _estimates(records, [measure], titles, paper)[measure]
-    if not ours:
-        raise ValueError(f"no run has the measure {measure!r}")
-    return figure(
-        f"{name} of each system in per cent, with 95 % intervals. {_told(ours, theirs)}.",
-        height=110 + 40 * len(ours),
-        base=go.Figure(_dots(ours, theirs)),
-        xaxis={"title": f"{name}, %"},
-        yaxis={"autorange": "reversed"},
-    )
-
-
 def forests(
-    records: Sequence[Mapping[str, Any]],
+    found: Evidence,
     measures: Mapping[str, str] = HEADLINE,
     titles: Mapping[str, str] | None = None,
     paper: Mapping[str, Mapping[str, float]] | None = None,
 ) -> go.Figure:
-    """The `forest` of each measure, with a menu to choose one; the first is shown.
+    """One measure of many systems below each other, with 95 % intervals; the paper's hollow.
 
-    measures: measure -> name to show; those that no run has are left out. Other arguments as in
-    `systems_table`. Raises ValueError if no run has any of them.
+    A menu chooses the measure, of measure -> name to show; those that no run has are left out, and
+    so are systems without it. Other arguments as in `systems_table`. Raises ValueError if no run
+    has any of them.
 
     >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
     >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
-    >>> drawn = forests([run, run | {"experiment": "msl"}], {"ACC": "Accuracy", "AUC": "AUC"})
-    >>> [trace.visible for trace in drawn.data]
-    [True, False]
+    >>> drawn = forests(Evidence([run]), {"ACC": "Accuracy"}, paper={"mtl": {"ACC": 0.8796}})
+    >>> [float(trace.x[0]) for trace in drawn.data]
+    [50.0, 88.0]
     """
-    found = {
-        measure: both
-        for measure, both in _estimates(records, measures, titles, paper).items()
-        if both[0]
-    }
-    if not found:
+    both: dict[str, tuple[dict[str, Interval], dict[str, float]]] = {}
+    for system, title in _systems(found, titles).items():
+        for measure, value in levels(found, system, measures).items():
+            ours, theirs = both.setdefault(measure, ({}, {}))
+            ours[title] = value
+            if measure in (paper or {}).get(system, {}):
+                theirs[title] = paper[system][measure]
+    both = {measure: both[measure] for measure in measures if measure in both}
+    if not both:
         raise ValueError("no run has any of the measures asked for")
     drawn, shows = go.Figure(), []
-    for measure, (ours, theirs) in found.items():
+    for measure, (ours, theirs) in both.items():
         traces = _dots(ours, theirs)
         drawn.add_traces(traces)
         shows += [measure] * len(traces)
-    first = next(iter(found))
+    first = next(iter(both))
     for trace, measure in zip(drawn.data, shows, strict=True):
         trace.visible = measure == first
-    most = max(len(ours) for ours, _ in found.values())
+    most = max(len(ours) for ours, _ in both.values())
     plot = max(40 * most, 80)  # Plotly takes no menu at more than three heights
-    told = "; ".join(f"{measures[m]}: {_told(*both)}" for m, both in found.items())
+    told = "; ".join(f"{measures[m]}: {_told(*values)}" for m, values in both.items())
     return figure(
         "One measure of each system in per cent, with 95 % intervals; a menu chooses which. "
         f"{told}.",
@@ -336,7 +263,7 @@ def forests(
                             {"xaxis.title.text": f"{measures[m]}, %"},
                         ],
                     }
-                    for m in found
+                    for m in both
                 ],
                 "x": 1,  # from the right it has the whole width of a phone
                 "xanchor": "right",
@@ -347,29 +274,11 @@ def forests(
     )
 
 
-def _estimates(
-    records: Sequence[Mapping[str, Any]],
-    measures: Sequence[str] | Mapping[str, str],
-    titles: Mapping[str, str] | None,
-    paper: Mapping[str, Mapping[str, float]] | None,
-) -> dict[str, tuple[dict[str, Interval], dict[str, float]]]:
-    """For each measure the systems' own intervals, and what the paper prints for these systems."""
-    found = {measure: ({}, {}) for measure in measures}
-    for system, runs in by_system(records, titles).items():
-        printed = (paper or {}).get(runs[0]["experiment"], {})
-        for measure, value in of_system(runs, measures).items():
-            ours, theirs = found[measure]
-            ours[system] = value
-            if measure in printed:
-                theirs[system] = printed[measure]
-    return found
-
-
 def _dots(ours: Mapping[str, Interval], theirs: Mapping[str, float]) -> list[go.Scatter]:
     """The systems' estimates with their intervals, and the paper's values hollow if there are."""
     points = np.array(list(ours.values())) * 100
     here = go.Scatter(
-        x=points[:, 0].round(2),
+        x=points[:, 0].round(1),
         y=[wrapped(system) for system in ours],
         error_x=error_bars(points),
         mode="markers",
@@ -380,7 +289,7 @@ def _dots(ours: Mapping[str, Interval], theirs: Mapping[str, float]) -> list[go.
     if not theirs:
         return [here]
     printed = go.Scatter(
-        x=[round(100 * value, 2) for value in theirs.values()],
+        x=[round(100 * value, 1) for value in theirs.values()],
         y=[wrapped(system) for system in theirs],
         mode="markers",
         marker={"color": COLOURS[5], "symbol": "diamond-open", "size": 10},

@@ -1,72 +1,61 @@
 """The picker: runs packed for a page on which a reader compares any two of them, with no kernel.
 
-The page's script, `book/assets/picker.js`, computes what `book.kit.stats` computes, from one file
-per test set. A run is packed so that nothing of its order is lost: scores as ranks, per-image
-measures in 4094 steps, and the measures themselves exactly, to which the steps are adjusted.
+What `book.kit.stats` says of every pair is in the file, rounded once, as the page shows it; the
+page's script, `book/assets/picker.js`, looks it up. Beside that are each training's answers, from
+which it draws the ROC curve and counts the contradictions: scores as ranks, so that nothing of
+their order is lost.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from html import escape
+from itertools import combinations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from lib import results
-from lib.metrics import as_ratios, summarise
 
+from ..stats import Evidence
 from .measures import HEADLINE
-from .runs import groups_of
 
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 MISSING = 4095  # two digits of base 64 hold 0 to 4095
-STEPS = 4094
-# The per-image columns that the means of `HEADLINE` are made of
-PLAIN = (
-    "dice_nodule",
-    "dice_paper_benign",
-    "dice_paper_malignant",
-    "inconsis_seg2",
-    "inconsis_seg3_benign",
-    "inconsis_seg3_malignant",
-)
 
 
-def picker_sets(
-    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
-) -> dict[str, dict[str, Any]]:
-    """Runs of one source and profile packed for the picker, by test set: key -> its content.
+def picked(found: Evidence, titles: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The runs of one source and profile packed for the picker: its `key` and all it shows.
 
-    Runs of another data fingerprint, split or list of test images come under a key of their own, so
-    that the page cannot compare them. titles: experiment -> name to show. Only two classes are
-    packed; runs with more are left out.
+    titles: experiment -> name to show, in the order of the list; others come after them. Raises
+    ValueError if there is no run.
 
     >>> run = {"source": "phantom", "profile": "quick", "experiment": "mtl", "seed": 0}
-    >>> run |= {"data": {"fingerprint": "0f"}, "seconds": {"total": 90.0}, "memory_mb": 512.0}
-    >>> run |= {"model": {"parameters": 1_500_000}, "metrics": {}}
-    >>> run |= {"per_image": {"label": [0, 1], "p_malignant": [0.25, 0.75]}}
-    >>> sets = picker_sets([run], {"mtl": "MTL"})
-    >>> list(sets), sets["phantom/quick"]["runs"][0]["exact"]["AUC"]
-    (['phantom/quick'], 1.0)
+    >>> run |= {"seconds": {"total": 90.0}, "memory_mb": 512.0, "model": {"parameters": 1_500_000}}
+    >>> run |= {"per_image": {"label": [0, 1] * 10, "p_malignant": [0.25, 0.75] * 10}}
+    >>> packed = picked(Evidence([run]), {"mtl": "MTL"})
+    >>> packed["key"], packed["systems"][0]["levels"]["AUC"][0]
+    ('phantom/quick', 100.0)
     """
-    sets: dict[tuple, dict[str, Any]] = {}
-    keys: dict[str, int] = {}
+    if not found.runs:
+        raise ValueError("there is no run to pick from")
     order = {name: place for place, name in enumerate(titles or {})}
-    for record in sorted(records, key=lambda r: (order.get(r["experiment"], 1e9), r["seed"])):
-        rows = results.rows(record)
-        if "p_malignant" not in rows and any(name.startswith("p_") for name in rows):
-            continue
-        same = _test_set(record, rows, sets)
-        if same not in sets:
-            key = f"{record['source']}/{record['profile']}"
-            keys[key] = keys.get(key, 0) + 1
-            sets[same] = {"key": key + (f"/{keys[key]}" if keys[key] > 1 else "")}
-            sets[same] |= _shared(rows) | {"runs": []}
-        sets[same]["runs"].append(_packed(record, rows, titles or {}))
-    for packed in sets.values():
-        _add_shared(packed)
-    return {packed["key"]: packed for packed in sets.values()}
+    systems = sorted(found.runs, key=lambda name: order.get(name, len(order)))
+    tests: dict[str, int] = {}  # labels of a test set -> its number
+    first = found.records[0]
+    return {
+        "key": f"{first['source']}/{first['profile']}",
+        "systems": [
+            _system(found, name, (titles or {}).get(name, name), tests) for name in systems
+        ],
+        "pairs": {
+            f"{a},{b}": pair
+            for a, b in combinations(range(len(systems)), 2)
+            if (pair := _pair(found, systems[a], systems[b]))
+        },
+        "tests": list(tests),
+        "measures": list(HEADLINE),
+    }
 
 
 def picker_script(packed: Mapping[str, Any]) -> str:
@@ -117,60 +106,49 @@ def packed_numbers(values: np.ndarray) -> str:
     return "".join(DIGITS[v // 64] + DIGITS[v % 64] for v in values.astype(int))
 
 
-def _test_set(record: Mapping[str, Any], rows: pd.DataFrame, known: Mapping[tuple, Any]) -> tuple:
-    """What must be equal; the first runs did not record their split, so they go with the rest."""
-    names = tuple(
-        tuple(rows[column].tolist()) if column in rows else None
-        for column in ("case", "group", "label")
-    )
-    split = record["data"].get("split")
-    same = (record["source"], record["profile"], record["data"]["fingerprint"], names)
-    for other in known:
-        if other[:4] == same and (split is None or other[4] in (None, split)):
-            return other
-    return (*same, split)
-
-
-def _shared(rows: pd.DataFrame) -> dict[str, Any]:
-    groups = groups_of(rows)
-    patient = np.arange(len(rows)) if groups is None else pd.factorize(groups)[0]
-    label = rows["label"].to_numpy()
+def _system(found: Evidence, name: str, title: str, tests: dict[str, int]) -> dict[str, Any]:
+    runs = found.runs[name]
+    first = next(iter(runs.values()))
+    given = found.measures(name)
     return {
-        "patient": packed_numbers(patient),
-        "label": "".join("-" if value < 0 else str(int(value)) for value in label),
-    }
-
-
-def _add_shared(packed: dict[str, Any]) -> None:
-    """Which images hold a nodule of which class: the same for every run that has masks."""
-    packed["truth"] = next((run["truth"] for run in packed["runs"] if run["truth"]), {})
-    for run in packed["runs"]:
-        del run["truth"]
-
-
-def _packed(
-    record: Mapping[str, Any], rows: pd.DataFrame, titles: Mapping[str, str]
-) -> dict[str, Any]:
-    ratios = as_ratios(rows)
-    exact = summarise(rows)
-    run = {
-        "name": record["experiment"],
-        "title": titles.get(record["experiment"], record["experiment"]),
-        "seed": record["seed"],
+        "name": name,
+        "title": title,
+        "levels": {m: _points(found.level(name, m)) for m in HEADLINE if m in given},
         "cost": {
-            "parameters": record["model"]["parameters"],
-            "flops": record["model"].get("forward_flops"),
-            "seconds": round(record["seconds"]["total"]),
-            "memory": round(record["memory_mb"]),
+            "parameters": first["model"]["parameters"],
+            "flops": first["model"].get("forward_flops"),
+            "seconds": round(first["seconds"]["total"]),
+            "memory": round(first["memory_mb"]),
         },
-        "exact": {name: exact[name] for name in HEADLINE if name in exact},
-        "columns": {name: _steps(*ratios[name]) for name in PLAIN if name in ratios},
-        "truth": {
-            name: "".join("01"[int(value > 0)] for value in rows[f"{name}_true"].fillna(0))
-            for name in ("benign", "malignant")
-            if f"{name}_true" in rows
-        },
+        "runs": [_answers(record, tests) for record in runs.values()],
     }
+
+
+def _pair(found: Evidence, above: str, below: str) -> dict[str, Any]:
+    """What the rule says of two systems; nothing if they share no training or no measure."""
+    family = found.differences(above, below)
+    if not any(m in HEADLINE for m in family):
+        return {}
+    rows = [
+        [*_points(d.interval), None if math.isnan(d.p) else round(d.p, 3), int(d.clear)]
+        if (d := family.get(m))
+        else 0
+        for m in HEADLINE
+    ]
+    one = next(iter(family.values()))
+    return {"of": [one.trainings, one.images, one.patients], "rows": rows}
+
+
+def _points(values: Iterable[float]) -> list[float | None]:
+    """Per cent to one decimal: what the page shows."""
+    return [None if math.isnan(v) else round(100 * v, 1) + 0.0 for v in values]
+
+
+def _answers(record: Mapping[str, Any], tests: dict[str, int]) -> dict[str, Any]:
+    """The class that each test image got from T1 and from T3, and its rank among the scores."""
+    rows = results.rows(record)
+    labels = "".join("-" if value < 0 else str(int(value)) for value in rows["label"])
+    run: dict[str, Any] = {"seed": record["seed"], "test": tests.setdefault(labels, len(tests))}
     if "p_malignant" in rows:
         score = rows["p_malignant"].to_numpy(float)
         there = ~np.isnan(score)
@@ -181,7 +159,3 @@ def _packed(
         read = rows["seg_as_cls"].to_numpy(float)
         run["seg"] = "".join("x" if v != v else "-" if v < 0 else str(int(v)) for v in read)
     return run
-
-
-def _steps(value: np.ndarray, enters: np.ndarray) -> str:
-    return packed_numbers(np.where(enters > 0, np.rint(value * STEPS), MISSING).astype(int))

@@ -4,6 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from lib import results
+from lib.metrics import classes_of
+
+from ..stats import Evidence, patients
+
 SOURCES = {
     "phantom": "the phantom (simulated neck ultrasound)",
     "busbra": "BUS-BRA (breast, public)",
@@ -36,6 +41,42 @@ def places(
     some = [record for record in records if (record["profile"] in LOCAL) == local]
     by_place = groupby(sorted(some, key=order), order)
     return {where[1:]: list(runs) for where, runs in by_place}
+
+
+def evidence(
+    records: Sequence[Mapping[str, Any]], local: bool = False
+) -> dict[Place, Evidence | str]:
+    """What the runs of each of these `places` let us say, or why they cannot stand together.
+
+    >>> run = {"source": "busbra", "profile": "laptop", "experiment": "mtl", "seed": 0}
+    >>> found = evidence([run | {"per_image": {"label": [0, 1]}}])
+    >>> list(found["busbra", "laptop"].runs)
+    ['mtl']
+    """
+    found: dict[Place, Evidence | str] = {}
+    for place, runs in places(records, local).items():
+        try:
+            found[place] = Evidence(runs)
+        except ValueError as why:
+            found[place] = str(why)
+    return found
+
+
+def counts(found: Evidence) -> str:
+    """How many images a test set holds, of how many patients, and how many of each class.
+
+    Of the first training; where each seed draws a split the others are about as large.
+
+    >>> run = {"source": "", "profile": "", "experiment": "mtl", "seed": 0}
+    >>> counts(Evidence([run | {"per_image": {"label": [0, 1, 1, -1]}}]))
+    '4 test images of 4 patients (1 benign, 2 malignant, 1 without a class)'
+    """
+    rows = results.rows(found.records[0])
+    label = rows["label"]
+    classes = {name: int((label == at).sum()) for at, name in enumerate(classes_of(rows))}
+    classes |= {"without a class": int((label < 0).sum())}
+    told = ", ".join(f"{n} {name}" for name, n in classes.items() if n)
+    return f"{len(rows)} test images of {len(set(patients(rows)))} patients ({told})"
 
 
 def place_name(place: Place, short: bool = False) -> str:

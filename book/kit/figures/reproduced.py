@@ -1,33 +1,30 @@
 """A table of the paper beside our runs: each of its rows, what it prints and what we found.
 
-`reproduce` finds the numbers, `reproduced_table` shows them, `tests_of` the tests behind the
-verdicts, `told` says them in words, `as_frame` gives them as a file.
+`Reproduction` has a table on every source; `reproduce` finds its rows on one, `reproduced_table`
+shows them, `tests_of` the differences behind the verdicts, `told` says them in words, `as_frame`
+gives them as a file.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import pandas as pd
 
-from lib import paper, results
-from lib.metrics import summarise
+from lib import paper
 
-from .. import stats
-from ..stats import Interval
-from .apart import KINDS, SAID, SIGNS, apart, refuse_other_data
-from .changes import SIGNIFICANT, p_value
-from .measures import NAMES
-from .sortable import NOTHING, Cell, Column, sortable
+from ..stats import LESS_IS_BETTER, Difference, Evidence, Interval
+from .apart import KINDS, SAID, SIGNS, apart
+from .changes import NEITHER, RULE, p_value, sentence, verdict
+from .measures import FEW, NAMES
+from .places import Place, counts, place_name, places
+from .runs import levels
+from .sortable import NOTHING, Cell, Column, choice, sortable
 from .style import ABSENT, cell, number, text, words
 
-PERMUTATIONS = 9999
 NOT_RUN = "not run yet"
 DERIVED = {"ACC": "ACC_seg", "F1": "F1_seg", "AUC": "AUC_seg"}
-NAMED_TESTS = {"ACC": "McNemar", "inconsis_cls": "McNemar", "AUC": "DeLong"}
-LESS_IS_BETTER = "inconsis_"
 
 
 class Block(NamedTuple):
@@ -147,10 +144,10 @@ LAYOUTS = {
 class Row:
     """A row of a table of the paper, with our runs of it.
 
-    title: as in the paper; experiment: what fills it; seeds: of its runs; state: why there is no
+    title: as in the paper; experiment: what fills it; trainings: how many; state: why there is no
     run, empty if there is; theirs, ours, derived: measure -> value, derived being those of T1 read
-    off T3; spread: standard deviation over seeds; against: the row that it is tested against;
-    tests: a row for each measure tested; apart: kind -> what sets its runs apart from the others'.
+    off T3; against: the row that it is compared with; tests: a difference for each measure that is
+    compared; apart: kind -> what sets its runs apart from the others'.
 
     >>> Row("MSL", "msl").state
     'not run yet'
@@ -158,73 +155,129 @@ class Row:
 
     title: str
     experiment: str
-    seeds: tuple[int, ...] = ()
+    trainings: int = 0
     state: str = NOT_RUN
     theirs: Mapping[str, float] = field(default_factory=dict)
     ours: Mapping[str, Interval] = field(default_factory=dict)
     derived: Mapping[str, Interval] = field(default_factory=dict)
-    spread: Mapping[str, float] = field(default_factory=dict)
     against: str = ""
-    tests: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tests: Mapping[str, Difference] = field(default_factory=dict)
     apart: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Reproduction:
+    """A table of the paper on every source and profile that has runs, the one with most first.
+
+    found: as `book.kit.figures.evidence` gives it; systems: the catalogue; failures: runs that
+    failed, as `lib.results.load_failures` gives them.
+
+    >>> Reproduction(5, {}, []).told()
+    'There is no committed run here yet.'
+    """
+
+    def __init__(
+        self,
+        table: int,
+        found: Mapping[Place, Evidence | str],
+        systems: Collection[System],
+        failures: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.table = table
+        failed = places(failures)
+        runs = {
+            place: 0 if isinstance(one, str) else len(one.records) for place, one in found.items()
+        }
+        self.found = {
+            place: found[place] for place in sorted(found, key=lambda place: -runs[place])
+        }
+        self.rows = {
+            place: one
+            if isinstance(one, str)
+            else reproduce(table, one, systems, failed.get(place, []))
+            for place, one in self.found.items()
+        }
+
+    def told(self) -> str:
+        """In Markdown, what the numbers say on each source."""
+        said = []
+        for place, rows in self.rows.items():
+            name = place_name(place)
+            title = f"**{name[0].upper() + name[1:]}**"
+            if isinstance(rows, str):
+                said.append(f"{title}\n\n- {text(rows)}")
+            else:
+                size = counts(self.found[place])
+                said.append(f"{title}: {size}.\n\n{told(self.table, rows)}")
+        return "\n\n".join(said) or "There is no committed run here yet."
+
+    def shown(self, hint: str) -> str:
+        """HTML of the table, with a choice of source; hint: what to see in it."""
+        return self._panels(reproduced_table, f"Table {self.table}", hint, f"table{self.table}")
+
+    def tests(self, hint: str) -> str:
+        """HTML of the list of differences behind the table, with a choice of source."""
+        title = f"Differences of Table {self.table}"
+        return self._panels(tests_of, title, hint, f"table{self.table}-tests")
+
+    def _panels(self, make: Callable[..., str], title: str, hint: str, file: str) -> str:
+        panels = {}
+        for place, rows in self.rows.items():
+            name = place_name(place)
+            caption = f"<b>{title} on {name}.</b> {hint}"
+            try:
+                if isinstance(rows, str):
+                    raise ValueError(rows)
+                panels[name] = make(self.table, rows, caption, f"{file}-{'-'.join(place)}.csv")
+            except ValueError as why:
+                panels[name] = f"<p><i>Nothing to show: {text(why)}.</i></p>"
+        return choice(panels) if panels else "<p><i>There is no committed run here yet.</i></p>"
 
 
 def reproduce(
     table: int,
-    records: Sequence[Mapping[str, Any]],
+    found: Evidence,
     systems: Iterable[System],
     failures: Sequence[Mapping[str, Any]] = (),
-    permutations: int = PERMUTATIONS,
 ) -> list[Row]:
     """The rows of Table 1, 3, 4, 5 or 6 of the paper in its order, each with our runs of it.
 
-    records: runs of one source and profile; systems: the catalogue; failures: runs that failed, as
-    `lib.results.load_failures` gives them. Several seeds: the mean over them with its bootstrap
-    interval over patients, and the spread over seeds apart from it. Each row is tested against its
-    baseline (`LAYOUTS`) over the seeds that both have: `p` of the permutation test over patients,
-    `p_named` of McNemar's or DeLong's test, where there is one, for the lowest of these seeds, and
-    both with Holm's correction over the whole table. Raises ValueError for a table that the paper
-    does not have, and for runs on different data.
+    found: all runs of one source and profile; systems: the catalogue; failures: runs that failed.
+    Each row is compared with its baseline (`LAYOUTS`), by the trainings that both have.
 
     >>> from types import SimpleNamespace
     >>> mtl = SimpleNamespace(name="mtl", title="MTL", rows=((3, "MTL"),), recipe={})
-    >>> [(row.title, row.state) for row in reproduce(3, [], [mtl])][2]
+    >>> [(row.title, row.state) for row in reproduce(3, Evidence([]), [mtl])][2]
     ('MTL', 'not run yet')
     """
     printed = paper.table(table)
     layout = LAYOUTS[table]
     fills = {row: s for s in systems for number, row in s.rows if number == table}
-    wanted = {s.name for s in fills.values()}
-    runs = _runs([record for record in records if record["experiment"] in wanted])
-    every = [record for by_seed in runs.values() for record in by_seed.values()]
-    refuse_other_data(every)
-    different = _differences(every, fills.values())
+    different = _differences(found, fills.values())
     failed = {f["experiment"]: f for f in failures}
     measures = [block.measure for block in layout.blocks]
     rows = []
     for title, values in printed.iterrows():
         name = fills[title].name if title in fills else ""
-        mine = runs.get(name, {})
         against = layout.baselines.get(title, layout.baseline)
         against = "" if against == title else against
-        base = runs.get(fills[against].name, {}) if against in fills else {}
-        found = _found(list(mine.values()), [*measures, *DERIVED.values()])
+        base = fills[against].name if against in fills else ""
+        got = levels(found, name, [*measures, *DERIVED.values()])
+        family = found.differences(name, base)
         rows.append(
             Row(
                 title,
                 name,
-                tuple(mine),
-                _state(mine, failed.get(name)),
+                len(found.runs.get(name, ())),
+                _state(name in found.runs, failed.get(name)),
                 values.dropna().to_dict(),
-                {m: v for m, v in found.items() if m in measures},
-                {m: found[d] for m, d in DERIVED.items() if m not in found and d in found},
-                _spread(list(mine.values()), measures),
+                {m: v for m, v in got.items() if m in measures},
+                {m: got[d] for m, d in DERIVED.items() if m not in got and d in got},
                 against,
-                _tests(mine, base, layout.tested, permutations),
+                {m: family[m] for m in layout.tested if m in family},
                 different.get(name, {}),
             )
         )
-    return _corrected(rows)
+    return rows
 
 
 def reproduced_table(table: int, rows: Sequence[Row], caption: str, csv: str | None = None) -> str:
@@ -254,52 +307,57 @@ def reproduced_table(table: int, rows: Sequence[Row], caption: str, csv: str | N
     return sortable(columns, body, caption, note=_note(table, rows), csv=file)
 
 
-def tests_of(rows: Sequence[Row], caption: str, csv: str | None = None) -> str:
-    """HTML of every test behind the verdicts: difference, interval, p-values before and after Holm.
+def tests_of(table: int, rows: Sequence[Row], caption: str, csv: str | None = None) -> str:
+    """HTML of every difference behind the verdicts, with interval, p and what could have shown.
 
-    Raises ValueError if nothing was tested.
+    Raises ValueError if nothing was compared.
 
-    >>> tests_of([Row("MSL", "msl")], "Tests")
+    >>> tests_of(3, [Row("MSL", "msl")], "Tests")
     Traceback (most recent call last):
         ...
-    ValueError: no row has a run of its own and one of its baseline with the same seed
+    ValueError: no row has a training of its own and the same one of its baseline
     """
-    frame = _every_test(rows)
-    if frame.empty:
-        raise ValueError("no row has a run of its own and one of its baseline with the same seed")
+    every = [(row, found) for row in rows for found in row.tests.values()]
+    if not every:
+        raise ValueError("no row has a training of its own and the same one of its baseline")
     columns = [
-        Column("system"), Column("against"), Column("measure"), Column("difference"),
-        Column("p,<br>patients"), Column("p,<br>Holm"), Column("p, McNemar<br>or DeLong"),
-        Column("p,<br>Holm"), Column("verdict"),
+        Column("system"), Column("against"), Column("measure"), Column("difference"), Column("p"),
+        Column("could have<br>shown"), Column("trainings"), Column("verdict"),
     ]  # fmt: skip
     body = [
         [
-            text(test.system),
-            _words(text(test.against)),
-            _words(NAMES.get(test.measure, test.measure)),
-            Cell(
-                cell(Interval(test.difference, test.low, test.high), signed=True), test.difference
-            ),
-            *(Cell(p_value(p), p) for p in (test.p, test.p_holm, test.p_named, test.p_named_holm)),
-            _verdict(test.difference, test.p_holm) or "not told apart",
+            text(row.title),
+            _words(text(row.against)),
+            _words(NAMES.get(found.measure, found.measure)),
+            Cell(cell(found.interval, signed=True), found.difference),
+            Cell(p_value(found.p), found.p),
+            Cell(number(found.detectable), found.detectable),
+            Cell(str(found.trainings), found.trainings),
+            _words(verdict(found)),
         ]
-        for test in frame.itertuples()
+        for row, found in every
     ]
     note = (
-        f"Differences in points of per cent with 95 % bootstrap intervals over patients. Holm's "
-        f"correction is over all {len(frame)} tests of this table. The verdict is that of the "
-        "permutation test over patients after Holm, at .05. McNemar's test (accuracy, "
-        "contradictions of T1 and T3) and DeLong's (AUC) take the images of one patient as "
-        "independent, so their p may be too small; they are of the lowest seed that both have."
+        f"Differences in points of per cent. {RULE} Could have shown: the smallest true difference "
+        "that would have been told apart four times in five."
     )
+    frame = pd.DataFrame(
+        {
+            "system": row.title, "against": row.against, "measure": found.measure,
+            "difference": found.difference, "low": found.low, "high": found.high,
+            "level": found.level, "error": found.error, "p": found.p, "verdict": verdict(found),
+            "trainings": found.trainings,
+        }
+        for row, found in every
+    )  # fmt: skip
     return sortable(columns, body, caption, note=note, csv=(csv, frame) if csv else None)
 
 
 def as_frame(table: int, rows: Sequence[Row]) -> pd.DataFrame:
     """What `reproduce` found as a frame for a CSV file: fractions, one line for each row.
 
-    >>> as_frame(6, [Row("SC", "ms-mtl+t1t3-sc")])[["row", "state", "seeds"]].values.tolist()
-    [['SC', 'not run yet', '']]
+    >>> as_frame(6, [Row("SC", "ms-mtl+t1t3-sc")])[["row", "state", "trainings"]].values.tolist()
+    [['SC', 'not run yet', 0]]
     """
     lines = []
     for row in rows:
@@ -307,9 +365,9 @@ def as_frame(table: int, rows: Sequence[Row]) -> pd.DataFrame:
             "row": row.title,
             "experiment": row.experiment,
             "state": row.state,
-            "seeds": " ".join(map(str, row.seeds)),
+            "trainings": row.trainings,
             "apart": "; ".join(f"{kind}: {' '.join(what)}" for kind, what in row.apart.items()),
-            "tested_against": row.against,
+            "compared_with": row.against,
         }
         for block in LAYOUTS[table].blocks:
             m = block.measure
@@ -317,13 +375,10 @@ def as_frame(table: int, rows: Sequence[Row]) -> pd.DataFrame:
                 line[f"{m}_paper"] = row.theirs.get(m)
             ours = row.ours.get(m, Interval(math.nan, math.nan, math.nan))
             line |= {m: ours.estimate, f"{m}_low": ours.low, f"{m}_high": ours.high}
-            line[f"{m}_sd_over_seeds"] = row.spread.get(m)
             if m in DERIVED:
                 line[DERIVED[m]] = row.derived[m].estimate if m in row.derived else None
             if m in LAYOUTS[table].tested:
-                tested = m in row.tests.index
-                for p in ("p", "p_holm", "p_named", "p_named_holm"):
-                    line[f"{m}_{p}"] = row.tests.loc[m, p] if tested else None
+                line[f"{m}_p"] = row.tests[m].p if m in row.tests else None
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -334,33 +389,32 @@ def as_frame(table: int, rows: Sequence[Row]) -> pd.DataFrame:
 def told(table: int, rows: Sequence[Row]) -> str:
     """What the numbers say, a list in Markdown: what has run, what is highest, what differs.
 
-    Every number is from `rows`. A difference counts if its p-value, corrected over the table, is
-    below .05.
+    Every number is from `rows`.
 
     >>> told(5, [Row("all-probability", "a"), Row("max-probability", "b")])
     '- None of the 2 rows has a run yet.'
     """
-    run = [row for row in rows if row.seeds]
+    run = [row for row in rows if row.trainings]
     failed = [row.title for row in rows if row.state.startswith("failed")]
     if not run:
         return f"- None of the {len(rows)} rows has a run yet." + _failed(failed)
-    counts = sorted({len(row.seeds) for row in run})
+    counts = sorted({row.trainings for row in run})
     trained = (
-        "one training run each"
+        "one training each"
         if counts == [1]
-        else f"{counts[0]} training runs each"
+        else f"{counts[0]} trainings each"
         if len(counts) == 1
-        else f"{counts[0]} to {counts[-1]} training runs each"
+        else f"{counts[0]} to {counts[-1]} trainings each"
     )
     said = [
         f"**{len(run)} of the {len(rows)} rows** have been run here, {trained}.{_failed(failed)}"
     ]
     said += _extremes(table, run)
     said += _verdicts(run)
-    if counts[0] == 1:
+    if any(not found.spread_known for row in run for found in row.tests.values()):
         said.append(
-            "A single training run says nothing about what another seed would give; the intervals "
-            "are about other patients only."
+            "No system has several trainings here, so nothing is known of what another training "
+            "would give; the intervals are about other patients alone."
         )
     return "\n".join(f"- {sentence}" for sentence in said)
 
@@ -394,155 +448,61 @@ def _overlap(one: Interval, two: Interval) -> bool:
 
 
 def _verdicts(run: Sequence[Row]) -> list[str]:
-    tests = _every_test(run)
-    if tests.empty:
-        return ["No row could be tested against its baseline yet."]
-    clear = tests[tests["p_holm"] < SIGNIFICANT]
-    if clear.empty:
+    every = [(row, found) for row in run for found in row.tests.values()]
+    if not every:
+        return ["No row could be compared with its baseline yet."]
+    clear = [(row, found) for row, found in every if found.clear]
+    if not clear:
         return [
-            f"After correction for all {len(tests)} tests, **no system differs from its baseline** "
-            "in any measure tested."
+            f"Of {len(every)} comparisons **none tells a system from its baseline**, in any "
+            "measure."
         ]
     changes = [
-        f"{test.system} {'higher' if test.difference > 0 else 'lower'} than {test.against} in "
-        f"{NAMES.get(test.measure, test.measure)} "
-        f"({words(Interval(test.difference, test.low, test.high), signed=True)} points)"
-        for test in clear.itertuples()
+        f"{row.title} less {row.against}, {NAMES.get(found.measure, found.measure)}: "
+        f"{sentence(found)}"
+        for row, found in clear
     ]
     shown = changes if len(changes) <= 6 else _grouped(clear)
     return [
-        f"After correction for all {len(tests)} tests, {len(clear)} "
-        f"{'differs' if len(clear) == 1 else 'differ'}: {'; '.join(shown)}. The other "
-        f"{len(tests) - len(clear)} are not told apart."
+        f"Of {len(every)} comparisons {len(clear)} {'tells' if len(clear) == 1 else 'tell'} a "
+        f"system from its baseline: {'; '.join(shown)}. The other {len(every) - len(clear)}: "
+        f"{NEITHER}."
     ]
 
 
-def _grouped(clear: pd.DataFrame) -> list[str]:
+def _grouped(clear: Sequence[tuple[Row, Difference]]) -> list[str]:
     """Where many differ: for each measure, which systems are higher and which lower."""
-    said = []
-    for measure, tests in clear.groupby("measure", sort=False):
-        for way, some in (("higher", tests["difference"] > 0), ("lower", tests["difference"] < 0)):
-            if some.any():
-                said.append(
-                    f"{NAMES.get(measure, measure)} is {way} for {', '.join(tests['system'][some])}"
-                )
-    return said
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row, found in clear:
+        groups.setdefault((found.measure, verdict(found)), []).append(row.title)
+    return [
+        f"{way} {NAMES.get(measure, measure)} with {', '.join(titles)}"
+        for (measure, way), titles in groups.items()
+    ]
 
 
 # ----------------------------------------------------------------------------------- the numbers
 
 
-def _runs(
-    records: Sequence[Mapping[str, Any]],
-) -> dict[str, dict[int, Mapping[str, Any]]]:
-    """Experiment -> seed -> record; ValueError for two sources or profiles, or a seed twice."""
-    places = {(record["source"], record["profile"]) for record in records}
-    if len(places) > 1:
-        raise ValueError(f"these runs are of {len(places)} sources or profiles; pass one of them")
-    runs: dict[str, dict[int, Mapping[str, Any]]] = {}
-    for record in sorted(records, key=lambda r: r["seed"]):
-        by_seed = runs.setdefault(record["experiment"], {})
-        if record["seed"] in by_seed:
-            raise ValueError(f"{record['experiment']} has seed {record['seed']} twice")
-        by_seed[record["seed"]] = record
-    return runs
-
-
-def _differences(
-    records: Sequence[Mapping[str, Any]], systems: Iterable[System]
-) -> dict[str, dict[str, list[str]]]:
-    """Experiment -> what sets any of its runs apart from most runs."""
+def _differences(found: Evidence, systems: Iterable[System]) -> dict[str, dict[str, list[str]]]:
+    """Experiment -> what sets any of its runs apart from most runs of this table."""
     recipes = {system.name: list(system.recipe) for system in systems}
-    found: dict[str, dict[str, list[str]]] = {}
+    records = [run for name in recipes for run in found.runs.get(name, {}).values()]
+    told: dict[str, dict[str, list[str]]] = {}
     for record, different in zip(records, apart(records, recipes), strict=True):
-        mine = found.setdefault(record["experiment"], {})
+        mine = told.setdefault(record["experiment"], {})
         for kind, what in different.items():
             mine[kind] = sorted({*mine.get(kind, ()), *what})
-    return found
+    return told
 
 
-def _state(runs: Mapping[int, Any], failure: Mapping[str, Any] | None) -> str:
-    if runs:
+def _state(run: bool, failure: Mapping[str, Any] | None) -> str:
+    if run:
         return ""
     return f"failed: {failure['error']}" if failure else NOT_RUN
 
 
-def _found(records: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> dict[str, Interval]:
-    if not records:
-        return {}
-    runs = [results.rows(record) for record in records]
-    return stats.mean_intervals(runs, measures)
-
-
-def _spread(records: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> dict[str, float]:
-    if len(records) < 2:
-        return {}
-    found = [summarise(results.rows(record)) for record in records]
-    return {
-        m: float(np.std([values[m] for values in found], ddof=1))
-        for m in measures
-        if all(m in values for values in found)
-    }
-
-
-def _tests(
-    mine: Mapping[int, Mapping[str, Any]],
-    base: Mapping[int, Mapping[str, Any]],
-    measures: Sequence[str],
-    permutations: int,
-) -> pd.DataFrame:
-    seeds = sorted(mine.keys() & base.keys())
-    if not seeds:
-        return pd.DataFrame()
-    a, b = ([results.rows(side[seed]) for seed in seeds] for side in (mine, base))
-    table = stats.mean_differences(a, b, measures, permutations=permutations)
-    return table.assign(p_named=[_named_test(a[0], b[0], measure) for measure in table.index])
-
-
-def _named_test(a: pd.DataFrame, b: pd.DataFrame, measure: str) -> float:
-    try:
-        if NAMED_TESTS.get(measure) == "McNemar":
-            what = "correct" if measure == "ACC" else "contradictions"
-            return stats.mcnemar(a, b, what).p
-        if NAMED_TESTS.get(measure) == "DeLong":
-            return stats.delong(a, b).p
-    except ValueError:  # the test does not apply, such as DeLong's to a perfect order
-        pass
-    return math.nan
-
-
-def _corrected(rows: Sequence[Row]) -> list[Row]:
-    """The rows with Holm's correction of each kind of p-value over all of them."""
-    tests = {(row.title, measure): test for row in rows for measure, test in row.tests.iterrows()}
-    corrected = {
-        kind: stats.holm({key: t[kind] for key, t in tests.items() if not math.isnan(t[kind])})
-        for kind in ("p", "p_named")
-    }
-    for row in rows:
-        for kind, found in corrected.items():
-            if len(row.tests):
-                row.tests[f"{kind}_holm"] = [
-                    found.get((row.title, m), math.nan) for m in row.tests.index
-                ]
-    return list(rows)
-
-
-def _every_test(rows: Sequence[Row]) -> pd.DataFrame:
-    some = [
-        row.tests.rename_axis("measure").reset_index().assign(system=row.title, against=row.against)
-        for row in rows
-        if len(row.tests)
-    ]
-    return pd.concat(some, ignore_index=True) if some else pd.DataFrame()
-
-
 # ------------------------------------------------------------------------------------- the cells
-
-
-def _verdict(difference: float, p: float) -> str:
-    if not p < SIGNIFICANT:
-        return ""
-    return "higher" if difference > 0 else "lower"
 
 
 def _our_cell(row: Row, measure: str) -> Cell:
@@ -556,17 +516,14 @@ def _our_cell(row: Row, measure: str) -> Cell:
         return NOTHING
     value = row.ours[measure]
     shown = f"<b>{number(value.estimate)}</b>"
-    if measure in row.tests.index:
-        test = row.tests.loc[measure]
-        if way := _verdict(test["difference"], test["p_holm"]):
-            sign = "▲" if way == "higher" else "▼"
-            shown += (
-                f' <span aria-hidden="true">{sign}</span>'
-                f'<span class="only-spoken">{way} than {row.against}</span>'
-            )
+    if measure in row.tests and row.tests[measure].clear:
+        way = verdict(row.tests[measure])
+        sign = "▲" if row.tests[measure].difference > 0 else "▼"
+        shown += (
+            f' <span aria-hidden="true">{sign}</span>'
+            f'<span class="only-spoken">{way} than {row.against}</span>'
+        )
     shown += f"<small>[{number(value.low)}, {number(value.high)}]</small>"
-    if measure in row.spread:
-        shown += f"<small>SD {number(row.spread[measure])}</small>"
     return Cell(shown, value.estimate)
 
 
@@ -579,8 +536,7 @@ def _their_cell(value: float | None) -> Cell:
 def _runs_cell(row: Row) -> Cell:
     if row.state:
         return Cell(f"<i>{text(row.state)}</i>", 0)
-    count = len(row.seeds)
-    return Cell(f"{count} seed{'s' * (count != 1)}", count)
+    return Cell(f"{row.trainings} training{'s' * (row.trainings != 1)}", row.trainings)
 
 
 def _signs(row: Row) -> str:
@@ -594,14 +550,10 @@ def _words(html: str) -> str:
 
 def _note(table: int, rows: Sequence[Row]) -> str:
     said = [
-        "In per cent. Ours in bold, with the 95 % bootstrap interval over patients below it"
-        + (
-            "; of several seeds the mean, and SD, the standard deviation over seeds."
-            if any(row.spread for row in rows)
-            else "."
-        )
+        "In per cent. Ours in bold, the mean over trainings, with its 95 % interval over patients "
+        f"and trainings. {FEW}"
     ]
-    if any(len(row.tests) for row in rows):
+    if any(row.tests for row in rows):
         layout = LAYOUTS[table]
         others = "; ".join(
             f"{row} against {base}"
@@ -610,10 +562,9 @@ def _note(table: int, rows: Sequence[Row]) -> str:
         )
         baseline = f"“{layout.baseline}”" if layout.baseline else ""
         said.append(
-            "▲ ▼: higher or lower than the baseline"
-            + (f" ({'; '.join(filter(None, (baseline, others)))})")
-            + ", p below .05 in a permutation test over patients after Holm's correction over the "
-            "whole table."
+            "▲ ▼: told apart from the baseline"
+            f" ({'; '.join(filter(None, (baseline, others)))}), corrected (Holm) for all measures "
+            "of the pair."
         )
     said.append(
         f"* Kang et al. 2022, Table {table}: other images (private), so no yardstick for ours. "

@@ -13,8 +13,8 @@ from statsmodels.stats.proportion import proportion_confint
 from lib import results
 from lib.metrics import classified
 
-from .. import stats
-from .runs import by_title, groups_of
+from ..stats import Evidence, draw
+from .runs import by_title
 from .style import faint, figure, number, series, words
 
 DRAWS = 1000
@@ -37,11 +37,12 @@ def roc(records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None =
     """
     drawn = go.Figure()
     told = []
-    for index, (name, rows) in enumerate(_two_classes(records, titles).items()):
+    for index, (name, record) in enumerate(_two_classes(records, titles).items()):
+        rows = results.rows(record)
         known, truth, score = classified(rows)
         false, true, _ = roc_curve(truth[known], score[known])
         low, high = roc_band(rows)
-        auc = words(stats.bootstrap_interval(rows, "AUC", groups=groups_of(rows)))
+        auc = words(Evidence([record]).level(record["experiment"], "AUC"))
         told.append(f"{name}: AUC {auc}")
         colour, dash, _ = series(index)
         drawn.add_scatter(
@@ -91,8 +92,8 @@ def roc(records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None =
 def roc_band(rows: pd.DataFrame, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and highest sensitivity at each of the 101 values of 1 - specificity in `GRID`.
 
-    rows as `lib.metrics.count_batch` gives them; patients are drawn as in
-    `book.kit.stats.bootstrap_interval`. Draws that lack a class are left out.
+    rows as `lib.metrics.count_batch` gives them; patients are drawn whole. Draws that lack a class
+    are left out.
 
     >>> rows = pd.DataFrame({"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.9]})
     >>> low, high = roc_band(rows)
@@ -100,7 +101,7 @@ def roc_band(rows: pd.DataFrame, level: float = 0.95) -> tuple[np.ndarray, np.nd
     ((101,), True)
     """
     known, truth, score = classified(rows)
-    weights = stats.draw(len(rows), groups_of(rows), n=DRAWS, seed=0)[:, known]
+    weights = draw(rows, DRAWS)[:, known]
     curves = roc_draws(truth[known], score[known], weights)
     low, high = np.nanquantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
@@ -123,9 +124,9 @@ def roc_draws(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.n
     true = np.cumsum(weights * truth, axis=1)[:, last]
     false = np.cumsum(weights * ~truth, axis=1)[:, last]
     curves = np.full((len(weights), len(GRID)), np.nan)
-    for draw in np.flatnonzero((true[:, -1] > 0) & (false[:, -1] > 0)):
-        x, y = (np.r_[0, counts[draw] / counts[draw, -1]] for counts in (false, true))
-        curves[draw] = np.interp(GRID, x, y)
+    for at in np.flatnonzero((true[:, -1] > 0) & (false[:, -1] > 0)):
+        x, y = (np.r_[0, counts[at] / counts[at, -1]] for counts in (false, true))
+        curves[at] = np.interp(GRID, x, y)
     return curves
 
 
@@ -148,8 +149,8 @@ def reliability(
     """
     drawn = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.04)
     told = []
-    for index, (name, rows) in enumerate(_two_classes(records, titles).items()):
-        known, truth, score = classified(rows)
+    for index, (name, record) in enumerate(_two_classes(records, titles).items()):
+        known, truth, score = classified(results.rows(record))
         groups = calibration(truth[known], score[known], bins)
         error = number(calibration_error(groups))
         told.append(
@@ -255,14 +256,14 @@ def calibration_error(groups: pd.DataFrame) -> float:
 
 def _two_classes(
     records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None
-) -> dict[str, pd.DataFrame]:
-    """Title and rows of each run that gave images of both classes a probability: one to six."""
+) -> dict[str, Mapping[str, Any]]:
+    """Title and record of each run that gave images of both classes a probability: one to six."""
     found = {}
     for name, record in by_title(records, titles).items():
         rows = results.rows(record)
         known, truth, _ = classified(rows)
         if 0 < truth.sum() < known.sum():
-            found[name] = rows
+            found[name] = record
     if not found:
         raise ValueError("no run has benign and malignant test images with a predicted class")
     series(len(found) - 1)  # refuses too many before anything is computed

@@ -93,8 +93,8 @@ def error_bars(points: np.ndarray) -> dict[str, Any]:
     return {
         "type": "data",
         "symmetric": False,
-        "array": (points[:, 2] - points[:, 0]).round(2),
-        "arrayminus": (points[:, 0] - points[:, 1]).round(2),
+        "array": np.nan_to_num(points[:, 2] - points[:, 0]).round(2),
+        "arrayminus": np.nan_to_num(points[:, 0] - points[:, 1]).round(2),
         "thickness": 2,
         "width": 4,
     }
@@ -121,14 +121,19 @@ def faint(colour: str, strength: float = 0.25) -> str:
 
 
 def number(value: float | None, signed: bool = False) -> str:
-    """A fraction in per cent to one decimal, a dash for None or NaN."""
+    """A fraction in per cent to one decimal, a dash for None or NaN; what is 0 then has no sign.
+
+    >>> number(0.123, signed=True), number(-0.0004, signed=True)
+    ('+12.3', '0.0')
+    """
     if value is None or value != value:
         return ABSENT
-    return f"{100 * value:{'+' * signed}.1f}".replace("-", MINUS)
+    shown = round(100 * value, 1)
+    return f"{shown:{'+' * signed}.1f}".replace("-", MINUS) if shown else "0.0"
 
 
 def cell(interval: Interval | None, signed: bool = False) -> str:
-    """An interval in per cent for a table's cell, in HTML."""
+    """An interval in per cent for a table's cell, in HTML; its ends are dashes if not told."""
     if interval is None:
         return ABSENT
     value, low, high = (number(v, signed) for v in interval)

@@ -8,7 +8,7 @@ import pandas as pd
 from lib import results
 from lib.metrics import classified
 
-from .runs import by_system, by_title
+from .runs import by_title
 from .style import ABSENT, table, text
 
 
@@ -44,46 +44,6 @@ def contradictions_table(
         "differ: only T3 right", "T3 sees no nodule",
     ]  # fmt: skip
     return table(head, body)
-
-
-def costs_table(
-    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
-) -> str:
-    """What each system cost: parameters, operations, minutes and memory, means over its seeds.
-
-    titles as in `systems_table`. Raises ValueError if there is no run.
-
-    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
-    >>> run |= {"model": {"parameters": 51_500_000}, "seconds": {"total": 90.0}}
-    >>> run |= {"memory_mb": 512.0, "machine": {"device": "cpu"}}
-    >>> shown = costs_table([run], {"mtl": "MTL"})
-    >>> all(f">{cell}</td>" in shown for cell in ("51.5", "1.5", "512", "cpu"))
-    True
-    """
-    if not records:
-        raise ValueError("there is no run to show")
-    columns = {
-        "parameters,<br>million": lambda r: r["model"]["parameters"] / 1e6,
-        "forward,<br>GFLOP an image": lambda r: r["model"].get("forward_flops", float("nan")) / 1e9,
-        "minutes": lambda r: _total_seconds(r["seconds"]) / 60,
-        "memory,<br>MB": lambda r: r["memory_mb"],
-    }
-    body = []
-    for name, runs in by_system(records, titles).items():
-        means = [sum(map(read, runs)) / len(runs) for read in columns.values()]
-        digits = (1, 2, 1, 0)
-        cells = [
-            f"{value:.{n}f}" if value == value else ABSENT
-            for value, n in zip(means, digits, strict=True)
-        ]
-        where = dict.fromkeys(_device(run) for run in runs)
-        body.append([name, *cells, ", ".join(map(text, where))])
-    note = (
-        "A multiplication with its addition is two operations. Minutes are those of a whole run, "
-        "and what else the machine had to do is in them; memory is the highest that was used, of "
-        "the GPU where there is one."
-    )
-    return table(["a run", *columns, "on"], body, note)
 
 
 def provenance_table(
@@ -133,13 +93,6 @@ def _search(record: Mapping[str, Any], *names: str) -> Any:
 
 def _total_seconds(seconds: Mapping[str, float]) -> float:
     return seconds["total"] if "total" in seconds else sum(seconds.values())
-
-
-def _device(record: Mapping[str, Any]) -> str:
-    machine = record["machine"]
-    threads = machine.get("threads")
-    threads = f", {threads} thread{'s' * (threads != 1)}" if threads else ""
-    return machine.get("gpu") or f"{machine.get('device', ABSENT)}{threads}"
 
 
 def _short(commit: str) -> str:

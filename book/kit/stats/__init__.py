@@ -1,51 +1,52 @@
-"""How sure a measure is, and whether two systems differ: intervals and paired tests.
+"""How sure a measure is, and whether two systems differ.
 
-Intervals: `bootstrap_interval`, `paired_difference` (over patients), `over_seeds`,
-`paired_over_seeds` (over training runs), `delong_interval`. Tests: `permutation_test` (any
-measure, over patients), `mcnemar`, `delong`, `paired_t_test`, with `holm` for several at once.
-`compare` and `compare_seeds` put them together for two systems' records; `mean_intervals` and
-`mean_differences` do it fast for tables of many systems.
+`Evidence` holds the one rule for both; `rule` says what it assumes. `draw` draws whole patients for
+figures of their own; `together` gives a run whose tasks are decided together.
 """
 
-from .auc import DeLong, delong, delong_interval
-from .bootstrap import (
-    bootstrap_interval,
-    bootstrap_intervals,
-    draw,
-    measured,
-    paired_difference,
-    replicates,
+from .bootstrap import DRAWS, OF_IMAGES, draw, patients
+from .interval import Interval, wilson, wilson_p
+from .pairing import check_paired, refuse_other_data
+from .rule import (
+    FEWEST,
+    FURTHER,
+    LESS_IS_BETTER,
+    LEVEL,
+    MARGIN,
+    PRIMARY,
+    SUFFIX,
+    Difference,
+    Evidence,
+    Spread,
+    corrected,
+    holm,
+    smallest_difference,
 )
-from .comparison import compare, compare_seeds, holm
-from .contingency import McNemar, mcnemar
-from .interval import Interval
-from .many import mean_differences, mean_intervals
-from .permutation import Permutation, permutation_test
-from .power import smallest_difference
-from .seeds import over_seeds, paired_over_seeds, paired_t_test
+from .together import together, with_together
 
 __all__ = [
-    "DeLong",
+    "DRAWS",
+    "FEWEST",
+    "FURTHER",
+    "LESS_IS_BETTER",
+    "LEVEL",
+    "MARGIN",
+    "OF_IMAGES",
+    "PRIMARY",
+    "SUFFIX",
+    "Difference",
+    "Evidence",
     "Interval",
-    "McNemar",
-    "Permutation",
-    "bootstrap_interval",
-    "bootstrap_intervals",
-    "compare",
-    "compare_seeds",
-    "delong",
-    "delong_interval",
+    "Spread",
+    "check_paired",
+    "corrected",
     "draw",
     "holm",
-    "mcnemar",
-    "mean_differences",
-    "mean_intervals",
-    "measured",
-    "over_seeds",
-    "paired_difference",
-    "paired_over_seeds",
-    "paired_t_test",
-    "permutation_test",
-    "replicates",
+    "patients",
+    "refuse_other_data",
     "smallest_difference",
+    "together",
+    "wilson",
+    "wilson_p",
+    "with_together",
 ]

@@ -1,166 +1,160 @@
-"""How sure a measure is: bootstrap intervals over patients, not images.
+"""Draws of whole patients, and every measure under each draw.
 
 Images of one patient are alike, so whole patients are drawn. A draw only re-weights the images,
-and every measure of `lib.metrics` follows from weighted sums, so a thousand draws are one matrix
-product.
+and every measure of `lib.metrics` follows from weighted sums, so two thousand draws are one matrix
+product. How often a patient is drawn follows from the patient's name alone: whatever else is looked
+at beside it, on whatever page, the same runs give the same digits.
 """
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
-from lib.metrics import as_ratios, classes_of, classified, means, summarise
+from lib.metrics import as_ratios, classes_of, classified, means
 
 from .curves import STEMS, curves
-from .interval import Interval, check_level
-from .pairing import check_paired, patient_numbers
+
+DRAWS = 2000
+OF_IMAGES = {
+    "cam_inside": "Share of the CAM inside the nodule"
+}  # kept per image: means of their own
 
 
-def bootstrap_interval(
-    rows: pd.DataFrame,
-    measure: str,
-    *,
-    groups: Sequence | None,
-    n: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Percentile bootstrap interval of one measure of `lib.metrics.summarise`.
+def patients(rows: pd.DataFrame) -> np.ndarray:
+    """The patient of each image, as text: the column group, else case, else the row's number.
 
-    `groups` names each row's patient, and patients are drawn with replacement; None makes every
-    image its own patient. `n` draws, two-sided `level` (0 to 1). Draws in which the measure cannot
-    be computed (no malignant image, say) are left out. Raises ValueError if the rows do not give
-    the measure, or for unusable options. Efron and Tibshirani 1993, chapter 13.
+    Raises ValueError if a row has no patient.
 
-    >>> rows = pd.DataFrame({"label": [0, 1] * 10, "p_malignant": [0.2] * 5 + [0.8] * 15})
-    >>> interval = bootstrap_interval(rows, "ACC", groups=None)
-    >>> interval.estimate, interval.low < 0.6 < interval.high
-    (0.55, True)
+    >>> patients(pd.DataFrame({"case": ["a", "b"], "group": [7, 7]})).tolist()
+    ['7', '7']
     """
-    measured(rows, measure)  # refuses one that the rows do not give
-    return bootstrap_intervals(rows, [measure], groups=groups, n=n, level=level, seed=seed)[measure]
+    column = next((name for name in ("group", "case") if name in rows), None)
+    named = rows[column] if column else pd.Series(range(len(rows)))
+    if named.isna().any():
+        raise ValueError(f"row {int(named.isna().to_numpy().argmax())} has no {column}")
+    return named.astype(str).to_numpy(object)
 
 
-def bootstrap_intervals(
-    rows: pd.DataFrame,
-    measures: Iterable[str],
-    *,
-    groups: Sequence | None,
-    n: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> dict[str, Interval]:
-    """`bootstrap_interval` of several measures from the same draws; those not there are left out.
+def draw(rows: pd.DataFrame, draws: int = DRAWS) -> np.ndarray:
+    """How often each image is in each of up to 2000 bootstrap draws: integers (draws, images).
 
-    >>> rows = pd.DataFrame({"label": [0, 1] * 10, "p_malignant": [0.2] * 5 + [0.8] * 15})
-    >>> list(bootstrap_intervals(rows, ["ACC", "dice_nodule", "AUC"], groups=None))
-    ['ACC', 'AUC']
+    Each patient is drawn a Poisson number of times, once on average, independently of all others
+    (Chamandy et al. 2012), and so equally often in every run that was tested on it.
+
+    >>> draw(pd.DataFrame({"group": ["p7", "p7", "p2"]})).shape
+    (2000, 3)
     """
-    found = summarise(rows)
-    weights = draw(len(rows), groups, n=n, seed=seed).astype(float)  # else cast for each measure
-    return {
-        m: Interval(found[m], *_percentiles(replicates(rows, m, weights), m, level))
-        for m in measures
-        if m in found
-    }
+    numbers, names = pd.factorize(patients(rows))
+    return np.column_stack([_times(name)[:draws] for name in names])[:, numbers]
 
 
-def paired_difference(
-    rows_a: pd.DataFrame,
-    rows_b: pd.DataFrame,
-    measure: str,
-    *,
-    groups: Sequence | None,
-    n: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Bootstrap interval of a measure in `rows_a` less the same measure in `rows_b`.
+@lru_cache(maxsize=1 << 15)
+def _times(patient: str) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8])
+    return np.random.default_rng(seed).poisson(1, DRAWS).astype(np.uint8)
 
-    Both hold the same images in the same order, and each draw takes the same patients from both,
-    so what makes an image hard for both models cancels. Else as `bootstrap_interval`.
 
-    >>> rows = pd.DataFrame({"label": [0, 1] * 10, "p_malignant": [0.2] * 5 + [0.8] * 15})
-    >>> paired_difference(rows, rows, "ACC", groups=None)
-    Interval(estimate=0.0, low=0.0, high=0.0)
+@dataclass(frozen=True)
+class Drawn:
+    """What one training's test images give, as they are and then under each draw.
+
+    above, below: ratio -> its two sums (1 + draws,); parts: measure -> the ratios whose mean it is;
+    enter: ratio -> the groups of patients that it needs; cases, patients: of the test set.
     """
-    check_paired(rows_a, rows_b)
-    estimate = measured(rows_a, measure) - measured(rows_b, measure)
-    weights = draw(len(rows_a), groups, n=n, seed=seed)
-    drawn = replicates(rows_a, measure, weights) - replicates(rows_b, measure, weights)
-    return Interval(estimate, *_percentiles(drawn, measure, level))
+
+    above: dict[str, np.ndarray]
+    below: dict[str, np.ndarray]
+    parts: dict[str, tuple[str, ...]]
+    enter: dict[str, list[frozenset[str]]]
+    cases: frozenset[str]
+    patients: frozenset[str]
 
 
-def draw(rows: int, groups: Sequence | None, *, n: int, seed: int) -> np.ndarray:
-    """How often each image is in each bootstrap draw: integers (n, rows), equal within a group.
+def drawn(rows: pd.DataFrame, draws: int = DRAWS) -> Drawn:
+    """Every measure that the rows of `lib.metrics.count_batch` give, under every draw.
 
-    `groups` as in `bootstrap_interval`. Raises ValueError for fewer than one draw, or if `groups`
-    has another length than `rows`.
-
-    >>> draw(4, ["p7", "p7", "p2", "p2"], n=2, seed=0).sum(axis=1).tolist()
-    [4, 4]
+    >>> found = drawn(pd.DataFrame({"label": [0, 1, 1], "p_malignant": [0.2, 0.4, 0.9]}))
+    >>> float(found.above["ACC"][0]), float(found.below["ACC"][0])
+    (2.0, 3.0)
     """
-    if not n >= 1:
-        raise ValueError(f"n is {n}; at least one draw is needed")
-    patient = patient_numbers(rows, groups)
-    patients = patient.max(initial=-1) + 1
-    counts = np.random.default_rng(seed).multinomial(patients, np.full(patients, 1 / patients), n)
-    return counts[:, patient]
+    weights = np.ones((1 + draws, len(rows)))
+    weights[1:] = draw(rows, draws)
+    who, label = patients(rows), rows["label"].to_numpy()
+    ratios = as_ratios(rows)
+    for column in OF_IMAGES:
+        if column in rows:
+            values = rows[column].to_numpy(float)
+            there = ~np.isnan(values)
+            ratios[column] = np.where(there, values, 0), there.astype(float)
+    classes = classes_of(rows)
+    sides = [weights @ np.column_stack(side) for side in zip(*ratios.values(), strict=True)]
+    above, below = (dict(zip(ratios, side.T, strict=True)) for side in sides)
+    of_class = [frozenset(who[label == index]) for index in range(len(classes))]
+    enter = {}
+    for name, (_, enters) in ratios.items():
+        enter[name] = [frozenset(who[enters > 0])]
+        if name.startswith(("PRE", "F1")):  # they need images of the class that they are about
+            ending = name.rpartition("_")[2]
+            enter[name].append(of_class[classes.index(ending) if ending in classes else 1])
+    averaged = means(classes)
+    parts = {name: (name,) for name in ratios} | averaged
+    for measure in STEMS:
+        for at, curve in enumerate(_curves(rows, measure, classes)):
+            name = f"{measure} {at}"
+            above[name], below[name] = _pairs(curve, weights)
+            known, truth, _ = classified(curve)
+            enter[name] = [frozenset(who[known & side]) for side in (truth, ~truth)]
+            parts[measure] = (*parts.get(measure, ()), name)
+    whole = {m: names for m, names in parts.items() if all(n in above for n in names)}
+    cases = frozenset(rows["case"].astype(str) if "case" in rows else map(str, range(len(rows))))
+    return Drawn(above, below, whole, enter, cases, frozenset(who))
 
 
-def replicates(rows: pd.DataFrame, measure: str, weights: np.ndarray) -> np.ndarray:
-    """The measure under each row of image weights (draws, rows); NaN where it is undefined.
+def measured(folds: Sequence[Drawn], measure: str) -> np.ndarray:
+    """A measure of the images of all folds together (1 + draws,), NaN where it is undefined.
 
-    Returns floats (draws,). Raises KeyError if the rows do not give the measure.
-
-    >>> rows = pd.DataFrame({"label": [0, 1], "p_malignant": [0.2, 0.4]})
-    >>> replicates(rows, "ACC", np.array([[1, 1], [2, 0]]))
-    array([0.5, 1. ])
+    An AUC pairs images of one fold only: the scores of two networks need not have one scale.
     """
-    if measure in STEMS:
-        return np.mean([_auc(curve, weights) for curve in curves(rows, measure)], axis=0)
-    parts = means(classes_of(rows)).get(measure)
-    if parts:
-        return np.mean([replicates(rows, part, weights) for part in parts], axis=0)
-    numerator, denominator = as_ratios(rows)[measure]
-    with np.errstate(invalid="ignore"):
-        return (weights @ numerator) / (weights @ denominator)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        each = [
+            sum(fold.above[name] for fold in folds) / sum(fold.below[name] for fold in folds)
+            for name in folds[0].parts[measure]
+        ]
+    return np.mean(each, axis=0)
 
 
-def measured(rows: pd.DataFrame, measure: str) -> float:
-    """One measure of `lib.metrics.summarise`; ValueError names those that the rows do give.
-
-    >>> measured(pd.DataFrame({"label": [0, 1], "p_malignant": [0.2, 0.4]}), "AUC")
-    1.0
-    """
-    summary = summarise(rows)
-    if measure not in summary:
-        raise ValueError(
-            f"measure {measure!r} cannot be computed from these rows; "
-            f"they give {', '.join(sorted(summary))}"
-        )
-    return summary[measure]
+def fewest(folds: Sequence[Drawn], measure: str) -> int:
+    """The number of patients in the smallest group that the measure needs, such as the benign."""
+    groups: dict[tuple[str, int], set[str]] = {}
+    for fold in folds:
+        for name in fold.parts[measure]:
+            for at, group in enumerate(fold.enter[name]):
+                groups.setdefault((name, at), set()).update(group)
+    return min(map(len, groups.values()))
 
 
-def _auc(rows: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
-    """Weighted share of malignant-benign pairs in the right order, ties counting half."""
-    known, truth, score = classified(rows)
+def _curves(rows: pd.DataFrame, measure: str, classes: Sequence[str]) -> list[pd.DataFrame]:
+    """The curves behind an AUC measure, none where the rows lack its scores."""
+    macro, stem = measure.endswith("_macro"), STEMS[measure]
+    if macro != (len(classes) > 2):
+        return []
+    first = f"{stem}_{classes[0]}" if macro else {"p": "p_malignant"}.get(stem, stem)
+    return curves(rows, measure) if first in rows else []
+
+
+def _pairs(curve: pd.DataFrame, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted number of malignant-benign pairs in the right order, ties half, and of all pairs."""
+    known, truth, score = classified(curve)
+    if not known.any():
+        return np.zeros(len(weights)), np.zeros(len(weights))
     order = np.argsort(score[known], kind="stable")
     score, truth, weights = score[known][order], truth[known][order], weights[:, known][:, order]
     first = np.flatnonzero(np.r_[True, score[1:] != score[:-1]])  # of each run of equal scores
     malignant = np.add.reduceat(weights * truth, first, axis=1)
     benign = np.add.reduceat(weights * ~truth, first, axis=1)
     below = np.cumsum(benign, axis=1) - benign
-    pairs = malignant.sum(1) * benign.sum(1)
-    with np.errstate(invalid="ignore"):
-        return (malignant * (below + benign / 2)).sum(1) / pairs
-
-
-def _percentiles(drawn: np.ndarray, measure: str, level: float) -> tuple[float, float]:
-    check_level(level)
-    drawn = drawn[~np.isnan(drawn)]
-    if not drawn.size:
-        raise ValueError(f"no draw gave {measure}; more draws or more patients are needed")
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return (malignant * (below + benign / 2)).sum(1), malignant.sum(1) * benign.sum(1)

@@ -1,0 +1,122 @@
+"""What the book found, for its first page: one figure and two sentences, made from the results."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from ..stats import SUFFIX, Evidence, Interval
+from .changes import sentence
+from .places import SOURCES, Place
+from .style import COLOURS, SYMBOLS, error_bars, figure, number, small_titles
+
+MEASURES = {
+    "inconsis_cls": "contradictions",
+    "AUC": "AUC",
+    "F1": "F1",
+    "dice_class_mean": "Dice, images of the class",
+}
+NONE = Interval(0.0, 0.0, 0.0)  # contradictions of one answer: by construction
+
+
+def finding(found: Mapping[Place, Evidence], plain: str, terms: str) -> go.Figure:
+    """Four measures on every source: as answered, with the three terms, decided together.
+
+    `found`: by source and profile, with the records of `stats.together`; plain, terms: the system
+    without and with the three terms. Raises ValueError if no place has the first.
+    """
+    ways = {
+        "as answered": plain,
+        "trained with the three terms": terms,
+        "decided together, same network": f"{plain}{SUFFIX}",
+    }
+    places = {place: one for place, one in found.items() if plain in one.runs}
+    if not places:
+        raise ValueError(f"no run of {plain} is here yet")
+    drawn = make_subplots(2, 2, subplot_titles=[f"{m}, %" for m in MEASURES.values()])
+    told = []
+    for at, (measure, title) in enumerate(MEASURES.items()):
+        for order, (way, system) in enumerate(ways.items()):
+            levels = {place: level(one, system, measure) for place, one in places.items()}
+            levels = {place: value for place, value in levels.items() if value is not None}
+            points = 100 * np.array([tuple(value) for value in levels.values()]).reshape(-1, 3)
+            rows = [list(places).index(place) for place in levels]
+            drawn.add_scatter(
+                x=points[:, 0].round(1),
+                y=[row + 0.22 * (order - 1) for row in rows],
+                error_x=error_bars(points),
+                mode="markers",
+                marker={"color": COLOURS[order], "symbol": SYMBOLS[order], "size": 9},
+                name=way,
+                legendgroup=way,
+                showlegend=at == 0,
+                hovertemplate=f"{way}: %{{x:.1f}} %<extra></extra>",
+                row=at // 2 + 1,
+                col=at % 2 + 1,
+            )
+            said = ", ".join(
+                f"{short(place)} {number(value.estimate)}" for place, value in levels.items()
+            )
+            told.append(f"{title}, {way}: {said}" if said else f"{title}, {way}: not run")
+    small_titles(drawn)
+    axis = {
+        "tickmode": "array",
+        "tickvals": list(range(len(places))),
+        "ticktext": [short(place) for place in places],
+        "range": [len(places) - 0.5, -0.5],
+    }
+    return figure(
+        f"Four measures in per cent with 95 % intervals. {'; '.join(told)}.",
+        height=460,
+        base=drawn,
+        margin={"t": 110, "b": 30},
+        legend={"y": 1.12, "font": {"size": 12}},
+        **{f"yaxis{n or ''}": axis | {"showticklabels": n in ("", 3)} for n in ("", 2, 3, 4)},
+    )
+
+
+def found_in_words(one: Evidence, plain: str, terms: str) -> str:
+    """The finding on one source in two sentences of Markdown, each number a link to its row."""
+
+    def linked(words: str) -> str:
+        return f"[{words}](results.ipynb)"
+
+    def changed(above: str, measure: str) -> str:
+        return linked(sentence(one.difference(above, plain, measure)))
+
+    joint = f"{plain}{SUFFIX}"
+    before = one.level(plain, "inconsis_cls").estimate
+    words = (
+        f"A network that answers all three contradicts itself in {linked(f'{number(before)} %')} "
+        "of the test images"
+    )
+    if terms in one.runs:
+        after = one.level(terms, "inconsis_cls").estimate
+        words += (
+            f"; trained with the paper's three terms, in {linked(f'{number(after)} %')}. "
+            f"Its AUC is then {changed(terms, 'AUC')}"
+        )
+    words += "."
+    if joint in one.runs:
+        words += (
+            " **Deciding the three answers together**, with the same network and no training, "
+            f"leaves no contradiction, by construction; its AUC is {changed(joint, 'AUC')}, its "
+            f"F1 {changed(joint, 'F1')}."
+        )
+    return words
+
+
+def level(one: Evidence, system: str, measure: str) -> Interval | None:
+    """A measure with its interval; contradictions of one answer are 0; None if it was not run."""
+    if system not in one.runs:
+        return None
+    if measure == "inconsis_cls" and system.endswith(SUFFIX):
+        return NONE
+    return one.level(system, measure) if measure in one.measures(system) else None
+
+
+def short(place: Place) -> str:
+    """A source by its name alone."""
+    name = SOURCES.get(place[0], place[0]).partition(" (")[0].removeprefix("the ")
+    return name[0].upper() + name[1:]

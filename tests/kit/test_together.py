@@ -1,0 +1,93 @@
+"""One answer from a run's own columns, against the same by hand; and the first page's figure."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from book.kit import figures, stats
+from book.kit.stats import SUFFIX, together
+from lib.metrics import summarise
+
+NAMES = {"source": "phantom", "profile": "laptop", "experiment": "ms-mtl", "seed": 0}
+# A benign and a malignant nodule; T1 and T3 contradict each other in the second image.
+ROWS = {
+    "case": ["a", "b"],
+    "group": ["a", "b"],
+    "label": [0, 1],
+    "p_malignant": [0.2, 0.45],
+    "seg_as_cls": [0, 1],
+    "seg_as_cls_p": [0.4, 0.7],
+    "benign_inter": [5, 0],
+    "benign_pred": [6, 1],
+    "benign_true": [8, 0],
+    "malignant_inter": [0, 4],
+    "malignant_pred": [1, 5],
+    "malignant_true": [0, 9],
+    "seg2seg3_inter": [6, 5],
+    "seg2seg3_union": [8, 8],
+    "nodule_inter": [6, 7],
+    "nodule_pred": [7, 8],
+    "nodule_true": [8, 9],
+}
+
+
+def test_the_logits_are_averaged_and_the_nodule_is_painted():
+    one = together(NAMES | {"per_image": ROWS})
+    rows = pd.DataFrame(one["per_image"])
+    logit = (math.log(0.45 / 0.55) + math.log(0.7 / 0.3)) / 2
+    assert rows["p_malignant"][1] == pytest.approx(1 / (1 + math.exp(-logit)))
+    assert one["experiment"] == f"ms-mtl{SUFFIX}"
+    assert rows[["benign_inter", "benign_pred"]].values.tolist() == [[6, 7], [0, 0]]
+    assert rows[["malignant_inter", "malignant_pred"]].values.tolist() == [[0, 0], [7, 8]]
+    measures = summarise(rows)
+    assert measures["ACC"] == 1 and "inconsis_cls" not in measures
+    assert measures["dice_class_malignant"] == pytest.approx(2 * 7 / (8 + 9))
+
+
+def test_a_run_that_recorded_its_joint_answers_is_taken_at_its_word():
+    own = {f"joint_{name}": values for name, values in ROWS.items() if name.startswith("benign_i")}
+    own |= {"joint_p_malignant": [0.9, 0.9]}
+    one = together(NAMES | {"per_image": ROWS | own})
+    assert one["per_image"]["p_malignant"] == [0.9, 0.9]
+
+
+@pytest.mark.parametrize("gone", ["p_malignant", "seg_as_cls_p", "seg2seg3_inter"])
+def test_without_all_three_tasks_there_is_nothing_to_decide(gone):
+    rows = {name: values for name, values in ROWS.items() if name != gone}
+    assert together(NAMES | {"per_image": rows}) is None
+
+
+def test_two_classes_in_one_image_are_not_guessed_at():
+    assert together(NAMES | {"per_image": ROWS | {"malignant_true": [3, 9]}}) is None
+
+
+@pytest.fixture(scope="module")
+def found():
+    rows = {
+        name: [f"{v}{k}" if isinstance(v, str) else v for k in range(20) for v in values]
+        for name, values in ROWS.items()
+    }
+    records = [NAMES | {"experiment": name, "per_image": rows} for name in ("ms-mtl", "terms")]
+    return stats.Evidence(stats.with_together(records))
+
+
+def test_the_figure_shows_what_the_evidence_says(found):
+    drawn = figures.finding({("phantom", "laptop"): found}, "ms-mtl", "terms")
+    contradictions = {trace.name: list(trace.x) for trace in drawn.data[:3]}
+    assert contradictions == {
+        "as answered": [50.0],
+        "trained with the three terms": [50.0],
+        "decided together, same network": [0.0],
+    }
+    assert "contradictions, as answered: Phantom 50.0" in drawn.layout.meta["alt"]
+    with pytest.raises(ValueError, match="no run of ms-mtl"):
+        figures.finding({}, "ms-mtl", "terms")
+
+
+def test_the_words_have_the_numbers(found):
+    words = figures.found_in_words(found, "ms-mtl", "terms")
+    assert words.count("[50.0 %](results.ipynb)") == 2
+    assert f"AUC is [{figures.sentence(found.difference('terms', 'ms-mtl', 'AUC'))}]" in words
+    joint = found.difference(f"ms-mtl{SUFFIX}", "ms-mtl", "F1")
+    assert joint.above == 1 and figures.sentence(joint) in words
