@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -140,4 +141,13 @@ def _digest(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
+    return hashlib.sha256(_dump(tree).encode()).hexdigest()[:12]
+
+
+def _dump(tree: ast.Module) -> str:
+    """What Python 3.11 dumps, also on newer ones: a run's digest does not follow the interpreter."""
+    for node in ast.walk(tree):
+        if getattr(node, "type_params", None) == []:  # a field since 3.12
+            del node.type_params
+    options = {"show_empty": True} if sys.version_info >= (3, 13) else {}
+    return ast.dump(tree, **options)
