@@ -5,7 +5,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+PYTHONS := 3.11 3.12 3.13
+PYTHON ?= $(shell command -v $(PYTHONS:%=python%) python3 | head -n 1)
 VENV := .venv
 BIN := $(VENV)/bin
 BOOK := _build/html/index.html
@@ -22,6 +23,12 @@ RESULTS := $(shell find results -not -path '*/.draft-*' -not -path '*.unfinished
 
 # The pages that teach: stored with their outputs, which are checked again.
 TAUGHT := $(addprefix book/,losses.ipynb decoding.ipynb own_network.ipynb) $(wildcard book/chapters/*.ipynb)
+
+# The tests that train no network and build no page: of every edit.
+QUICK := $(wildcard tests/kit/*.py tests/project/*.py) tests/engine/test_grid.py \
+  tests/engine/test_provenance.py \
+  $(addprefix tests/method/test_,losses.py consistency.py metrics.py soft.py decode.py checks.py)
+QUICK := $(filter-out %/test_api.py %/test_wheel.py %/test_light_pages.py,$(QUICK))
 
 HEADLINE := ms-mtl ms-mtl+intra+inter
 RUNS := $(HEADLINE:%=book/runs/phantom/quick/%/seed0.ipynb)
@@ -59,6 +66,17 @@ paper: ## the same with the paper's setting, on GPUs
 progress: $(VENV)/.installed ## what the runs are doing now
 	@$(GRID) progress $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
 
+check: ## lint and the tests that train no network: for every edit
+	@$(MAKE) --no-print-directory lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(QUICK)
+
+check-pythons: ## make check on each of Python 3.11, 3.12 and 3.13 that is here, installed in .venv-VERSION
+	@for v in $(PYTHONS); do \
+	  if python$$v -c '' 2>/dev/null; then echo "== Python $$v"; \
+	    $(MAKE) --no-print-directory check PYTHON=python$$v VENV=.venv-$$v; \
+	  else echo "== Python $$v is not here"; fi; \
+	done
+
 test: ## lint, unit tests, notebooks, a smoke run, the engine, the book, its pages in Chromium offline
 	@for step in lint units notebooks smoke engine book pages; do \
 	  echo "== $$step"; start=$$SECONDS; $(MAKE) --no-print-directory $$step; \
@@ -73,14 +91,23 @@ clean: ## remove what was built and run here (keeps .venv and downloaded data)
 
 # ---- installing
 
+# TORCH_FROM=address of an index: torch from there, in the lock's versions, without GPU libraries.
+TORCH := ^(torch|torchvision)==
+define without_gpu
+awk '/^[a-z]/ {gpu = /$(TORCH)|^(nvidia|cuda)-|^triton==/} !gpu' requirements.lock >$(VENV)/requirements.lock
+	PIP_INDEX_URL='$(TORCH_FROM)' $(BIN)/python -m pip install --disable-pip-version-check --no-deps \
+	  $$(grep -oE '$(TORCH)[^ ]+' requirements.lock)
+endef
+
 $(VENV)/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
-	  echo "$(PYTHON) is not Python 3.11; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())' || { \
+	  echo "'$(PYTHON)' is none of Python $(PYTHONS); name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 6 GB, some minutes"
 	# What the lock names and nothing else, each file with its checksum; then: is that all it needs?
+	$(if $(TORCH_FROM),$(without_gpu))
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
-	  --no-deps --require-hashes -r requirements.lock \
+	  --no-deps --require-hashes -r $(if $(TORCH_FROM),$(VENV)/requirements.lock,requirements.lock) \
 	  | { grep -E --line-buffered '^(Downloading|Installing|Building)' || true; }
 	$(BIN)/python -m pip check --disable-pip-version-check
 	# With every core, where pip would take one; some packages ship files that are no Python.

@@ -145,7 +145,7 @@ def _digest(tree: ast.Module) -> str:
 
 
 def _dump(tree: ast.Module) -> str:
-    """What Python 3.11 dumps, also on newer ones: a run's digest does not follow the interpreter."""
+    """What Python 3.11 dumps, on newer ones too: a digest does not depend on the interpreter."""
     for node in ast.walk(tree):
         if getattr(node, "type_params", None) == []:  # a field since 3.12
             del node.type_params

@@ -97,5 +97,7 @@ def test_a_module_that_came_or_went_counts():
 def test_a_digest_is_the_same_on_every_python(tmp_path):
     """Made by Python 3.11; newer ones know more of a tree, and dump less of it."""
     file = tmp_path / "module.py"
-    file.write_text('def f(x: int = 1, *y) -> str:\n    """Says it."""\n    return f"{x:>{y}} {x}"\n')
+    file.write_text(
+        'def f(x: int = 1, *y) -> str:\n    """Says it."""\n    return f"{x:>{y}} {x}"\n'
+    )
     assert provenance._digest(provenance._tree(file)) == "9a2c109f5b2c"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -59,6 +60,38 @@ def test_what_the_lock_needs_is_in_the_lock():
         for needed in metadata.requires(name_of(requirement)) or []:
             if ";" not in needed:  # neither an extra nor bound to another platform
                 assert name_of(needed) in locked, f"{requirement} needs {needed}"
+
+
+@pytest.mark.parametrize("version", ["3.11.9", "3.12.9", "3.13.9"])
+@pytest.mark.parametrize(
+    ("system", "processor"), [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")]
+)
+def test_one_lock_serves_every_python_and_platform(version, system, processor):
+    """There, each package has one version, and what it needs there is locked for there, too."""
+    here = {
+        "implementation_name": "cpython",
+        "os_name": "posix",
+        "platform_machine": processor,
+        "platform_python_implementation": "CPython",
+        "platform_system": {"linux": "Linux", "darwin": "Darwin"}[system],
+        "python_full_version": version,
+        "python_version": version.rpartition(".")[0],
+        "sys_platform": system,
+    }
+    every = [Requirement(line) for line in LOCK]
+    names = [name_of(r.name) for r in every if not r.marker or r.marker.evaluate(here)]
+    assert len(set(names)) == len(names)
+    assert {name_of(requirement) for requirement in DIRECT} <= set(names)
+    for requirement in DIRECT:
+        for needed in map(Requirement, metadata.requires(name_of(requirement)) or []):
+            if not needed.marker or needed.marker.evaluate(here | {"extra": ""}):
+                assert name_of(needed.name) in names, f"{requirement} needs {needed}"
+
+
+def test_make_installs_on_the_pythons_that_the_lock_serves():
+    said = re.search(r"^PYTHONS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert said.split() == ["3.11", "3.12", "3.13"]
+    assert "Python 3.11, 3.12 or 3.13" in (ROOT / "README.md").read_text()
 
 
 def test_every_direct_dependency_has_its_reason_beside_it():
