@@ -11,7 +11,8 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
-SCRIPT = "excerpts.js"
+SCRIPT = "excerpts.js"  # beside the page of the search, which alone loads it
+LOOKED_UP = "api/"  # names are looked up, not read: no passage
 NO_TEXT = (nodes.raw, nodes.literal_block, nodes.math, nodes.math_block, nodes.comment)
 
 
@@ -27,18 +28,19 @@ def text_of(document: nodes.document) -> str:
 
 
 def write(app: Sphinx, error: Exception | None) -> None:
-    """Write the script beside the search's own."""
+    """Write the script."""
     if error or app.builder.format != "html":
         return
-    pages = {page: text_of(app.env.get_doctree(page)) for page in sorted(app.env.found_docs)}
+    read = [page for page in sorted(app.env.found_docs) if not page.startswith(LOOKED_UP)]
+    pages = {page: text_of(app.env.get_doctree(page)) for page in read}
     text = json.dumps(pages, ensure_ascii=False, separators=(",", ":"))
-    Path(app.outdir, "_static", SCRIPT).write_text(f"window.EXCERPTS={text};", encoding="utf-8")
+    Path(app.outdir, SCRIPT).write_text(f"window.EXCERPTS={text};", encoding="utf-8")
 
 
 def add(app: Sphinx, page: str, *_: object) -> None:
     """Only the page of the search loads it."""
     if page == "search":
-        app.add_js_file(SCRIPT)
+        app.add_js_file(f"../{SCRIPT}")
         app.add_js_file("search.js")
 
 

@@ -85,7 +85,7 @@ def test_a_chapter_ends_with_links_to_its_exercises(browser):
         found = links.evaluate_all("all => all.map((link) => link.href.split('#exercise-')[1])")
         assert found == own
         links.first.click()
-        assert opened.locator(f"#exercise-{own[0]}").count() == 1
+        opened.locator(f"#exercise-{own[0]}").first.wait_for(state="attached")
         opened.close()
 
 

@@ -150,7 +150,7 @@ def ways(name: str) -> dict[str, str]:
         "threshold": explorables.show("threshold", explorables.decisions(runs, titles)).html,
         "run explorer": explorables.show("runs", explorables.courses(runs, titles)).html,
     }
-    asked = Exercise("asked", name, "losses", "choice", "?", "answer = 'b'", ("",),
+    asked = Exercise("asked", name, "losses", "choice", "?", "answer = 'b'", name, ("",),
                      options={"a": name, "b": "other"}, mistakes=(("a", name),))  # fmt: skip
     (form,) = re.findall(r"<form.*</form>", _form(asked), re.DOTALL)
     return tables | plotly | explored | {"exercise": form}

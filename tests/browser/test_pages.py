@@ -87,7 +87,7 @@ def test_search_needs_no_server(visit):
 
 def test_search_puts_chapters_first_and_quotes_what_it_found(visit):
     page = visit("search.html", query="?q=dice").page
-    page.wait_for_selector("#search-results li .search-excerpt mark")
+    page.get_by_text("Search finished").wait_for()
     found = page.locator("#search-results ul.search > li > a")
     places = [link.get_attribute("href") for link in found.all()]
     first_api = next(at for at, place in enumerate(places) if place.startswith("api/"))

@@ -21,3 +21,8 @@ def test_what_pages_share_is_at_most_4_mb():
     total = sum(sizes.values())
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:10]
     assert total <= MOST, f"{total} bytes; the largest: {largest}"
+
+
+def test_the_passages_of_the_search_come_on_top():
+    """Its page alone loads them."""
+    assert (HTML / "excerpts.js").stat().st_size <= 200_000
