@@ -22,7 +22,8 @@ class House:
             shutil.copytree(ROOT / part, self.folder / part, ignore=skip)
         shutil.copy(ROOT / "requirements.lock", self.folder)
         (self.folder / "book").mkdir(exist_ok=True)
-        shutil.copy(ROOT / "book" / "experiment.ipynb", self.folder / "book")
+        for page in ("experiment.ipynb", "claims.toml"):
+            shutil.copy(ROOT / "book" / page, self.folder / "book")
 
     def start(self, *only, command="run", **options):
         """The engine at work on these experiments, on the phantom, with the profile smoke."""
