@@ -45,7 +45,7 @@ ASKED = --source '$(SOURCE)' --profile '$(PROFILE)' --seeds '$(SEEDS)' $(if $(RO
   $(if $(CORES),--cores '$(CORES)') $(if $(THREADS),--threads '$(THREADS)') \
   $(if $(TOGETHER),--together '$(TOGETHER)') $(if $(DEVICE),--device '$(DEVICE)') $(if $(RESULTS_IN),--results '$(RESULTS_IN)')
 
-.PHONY: help book plan tables paper progress test lab clean lint units engine notebooks smoke pages \
+.PHONY: help book pdf check check-pythons plan tables paper progress test lab clean lint units engine notebooks smoke pages \
   browser lock sbom audit test-engine test-faults test-slurm test-lab
 
 help: ## this list
@@ -53,6 +53,9 @@ help: ## this list
 
 book: $(BOOK) ## install, run the headline pair on the phantom, build the book
 	@echo "The book: $(CURDIR)/$(BOOK)"
+
+pdf: $(BOOK) browser ## the whole book as one file to print: _build/book.pdf
+	$(BIN)/python -W ignore ci/pdf.py
 
 plan: $(VENV)/.installed ## which runs of the grid stand, which do not and why, hours and disk
 	@$(GRID) plan $(ASKED)

@@ -95,11 +95,11 @@ def main() -> None:
                 executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
                 args=["--no-sandbox", "--disable-gpu"],
             )
-            opened = browser.new_page()
+            opened = browser.new_page(bypass_csp=True)  # its policy forbids the questions below
             opened.set_default_timeout(300_000)
             opened.goto(page.as_uri())
-            opened.wait_for_function("!window.MathJax || MathJax.startup.promise")
-            opened.evaluate("MathJax.startup?.promise")
+            opened.wait_for_load_state("load")
+            opened.evaluate("() => window.MathJax?.startup?.promise")
             opened.wait_for_function(
                 "[...document.querySelectorAll('.plotly-drawing')].every(d => d.childElementCount)"
             )
