@@ -252,7 +252,8 @@ def _shades(pixels: np.ndarray) -> np.ndarray:
         return np.array(Image.fromarray(pixels).convert("L"))
     deep = pixels.astype(np.float64)
     if deep.ndim == 3:
-        deep = deep @ (0.299, 0.587, 0.114)
+        red, green, blue = np.moveaxis(deep, -1, 0)  # by element: the same on every processor
+        deep = (299 * red + 587 * green + 114 * blue) / 1000
     if not np.isfinite(deep).all():
         raise ValueError("it holds NaN or infinite pixels")
     low, high = min(0.0, deep.min()), deep.max()  # 0 stays black: 12 bits in 16 keep contrast
