@@ -149,5 +149,7 @@ def _dump(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         if getattr(node, "type_params", None) == []:  # a field since 3.12
             del node.type_params
+        if isinstance(node, ast.JoinedStr):  # early 3.12 adds empty texts to formats
+            node.values = [v for v in node.values if getattr(v, "value", None) != ""]
     options = {"show_empty": True} if sys.version_info >= (3, 13) else {}
     return ast.dump(tree, **options)
