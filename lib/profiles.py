@@ -7,7 +7,8 @@ from typing import Any
 
 from .names import look_up
 
-WHOLE = {"size": 32, "epochs": 1, "batch_size": 1, "images": 0, "phantoms": 1}  # from here up
+# Whole numbers, from here up
+WHOLE = {"size": 32, "epochs": 1, "batch_size": 1, "images": 0, "phantoms": 1, "phantom_test": 0}
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Profile:
     training images are seen at least, so that a small data set gets more epochs; schedule and
     optimiser: names from `lib.learner`; encoder, weights and decoder_channels: of every network;
     precision: "float32", "bfloat16" or "auto", as in `lib.learner.choose_precision`; phantoms:
-    number of cases drawn if the source is the phantom. ValueError for a number out of range.
+    number of cases drawn if the source is the phantom; phantom_test: how many more, for a test set
+    that all runs share (0: a part of the cases is tested on). ValueError for a number out of range.
 
     >>> tiny = Profile("tiny", "one epoch", size=64, epochs=1, lr=1e-3, encoder="resnet18")
     >>> tiny.network_options()
@@ -40,6 +42,7 @@ class Profile:
     precision: str = "float32"
     channels_last: bool = True
     phantoms: int = 400
+    phantom_test: int = 0
 
     def __post_init__(self) -> None:
         for name, low in WHOLE.items():
@@ -69,6 +72,16 @@ class Profile:
         seen = training_images // batch * batch
         wanted = math.ceil(self.images / seen) if seen else 0
         return replace(self, epochs=max(self.epochs, wanted), batch_size=batch)
+
+    def source_options(self, source: str) -> dict[str, int]:
+        """What `lib.sources.read` takes from a profile: how many phantoms to draw.
+
+        >>> find("quick").source_options("phantom"), find("quick").source_options("busbra")
+        ({'cases': 400, 'test': 0}, {})
+        """
+        if not source.startswith("phantom"):
+            return {}
+        return {"cases": self.phantoms, "test": self.phantom_test}
 
     def network_options(self) -> dict[str, Any]:
         """What the networks take from a profile."""

@@ -167,7 +167,7 @@ def prepare(
     """
     from lib import cases, profiles, sources
 
-    options = {"cases": profiles.find(profile).phantoms} if source == "phantom" else {}
+    options = profiles.find(profile).source_options(source)
     try:
         table = sources.read(source, root or None, **options)
         listing = _listing(source, table)

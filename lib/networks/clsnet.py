@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from .encoders import smp_encoder
+from .heads import ClassHead
 from .logits import TaskLogits
 
 
@@ -27,9 +28,7 @@ class ClsNet(nn.Module):
     ):
         super().__init__()
         self.encoder = smp_encoder(encoder, weights=weights)
-        self.classification_head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(self.encoder.out_channels[-1], 2)
-        )
+        self.classification_head = ClassHead(self.encoder.out_channels[-1])
 
     def forward(self, image: Tensor) -> TaskLogits:
         return TaskLogits(cls=self.classification_head(self.encoder(image)[-1]))

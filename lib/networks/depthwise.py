@@ -45,7 +45,8 @@ def _fits(convolution: nn.Conv2d) -> bool:
 class Depthwise(nn.Conv2d):
     """A depthwise `nn.Conv2d`, or timm's `Conv2dSame`, with the weight of that `convolution`.
 
-    On a GPU it is the plain convolution. Shapes are those of `convolution`.
+    On a GPU, and where no gradient is wanted, it is the plain convolution. Shapes are those of
+    `convolution`.
 
     >>> plain = nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False)
     >>> image = torch.rand(2, 8, 6, 6)
@@ -76,7 +77,7 @@ class Depthwise(nn.Conv2d):
             (down, along) = self.padding
             image = F.pad(image, (along, along, down, down))
         stride = self.stride[0]
-        if image.device.type == "cpu":
+        if image.device.type == "cpu" and torch.is_grad_enabled():
             return DepthwiseConvolution.apply(image, weight, stride)
         return F.conv2d(image, weight, None, stride, groups=len(weight))
 

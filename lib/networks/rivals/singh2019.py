@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 import torch
-from segmentation_models_pytorch.base.initialization import initialize_head
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
 from ...losses import task_losses
 from ..encoders import smp_model
+from ..heads import ClassLayer
 from ..logits import TaskLogits
 from .forest import Forest
 from .shape import STATISTICS, shape_statistics
@@ -69,8 +69,7 @@ class Singh2019(nn.Module):
         if classification == "rf":
             self.forest = Forest(len(STATISTICS))
         else:
-            self.classification_head = nn.Linear(deepest, 2)
-            initialize_head(self.classification_head)
+            self.classification_head = ClassLayer(deepest)
 
     def forward(self, image: Tensor) -> TaskLogits:
         *finer, deepest = self.encoder(image)

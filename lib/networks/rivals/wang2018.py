@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from ..heads import ClassLayer
 from ..unet import UNet
 
 CHANNELS = 256
@@ -44,5 +45,5 @@ class Wang2018(UNet):
             nn.ReLU(),
             nn.AdaptiveMaxPool2d(1),
             nn.Flatten(),
-            nn.Linear(CHANNELS, 2),
+            ClassLayer(CHANNELS),
         )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..encoders import smp_model
+from ..heads import ClassLayer
 from ..logits import TaskLogits
 from ..unet import mask_channels
 from .vnet import CHANNELS, VNet
@@ -17,7 +18,7 @@ class _MultiScale(nn.Module):
         self.mask = mask
         self.encoder, self.decoder = body.encoder, body.decoder
         self.segmentation_head = body.segmentation_head
-        self.classification_head = nn.Linear(sum(body.encoder.out_channels[-3:]), 2)
+        self.classification_head = ClassLayer(sum(body.encoder.out_channels[-3:]))
 
     def forward(self, image: Tensor) -> TaskLogits:
         encoded = self.encoder(image)
