@@ -271,6 +271,19 @@ READINGS = tuple(
     )
 )
 
+# With a fifth of the weight on T1's loss: is it the sum of the three losses that hurts?
+BALANCED = tuple(
+    Experiment(
+        f"ms-mtl-balanced{name}",
+        f"MS-MTL, balanced{title}",
+        MSMTL,
+        terms=terms,
+        losses={"weights": {"T1 BCE": 0.2}},
+        about="T1's loss is weighted .2 in the sum of the tasks' losses (Eq. 8), not 1",
+    )
+    for name, title, terms in (("", "", ()), ("+intra+inter", " + Intra and Inter", ALL))
+)
+
 # Systems that cannot contradict themselves, beside U-Net(Seg2) ⊕ ClsNet, and a training for the
 # joint decision (`lib.decode`): no row of a table
 ONE_ANSWER = (
@@ -403,7 +416,7 @@ RIVALS = (
 )
 
 EXPERIMENTS = {
-    system.name: system for system in (*OWN, *ABLATIONS, *READINGS, *ONE_ANSWER, *RIVALS)
+    system.name: system for system in (*OWN, *ABLATIONS, *READINGS, *BALANCED, *ONE_ANSWER, *RIVALS)
 }
 
 

@@ -148,6 +148,17 @@ PROFILES = {
             phantoms=1200,
         ),
         Profile(
+            "evidence",
+            "what the book's findings rest on: five to ten minutes of one core for each training",
+            size=128,
+            epochs=10,
+            lr=1e-3,
+            images=12000,
+            precision="auto",
+            phantoms=960,
+            phantom_test=2400,
+        ),
+        Profile(
             "paper",
             "the paper's setting, for a GPU; epochs are ours, the paper does not state them",
             size=512,
