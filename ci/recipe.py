@@ -30,7 +30,7 @@ from torch.nn import functional as F
 import lib
 from lib.atomic import replacing
 from lib.learner import fit, seed_everything, task_learner
-from lib.networks.depthwise import quicken
+from lib.networks.heads import ClassLayer
 
 FOLDER = lib.results.RESULTS / "bench" / "recipe"
 NARROW = (64, 32, 16, 16, 16)
@@ -45,10 +45,10 @@ class Trial:
     weight of T1's loss; early: side in px of the images and the share of the steps in which they
     are that small; average: decays a step of weights that are averaged beside the training and
     looked at once, at its end; decay: weight decay (AdamW) if above 0; grey: the second stage's
-    first layer sees the image as the first one does; head: "zero" for a layer of T1 that starts
-    at 0, "norm" for that behind batch normalisation; slow: learning rate of the encoders, as a
-    share of the others'; fast: `lib.networks.depthwise`; look: batches an epoch of which the
-    tasks' gradients are kept. The other fields are those of a profile.
+    first layer sees the image as the first one does; head: "norm" for `ClassLayer`, "plain" for
+    the paper's random layer; slow: learning rate of the encoders, as a share of the others';
+    fast: `lib.networks.depthwise`, which the networks did not have when "today" was run; look:
+    batches an epoch of which the tasks' gradients are kept. The other fields are a profile's.
     """
 
     system: str = "ms-mtl"
@@ -72,9 +72,7 @@ class Trial:
     look: int = 0
 
 
-TODAY = Trial(precision="float32", fast=False)
 TRIALS = {
-    "today": TODAY,
     "fast": Trial(),
     "t1-0.2": Trial(t1=0.2, look=3),
     "t1-0.1": Trial(t1=0.1),
@@ -92,6 +90,8 @@ TRIALS = {
     "seg2-128": Trial("unet-seg2", size=128, epochs=10),
     "cls-128-norm": Trial("clsnet", head="norm", size=128, epochs=10),
     "128-norm": Trial(head="norm", size=128, epochs=10),
+    "128-norm-long": Trial(head="norm", size=128, epochs=20),
+    "128-grey-norm": Trial(head="norm", size=128, epochs=10, grey=True),
     "96-norm": Trial(head="norm", epochs=17),
     "160-norm": Trial(head="norm", size=160, epochs=12),
     "early-64-128-norm": Trial(head="norm", size=128, epochs=12, early=(64, 0.4)),
@@ -189,15 +189,12 @@ def see_grey(network: nn.Module) -> None:
         first[:, :1] = network.stage1.encoder.model.conv_stem.weight
 
 
-def quiet_head(network: nn.Module, norm: bool) -> None:
-    """T1's layer starts at 0, so that no large random gradient meets the encoder at first."""
+def plain_head(network: nn.Module) -> None:
+    """T1's layer as the paper words it: random at first, and not behind batch normalisation."""
     for module in list(network.modules()):
         for name, child in module.named_children():
-            if isinstance(child, nn.Linear) and child.out_features == 2:
-                nn.init.zeros_(child.weight), nn.init.zeros_(child.bias)
-                if norm:
-                    before = nn.BatchNorm1d(child.in_features, affine=False)
-                    setattr(module, name, nn.Sequential(before, child))
+            if isinstance(child, ClassLayer):
+                setattr(module, name, nn.Linear(child[-1].in_features, child[-1].out_features))
 
 
 def encoder_apart(network: nn.Module) -> list[list[nn.Parameter]]:
@@ -245,10 +242,8 @@ def run(name: str, trial: Trial, root: str | None) -> None:
     network = system.build(profile)
     if trial.grey:
         see_grey(network)
-    if trial.head != "plain":
-        quiet_head(network, norm=trial.head == "norm")
-    if trial.fast:
-        quicken(network)
+    if trial.head == "plain":
+        plain_head(network)
     weights = {} if trial.t1 == 1 else {"T1 BCE": trial.t1}
     learn = task_learner(
         dls,
@@ -297,9 +292,7 @@ def run(name: str, trial: Trial, root: str | None) -> None:
 
 
 STEPS = {
-    "today": TODAY,
-    "bfloat16": replace(TODAY, precision="bfloat16"),
-    "quick depthwise": replace(TODAY, fast=True),
+    "quick depthwise": Trial(precision="float32"),
     "bfloat16, quick depthwise": Trial(),
     "narrow decoder": Trial(decoder_channels=NARROW),
     "128 px": Trial(size=128),
@@ -321,7 +314,7 @@ def time_steps(count: int = 8) -> None:
             lib.profiles.find("laptop"), decoder_channels=trial.decoder_channels, **options
         )
         network = lib.experiments.find(trial.system).build(profile)
-        network = (quicken(network) if trial.fast else network).to(memory_format=CHANNELS_LAST)
+        network = network.to(memory_format=CHANNELS_LAST)
         optimiser = torch.optim.Adam(network.parameters(), fused=True)
         side = trial.size
         image = torch.randn(16, 1, side, side).contiguous(memory_format=CHANNELS_LAST)

@@ -33,6 +33,7 @@ from .images import outline, overlays, pick_cases
 from .measures import COLUMNS, HEADLINE, NAMES, SECTIONS, forests, measures_table, systems_table
 from .picker import packed_numbers, picked, picker, picker_script
 from .places import LOCAL, SOURCES, counts, evidence, place_name, places
+from .recipe import gradient_angles, recipe_curves, recipe_table
 from .reproduced import Reproduction, reproduce, reproduced_table, tests_of, told
 from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
@@ -103,6 +104,7 @@ __all__ = [
     "gain",
     "gain_table",
     "gained",
+    "gradient_angles",
     "grid",
     "headline",
     "learning_curves",
@@ -122,6 +124,8 @@ __all__ = [
     "printed_dice",
     "provenance_table",
     "reason_table",
+    "recipe_curves",
+    "recipe_table",
     "reliability",
     "reproduce",
     "reproduced_table",
