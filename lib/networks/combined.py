@@ -13,7 +13,7 @@ class Combined(nn.Module):
     >>> import torch
     >>> from lib.networks import ClsNet, UNet
     >>> both = Combined(UNet("resnet18", mask="seg2"), ClsNet("resnet18"))
-    >>> [name for name, _ in both(torch.zeros(1, 1, 64, 64)).items()]
+    >>> [name for name, _ in both(torch.zeros(2, 1, 64, 64)).items()]
     ['cls', 'seg2']
     """
 

@@ -52,6 +52,9 @@ def test_features_pass_both_ways():
 def test_gradients_flow_both_ways(task, receiver, sender):
     """Each task's scores teach the other task's branch, through the gate that leads from it."""
     network = Chen2018("resnet18", **SMALL)
+    linear = network.classification_head[-1][-1]
+    torch.nn.init.normal_(linear.weight)  # it starts at 0, which lets no gradient through
+    torch.nn.init.normal_(linear.bias)
     getattr(network(torch.randn(2, 1, 64, 64)), task).square().sum().backward()
     passing = network.passing
     for layer in (getattr(passing, sender)[0], *getattr(passing, receiver).children()):

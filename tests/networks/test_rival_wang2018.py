@@ -11,6 +11,7 @@ from lib.networks import Wang2018
 def test_the_class_is_read_where_the_branch_is_highest():
     """The branch by hand, on the deepest features; its gradient takes one cell per channel."""
     network = Wang2018("resnet18", **SMALL).eval()
+    torch.nn.init.normal_(network.classification_head[-1][-1].weight)  # it starts at 0
     image = torch.randn(2, 1, 64, 96)
     convolution, norm, _, _, _, linear = network.classification_head
     deepest = network.encoder(image)[-1].detach().requires_grad_()

@@ -15,7 +15,7 @@ from lib.networks.rivals.vnet import VNet
 )
 def test_the_classifier_reads_three_scales(make, scales):
     with torch.device("meta"):
-        assert make().classification_head.in_features == sum(scales)
+        assert make().classification_head[-1].in_features == sum(scales)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ def test_the_classifier_reads_three_scales(make, scales):
 def test_the_class_hangs_on_the_means_of_three_scales(make):
     """Every deep scale has its own weights, and the finer scales have none."""
     network = make().eval()
+    torch.nn.init.normal_(network.classification_head[-1].weight)  # it starts at 0
     image = torch.randn(2, 1, 64, 64)
     encoded = network.encoder(image)
     means = torch.cat([encoded[at].mean((2, 3)) for at in (-3, -2, -1)], 1)
