@@ -120,7 +120,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	touch $@
 
 lock: $(VENV)/.installed ## pin again what pyproject.toml asks for
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra dicom --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --custom-compile-command 'make lock' --no-emit-index-url --quiet \
 	  --output-file requirements.lock
 

@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DIRECT = PYPROJECT["dependencies"] + PYPROJECT["optional-dependencies"]["dev"]
+EXTRAS = PYPROJECT["optional-dependencies"]
+DIRECT = PYPROJECT["dependencies"] + EXTRAS["dev"] + EXTRAS["dicom"]
 # One entry a package: the requirement, then its checksums
 ENTRIES = [
     [line.removesuffix(" \\").strip() for line in entry.splitlines()]
