@@ -26,6 +26,7 @@ MODULES = (
     "decode",
     "dicom",
     "experiments",
+    "export",
     "home",
     "keep",
     "learner",
