@@ -157,7 +157,8 @@ book/runs/%.ipynb: book/experiment.ipynb $(LIB) requirements.lock | $(VENV)/.ins
 	@mkdir -p $(@D)
 	$(BIN)/papermill $< $(@:.ipynb=.unfinished.ipynb) --log-output --no-progress-bar --kernel python3 \
 	  -p source $(call part,1) $(if $(ROOT),-p root '$(ROOT)') -p profile $(call part,2) \
-	  -p experiment $(call part,3) -p seed $(call number,seed) -p fold $(or $(call number,fold),0)
+	  -p experiment $(call part,3) -p seed $(call number,seed) -p fold $(or $(call number,fold),0) \
+	  $(if $(filter phantom,$(call part,1)),-p keep True)
 	mv $(@:.ipynb=.unfinished.ipynb) $@
 
 # Sphinx begins from nothing each time, which takes half a minute; the outputs of pages that are

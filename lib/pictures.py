@@ -1,0 +1,167 @@
+"""Pictures that are to be answered: files of any common kind, and each frame of a DICOM clip.
+
+They are read as the training images were (`lib.cases`, `lib.dicom`), so that the network meets the
+same grey; what is burned in around the ultrasound regions of a DICOM file is cropped off.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from . import dicom
+from .cases import pixels
+from .sources import layout
+from .sources.folder import ENDINGS
+
+TINT = 24  # grey levels between a pixel's colours; JPEG alone makes less of grey
+
+
+class PictureError(ValueError):
+    """A file that holds no picture which can be read; the words name the file."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, or one frame of a clip.
+
+    name: of the file; grey: uint8 (H, W), whole; crop: (x0, y0, x1, y1), the part to answer, or
+    None for all; coloured: share of its pixels that have a colour; regions: that the file states;
+    frame: 1 up in a clip of so many frames, 0 in a still; notes: on how it was read.
+
+    >>> Picture("a.png", np.zeros((4, 6), np.uint8), crop=(1, 0, 5, 4)).shown.shape
+    (4, 4)
+    """
+
+    name: str
+    grey: np.ndarray
+    crop: tuple[int, int, int, int] | None = None
+    coloured: float = 0.0
+    regions: int = 1
+    frame: int = 0
+    frames: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The part that is answered."""
+        if self.crop is None:
+            return self.grey
+        x0, y0, x1, y1 = self.crop
+        return self.grey[y0:y1, x0:x1]
+
+
+def find(images: Iterable[str | Path], without: Path | None = None) -> dict[str, Path]:
+    """The pictures among these files and folders, by their names in what is written of them.
+
+    A folder stands for all pictures in it and its subfolders, which are named from the folder on.
+    What lies in the folder `without` is passed over. Raises PictureError for a path that is not
+    there, two pictures of one name, or no picture at all.
+    """
+    found: dict[str, Path] = {}
+    given = [Path(one) for one in images]
+    for one in given:
+        if one.is_dir():
+            inside = [
+                file
+                for file in layout.files(one)
+                if file.suffix.lower() in ENDINGS or dicom.is_dicom(file)
+            ]
+        elif one.exists():
+            inside = [one]
+        else:
+            raise PictureError(f"{one.name}: no such file or folder")
+        for file in inside:
+            if without and file.resolve().is_relative_to(without.resolve()):
+                continue
+            name = file.relative_to(one).as_posix() if one.is_dir() else file.name
+            if name in found and found[name].resolve() != file.resolve():
+                raise PictureError(f"{name}: two pictures have this name; answer them one by one")
+            found[name] = file
+    if not found:
+        where = ", ".join(one.name for one in given) or "nothing was given"
+        raise PictureError(f"no picture in {where}; known are {', '.join(ENDINGS)}")
+    return found
+
+
+def read(file: str | Path, name: str | None = None) -> Iterator[Picture]:
+    """The picture of a file, or the frames of a clip, one after the other.
+
+    Raises PictureError, naming the file, if it is none, or cannot be decoded.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("L", (6, 4), 90).save(f"{folder}/a.png")
+    ...     [picture.grey.shape for picture in read(f"{folder}/a.png")]
+    [(4, 6)]
+    """
+    file = Path(file)
+    name = name or file.name
+    try:
+        if file.is_file() and file.stat().st_size and dicom.is_dicom(file):
+            yield from _frames(file, name)
+        else:
+            yield _still(file, name)
+    except dicom.DicomError as error:
+        raise PictureError(f"{name}: {error}") from error
+
+
+def _still(file: Path, name: str) -> Picture:
+    faults: list[str] = []
+    notes: list[str] = []
+
+    def report(_: str, what: str, left_out: bool = True) -> None:
+        (faults if left_out else notes).append(what)
+
+    found, turned = pixels.read_file(str(file), report, _look)
+    if found is None:
+        raise PictureError(f"{name}: {'; '.join(faults) or 'cannot be read'}")
+    grey, coloured = found
+    return Picture(name, grey, coloured=coloured, notes=(*notes, *([turned] if turned else [])))
+
+
+def _frames(file: Path, name: str) -> Iterator[Picture]:
+    """Each frame as `lib.dicom.read_pixels` gives a still."""
+    from pydicom.pixels import apply_color_lut, pixel_array
+
+    found = dicom._read(file, pixels=True)
+    number = dicom._whole(found, "NumberOfFrames", 1)
+    found.NumberOfFrames = 1  # a frame is held to what a still is
+    head, regions = dicom._head(found), len(found.get("SequenceOfUltrasoundRegions") or ())
+    if number < 1:
+        raise dicom.DicomError(f"states {number} frames")
+    found.NumberOfFrames = number
+    for at in range(number):
+        try:
+            values = pixel_array(found, index=at)
+            if found.PhotometricInterpretation == "PALETTE COLOR":
+                values = apply_color_lut(values, found)
+                values = (values >> 8).astype(np.uint8) if values.dtype != np.uint8 else values
+        except Exception as error:  # decoders raise nearly every kind of error on damaged bytes
+            what = f"frame {at + 1}" if number > 1 else "its pixels"
+            reason = dicom._first_line(error)
+            raise dicom.DicomError(f"{what} cannot be decoded ({reason})") from error
+        if values.shape[:2] != (head.height, head.width):
+            raise dicom.DicomError(f"its pixels have the shape {values.shape}")
+        if found.PhotometricInterpretation == "MONOCHROME1":  # 0 is white
+            low = -(1 << found.BitsStored - 1) if found.PixelRepresentation else 0
+            high = low + (1 << found.BitsStored) - 1
+            values = (high + low - values.astype(np.int64)).astype(values.dtype)
+        grey, coloured = _look(values)
+        clip = {"frame": at + 1, "frames": number} if number > 1 else {}
+        yield Picture(name, grey, head.crop, coloured, max(regions, 1), **clip)
+
+
+def _look(picture: Image.Image | np.ndarray) -> tuple[np.ndarray, float]:
+    """Grey as in training, uint8 (H, W), and the share of pixels that have a colour."""
+    grey = pixels._to_grey(picture)
+    if isinstance(picture, Image.Image):
+        if picture.mode in ("1", "L", "LA") or picture.mode.startswith(("I", "F")):
+            return grey, 0.0
+        picture = np.asarray(picture.convert("RGB"))
+    if picture.ndim == 2:
+        return grey, 0.0
+    deep = picture.astype(np.float32) * (255 / np.iinfo(picture.dtype).max)
+    return grey, float((np.ptp(deep, axis=2) > TINT).mean())

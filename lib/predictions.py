@@ -1,0 +1,276 @@
+"""Many pictures answered into a folder: a table, masks, overlays; resumable, and file by file."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+from . import dicom, dicom_seg, inference, pictures
+from .atomic import replacing
+from .inference import Answer, ExportError, Predictor
+from .pictures import Picture, PictureError
+
+TABLE = "predictions.csv"
+COLOURS = ((0, 0, 0), (0, 158, 70), (213, 94, 0), (240, 228, 66))  # of mask values, as in the book
+EVERY = 10.0  # seconds between two writings of the table: what a kill may cost
+TILES, TILE = 12, 240  # of a montage, and a tile's side in px
+
+
+@dataclass
+class Outcome:
+    """What became of the pictures: rows of the table, and counts of files.
+
+    answered: now; stood: from an earlier run; failed: the reasons by name; notes: on the whole.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    answered: int = 0
+    stood: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def predict_folder(
+    model: str | Path | Predictor,
+    images: Sequence[str | Path],
+    out: str | Path,
+    *,
+    engine: str = "auto",
+    again: bool = False,
+    log: Callable[[str], object] = print,
+) -> Outcome:
+    """Answer pictures, folders of them and DICOM clips with a kept network, into a folder.
+
+    Writes `predictions.csv`, a row for each picture or frame; `masks/`, PNG in the picture's own
+    size with the values 0 background, 1 benign, 2 malignant, 3 a nodule of no stated class;
+    `overlays/`, the picture with the mask's outline; for a clip `montages/`; and for DICOM
+    `segmentations/`, a DICOM-SEG that points to its images. Started again, it goes on: what stands
+    there of the same network and the same file is not answered again. A file that cannot be read
+    is a row with the reason, and the others go on.
+
+    Args:
+        model: a file of `lib.keep.save`, or a predictor.
+        images: files and folders.
+        out: the folder to write into; it may lie anywhere but is never read from.
+        engine: "torch"; "onnx", some times as quick after some seconds of preparation; "auto"
+            takes that for 500 pictures and more, or where it was prepared before.
+        again: answer everything anew.
+        log: gets a line now and then.
+
+    Raises:
+        CheckpointError: the model is none.
+        PictureError: a path is missing, or there is no picture at all.
+        ValueError: an unknown engine, or `out` holds a table that is not of this function.
+        OSError: `out` cannot be written.
+    """
+    if engine not in inference.ENGINES:
+        raise ValueError(f"engine={engine!r}; use one of {', '.join(inference.ENGINES)}")
+    out = Path(out)
+    predictor = model if isinstance(model, Predictor) else inference.load(model)
+    found = pictures.find(images, without=out)
+    targets = Counter(_target(name).lower() for name in found)
+    if twice := [name for name in found if targets[_target(name).lower()] > 1]:
+        raise PictureError(f"{', '.join(twice[:2])}: their masks would have one name; rename one")
+    before = {} if again else _standing(out / TABLE, predictor.mark)
+    done = Outcome()
+    _write_table(out / TABLE, [row for rows in before.values() for row in rows], predictor)
+    _choose(predictor, engine, len(found), done)
+    log(f"{len(found)} files, network {predictor.file.name}, engine {predictor.engine}")
+    begun = told = written = time.monotonic()
+    for at, (name, file) in enumerate(found.items(), start=1):
+        mark = _digest(file)
+        rows = before.get(name, [])
+        if rows and rows[0]["sha256"] == mark and _all_there(rows, out):
+            done.stood += 1
+        else:
+            rows = _answer_file(predictor, name, file, mark, out, done)
+        done.rows += rows
+        now = time.monotonic()
+        if now - written > EVERY:
+            _write_table(out / TABLE, done.rows, predictor)
+            written = now
+        if now - told > 2 or at == len(found):
+            log(f"{at} of {len(found)} files, {now - begun:.0f} s")
+            told = now
+    _write_table(out / TABLE, done.rows, predictor)
+    return done
+
+
+def _choose(predictor: Predictor, engine: str, files: int, done: Outcome) -> None:
+    quick = engine == "onnx" or (files >= inference.MANY or predictor.quick_already())
+    if engine == "torch" or not quick or predictor.engine == "onnx":
+        return
+    try:
+        predictor.quicken()
+    except ExportError as error:
+        if engine == "onnx":
+            raise
+        done.notes.append(f"{error}: torch answers, at its own speed")
+
+
+def _answer_file(
+    predictor: Predictor, name: str, file: Path, mark: str, out: Path, done: Outcome
+) -> list[dict[str, Any]]:
+    """The rows of one file; its other outputs are written before."""
+    rows, shown, masks = [], [], []
+    first: dict[str, Any] = {"image": name, "sha256": mark}
+    try:
+        for picture in pictures.read(file, name):
+            answer = predictor.answer(picture)
+            row = first | _row(picture, answer)
+            row |= {part: f"{part}s/{_target(name, picture.frame)}" for part in ("mask", "overlay")}
+            drawn = overlay(picture.grey, answer.mask)
+            _write_picture(out / row["mask"], _indexed(answer.mask))
+            _write_picture(out / row["overlay"], drawn)
+            rows.append(row)
+            masks.append(answer.mask)
+            shown.append((f"{picture.frame}: {answer.name}", drawn.copy()))
+            shown[-1][1].thumbnail((TILE, TILE))
+        if rows and rows[0]["frames"] > 1:
+            rows = [row | {"montage": f"montages/{_target(name)}"} for row in rows]
+            _write_picture(out / rows[0]["montage"], montage(shown))
+        if dicom.is_dicom(file):
+            targets = [f"segmentations/{_target(name, row['frame'])[:-4]}.dcm" for row in rows]
+            said = dicom_seg.write(file, masks, predictor, [out / target for target in targets])
+            for row, target, why_not in zip(rows, targets, said, strict=True):
+                row["segmentation"] = "" if why_not else target
+            done.notes += [f"{name}: {why}" for why in dict.fromkeys(said) if "header" in why]
+            done.notes += [why for why in said[:1] if "install" in why and why not in done.notes]
+    except (PictureError, MemoryError) as error:
+        done.failed[name] = str(error).removeprefix(f"{name}: ") or "not enough memory"
+        return [first | {"error": done.failed[name]}]
+    done.answered += 1
+    return rows
+
+
+def _target(name: str, frame: int = 0) -> str:
+    """The PNG of a picture: a.png of a.png, a.jpg.png of a.jpg, c.dcm-0007.png of a frame."""
+    if frame:
+        return f"{name}-{frame:04d}.png"
+    return name if name.lower().endswith(".png") else f"{name}.png"
+
+
+def _row(picture: Picture, answer: Answer) -> dict[str, Any]:
+    height, width = picture.grey.shape
+    row = {"frame": picture.frame, "frames": picture.frames, "class": answer.name}
+    if answer.probability is not None:
+        for name, value in zip(answer.classes, answer.probability, strict=True):
+            row[f"p_{name}"] = round(float(value), 4)
+    if "cls" in answer.tasks:
+        row["class_T1"] = answer.classes[answer.tasks["cls"].argmax()]
+    row |= {"width": width, "height": height, "nodule_pixels": int((answer.mask > 0).sum())}
+    row |= {"areas": answer.areas, "contradiction": "; ".join(answer.contradictions)}
+    return row | {"warning": "; ".join(answer.warnings)}
+
+
+# ------------------------------------------------------------------------------------ what is drawn
+
+
+def overlay(grey: np.ndarray, mask: np.ndarray) -> Image.Image:
+    """The picture, uint8 (H, W), with the mask's outline in the colour of its class.
+
+    >>> mask = np.pad(np.full((3, 3), 2, np.uint8), 3)
+    >>> overlay(np.zeros((9, 9), np.uint8), mask).getpixel((3, 3))
+    (213, 94, 0)
+    """
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    wide = max(1, round(min(grey.shape) / 250))
+    inner = ndimage.binary_erosion(mask > 0, iterations=wide)
+    edge = (mask > 0) & ~inner
+    rgb[edge] = np.array(COLOURS, np.uint8)[mask[edge]]
+    return Image.fromarray(rgb)
+
+
+def montage(frames: Sequence[tuple[str, Image.Image]]) -> Image.Image:
+    """At most 12 frames, evenly spaced, each with its words above it.
+
+    >>> montage([("1: benign", Image.new("RGB", (240, 240)))] * 5).size
+    (960, 520)
+    """
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(TILES, len(frames))).round().astype(int))
+    columns = min(4, len(chosen))
+    rows, head = -(-len(chosen) // columns), 20
+    sheet = Image.new("RGB", (columns * TILE, rows * (TILE + head)), (0, 0, 0))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for at, number in enumerate(chosen):
+        words, picture = frames[number]
+        x, y = at % columns * TILE, at // columns * (TILE + head)
+        pen.text((x + 4, y + 3), words, fill=(255, 255, 255), font=font)
+        sheet.paste(picture, (x + (TILE - picture.width) // 2, y + head))
+    return sheet
+
+
+def _indexed(mask: np.ndarray) -> Image.Image:
+    """A PNG of class numbers that viewers show in the colours of the classes."""
+    picture = Image.fromarray(mask).convert("P")
+    picture.putpalette([level for colour in COLOURS for level in colour])
+    return picture
+
+
+# ---------------------------------------------------------------------------------- what is written
+
+
+def _write_picture(file: Path, picture: Image.Image) -> None:
+    with replacing(file) as draft:
+        picture.save(draft, format="PNG")
+
+
+def _columns(predictor: Predictor) -> list[str]:
+    scores = [f"p_{name}" for name in predictor.classes]
+    return [
+        "image", "frame", "frames", "class", *scores, "class_T1", "contradiction", "warning",
+        "nodule_pixels", "areas", "width", "height", "mask", "overlay", "montage", "segmentation",
+        "error", "sha256", "model",
+    ]  # fmt: skip
+
+
+def _write_table(file: Path, rows: Sequence[dict[str, Any]], predictor: Predictor) -> None:
+    table = pd.DataFrame(rows, columns=_columns(predictor)).assign(model=predictor.mark)
+    for name in ("frame", "frames", "nodule_pixels", "areas", "width", "height"):
+        table[name] = table[name].astype("Int64")
+    with replacing(file) as draft:
+        table.to_csv(draft, index=False)
+
+
+def _standing(file: Path, mark: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows of an earlier run of the same network, by image; those without an answer not."""
+    if not file.exists():
+        return {}
+    try:
+        table = pd.read_csv(file, dtype={"sha256": str, "model": str, "image": str})
+        table = table[(table["model"] == mark) & table["error"].isna()]
+        rows = table.astype(object).where(table.notna(), None).to_dict("records")
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            found.setdefault(row["image"], []).append(row)
+        whole = {name: part for name, part in found.items() if len(part) == int(part[0]["frames"])}
+    except Exception as error:  # any program may have written it
+        raise ValueError(
+            f"{file.name}: is no table of this program ({type(error).__name__}); name another "
+            "folder, or move it away"
+        ) from error
+    return whole
+
+
+def _all_there(rows: Sequence[dict[str, Any]], out: Path) -> bool:
+    files = [row[key] for row in rows for key in ("mask", "overlay", "montage", "segmentation")]
+    return all((out / file).is_file() for file in files if file)
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+    except OSError:
+        return ""  # the reading says why
+
+
+__all__ = ["Outcome", "montage", "overlay", "predict_folder"]
