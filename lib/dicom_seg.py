@@ -5,6 +5,7 @@ two together. Treat it like the image.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,16 +35,20 @@ def write(
     except ImportError:
         return ["no DICOM-SEG: install highdicom"] * len(masks)
     from pydicom import dcmread
+    from pydicom.uid import UltrasoundImageStorage
 
     said, source = [], dcmread(file, stop_before_pixels=True)
-    clip = len(masks) > 1
-    source.NumberOfFrames = 1
+    clip, kind = len(masks) > 1, str(source.SOPClassUID)
+    if "NumberOfFrames" in source:  # each frame is taken for a still: highdicom has no other way
+        del source.NumberOfFrames
+        source.SOPClassUID = UltrasoundImageStorage
     for frame, (mask, target) in enumerate(zip(masks, targets, strict=True), start=1):
         if not mask.any():
             said.append("no DICOM-SEG: no nodule")
             continue
         try:
             made = _segmentation(source, mask, frame if clip else 0, predictor)
+            made.walk(partial(_point_to, kind, source.SOPInstanceUID, frame if clip else 0))
         except Exception as error:  # a header may lack anything that highdicom asks for
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
             said.append(f"no DICOM-SEG: its header does not allow one ({reason})")
@@ -88,9 +93,13 @@ def _segmentation(source: Any, mask: np.ndarray, frame: int, predictor: "Predict
         device_serial_number=predictor.mark,
         content_description="for research and teaching",
     )
-    if frame:
-        for group in made.PerFrameFunctionalGroupsSequence:
-            for derived in group.DerivationImageSequence:
-                for image in derived.SourceImageSequence:
-                    image.ReferencedFrameNumber = frame
     return made
+
+
+def _point_to(kind: str, image: str, frame: int, data: Any, element: Any) -> None:
+    """Let what refers to the image name its own kind, and its frame in a clip."""
+    same = data.get("ReferencedSOPInstanceUID") == image
+    if same and element.keyword == "ReferencedSOPClassUID":
+        element.value = kind
+        if frame:
+            data.ReferencedFrameNumber = frame

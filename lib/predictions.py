@@ -138,7 +138,8 @@ def _answer_file(
             rows = [row | {"montage": f"montages/{_target(name)}"} for row in rows]
             _write_picture(out / rows[0]["montage"], montage(shown))
         if dicom.is_dicom(file):
-            targets = [f"segmentations/{_target(name, row['frame'])[:-4]}.dcm" for row in rows]
+            short = name[:-4] if name.lower().endswith(".dcm") else name
+            targets = [f"segmentations/{_target(short, row['frame'])[:-4]}.dcm" for row in rows]
             said = dicom_seg.write(file, masks, predictor, [out / target for target in targets])
             for row, target, why_not in zip(rows, targets, said, strict=True):
                 row["segmentation"] = "" if why_not else target
