@@ -183,7 +183,7 @@ def overlay(grey: np.ndarray, mask: np.ndarray) -> Image.Image:
     (213, 94, 0)
     """
     rgb = np.repeat(grey[..., None], 3, axis=2)
-    wide = max(1, round(min(grey.shape) / 250))
+    wide = max(1, round(min(grey.shape) / 150))
     inner = ndimage.binary_erosion(mask > 0, iterations=wide)
     edge = (mask > 0) & ~inner
     rgb[edge] = np.array(COLOURS, np.uint8)[mask[edge]]

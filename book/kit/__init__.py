@@ -8,7 +8,9 @@ kit.figures.learning_curves(history)
 import importlib
 from types import ModuleType
 
-MODULES = ("claims", "exercises", "explorables", "figures", "gallery", "page", "stats")
+MODULES = (
+    "claims", "exercises", "explorables", "figures", "gallery", "page", "reader", "stats",
+)  # fmt: skip
 __all__ = [*MODULES]
 
 
