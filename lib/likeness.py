@@ -90,9 +90,10 @@ def unlike(
 
     >>> looks = {"mean": [40, 60], "deviation": [20, 30], "grain": [5, 9]}
     >>> looks |= {"side": [300, 600], "ratio": [1, 1.5]}
-    >>> unlike(np.full((32, 32), 250, np.uint8), (400, 400), looks, coloured=0.5)[:2]
-    ['mean grey 250, training images had 40 to 60', '50% of it is coloured, but the network reads \
-grey alone (Doppler, or a photograph?)']
+    >>> said = unlike(np.full((32, 32), 250, np.uint8), (400, 400), looks, regions=2)
+    >>> said[0], said[-1]
+    ('mean grey 250, training images had 40 to 60', '2 ultrasound regions in one picture: crop it \
+to one')
     """
     said = []
     if seen:
@@ -105,7 +106,10 @@ grey alone (Doppler, or a photograph?)']
                 said.append(f"{words} {now[name]:.0f}, training images had {low:.0f} to {high:.0f}")
         low, high = seen["side"]
         if not low / 2 <= now["side"] <= high * 2:
-            said.append(f"{width} x {height} px, training images had {low:.0f} to {high:.0f}")
+            said.append(
+                f"{width} x {height} px, training images had {low:.0f} to {high:.0f} on the longer "
+                "side"
+            )
         if now["ratio"] > seen["ratio"][1] * 1.5:
             said.append(
                 f"{now['ratio']:.1f} times as long as wide, training images up to "
