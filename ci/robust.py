@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = ("hostile_images", "hostile_dicom", "hostile_tables", "hostile_splits",
          "hostile_parameters", "no_pickle", "privacy", "resume", "fetch", "faults_disk",
-         "faults_run", "faults_loaders")  # fmt: skip
+         "faults_run", "faults_loaders", "hostile_use")  # fmt: skip
 
 
 class Counting:
