@@ -128,16 +128,16 @@ class Reader:
         self.predictor, self.pictures = predictor, [first]
         self.drop = _drop()
         own = predictor.weights
-        wide = w.Layout(width="26rem")
         self.sliders = {
             name: w.FloatSlider(
                 value=getattr(own, name), min=0, max=max(2.0, 2 * getattr(own, name)), step=0.05,
-                description=words, style={"description_width": "11rem"}, layout=wide,
+                description=words, style={"description_width": "11rem"},
+                layout=w.Layout(width="26rem"),
             )
             for name, words in EXPERTS.items()
         }  # fmt: skip
         self.back = w.Button(description="Weights of the file", tooltip="As the run fitted them")
-        self.frame = w.IntSlider(value=1, min=1, max=1, description="Frame", layout=wide)
+        self.frame = w.IntSlider(value=1, min=1, max=1, description="Frame")
         self.look = w.ToggleButton(description="Grad-CAM", tooltip="Where T1 looks")
         self.shown, self.message = w.HTML(), w.HTML()
         self.desk = w.VBox(
@@ -190,7 +190,7 @@ def _drop() -> ipywidgets.DOMWidget:
     class Drop(anywidget.AnyWidget):
         _esm = DROP.read_text(encoding="utf8")
         name = traitlets.Unicode().tag(sync=True)
-        data = traitlets.Bytes().tag(sync=True)
+        data = traitlets.Bytes().tag(sync=True, from_json=lambda data, _: bytes(data))
         count = traitlets.Int().tag(sync=True)
 
     return Drop()

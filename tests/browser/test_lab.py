@@ -13,7 +13,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import kept
 import pytest
+from PIL import Image
+
+from lib.sources import phantom
 
 pytestmark = pytest.mark.lab
 
@@ -21,12 +25,18 @@ CHAPTER = Path(__file__).parents[2] / "book" / "chapters" / "algorithm1.ipynb"
 PATIENCE = 180_000  # milliseconds, for a busy machine
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
 CELLS = [
-    'from lib import explorables\n\nlab = explorables.widget("loss-laboratory")\nlab',
+    'from book.kit import explorables\n\nlab = explorables.widget("loss-laboratory")\nlab',
     "ours = explorables.losses(lab.state)\n"
     "gap = max(abs(ours[name] - lab.values[name]) for name in ours)\n"
     'print("kernel:", lab.state["p"], "gap below 1e-6:", gap < 1e-6)',
     'lab.state = {**lab.state, "p": 0.25}\nprint("sent")',
 ]
+
+
+DESK = (
+    "from book.kit import reader\nfrom lib.sources import phantom\n\n"
+    'reader.read_one("seed5.safetensors", phantom.draw("benign", 3, size=64).image)'
+)
 
 
 def notebook(cells):
@@ -45,6 +55,9 @@ def notebook(cells):
 def server(tmp_path):
     """JupyterLab over a folder with two notebooks; its address, token and all."""
     (tmp_path / "lab.ipynb").write_text(json.dumps(notebook(CELLS)))
+    (tmp_path / "desk.ipynb").write_text(json.dumps(notebook([DESK, "1"])))
+    kept.small(tmp_path, seed=5)
+    Image.fromarray(phantom.draw("malignant", 9, size=64).image).save(tmp_path / "mine.png")
     shutil.copy(CHAPTER, tmp_path / "chapter.ipynb")
     log = tmp_path / "server.log"
     folders = {
@@ -106,6 +119,26 @@ def test_the_kernel_agrees_with_the_page(opened):
     said.filter(has_text="kernel: 0 gap below 1e-6: True").wait_for()
     run(2)  # and back: the kernel moves the page
     page.wait_for_function("() => document.querySelector('[data-field=p]').value === '0.25'")
+
+
+def test_the_desk_reads_a_file_and_hears_its_experts(opened, tmp_path):
+    page = opened("desk.ipynb")
+    page.locator(".jp-CodeCell").first.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    captions = page.locator(".jp-OutputArea figcaption")
+    captions.filter(has_text="The one answer").wait_for()
+    page.locator(".jp-OutputArea input[type=file]").set_input_files(tmp_path / "mine.png")
+    page.locator(".jp-OutputArea p", has_text="mine.png").wait_for()
+    before = captions.last.inner_text()
+    page.get_by_role("slider", name="T1, on the class").focus()
+    page.keyboard.press("End")
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('.jp-OutputArea figcaption')].at(-1).innerText"
+        " !== before",
+        arg=before,
+    )
+    page.get_by_role("button", name="Grad-CAM").click()
+    captions.filter(has_text="Grad-CAM").wait_for()
 
 
 def test_a_chapter_runs_from_top_to_bottom(opened, tmp_path):
