@@ -74,7 +74,7 @@ def panels(picture: pictures.Picture, answer: Answer, heat: np.ndarray | None = 
         warm = np.asarray(side)[top : top + grey.shape[0], left : left + grey.shape[1]]
         drawn.append((warm, None, "Grad-CAM", "bright is where T1 looks for its class"))
     figures = "".join(_panel(*one) for one in drawn)
-    return f'<div style="display:flex;flex-wrap:wrap;gap:.8rem">{figures}</div>'
+    return f'<div class="panels" style="display:flex;flex-wrap:wrap;gap:.8rem">{figures}</div>'
 
 
 def sentences(answer: Answer) -> str:
@@ -105,6 +105,8 @@ def read_one(model: str | Path | Predictor, image: str | Path | np.ndarray) -> A
     from IPython import get_ipython
     from IPython.display import HTML
 
+    if not isinstance(model, Predictor) and not Path(model).exists():
+        return HTML(f"<p>{escape(Path(model).name)} is not here yet: make book trains it.</p>")
     predictor = model if isinstance(model, Predictor) else Predictor(Path(model))
     first = _first(image)
     if type(get_ipython()).__name__ == "ZMQInteractiveShell":

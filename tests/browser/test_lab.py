@@ -123,8 +123,8 @@ def test_the_kernel_agrees_with_the_page(opened):
 
 def test_the_desk_reads_a_file_and_hears_its_experts(opened, tmp_path):
     page = opened("desk.ipynb")
-    page.locator(".jp-CodeCell").first.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
     captions = page.locator(".jp-OutputArea figcaption")
     captions.filter(has_text="The one answer").wait_for()
     page.locator(".jp-OutputArea input[type=file]").set_input_files(tmp_path / "mine.png")
