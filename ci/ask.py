@@ -279,8 +279,8 @@ def told_by_onnx(model: onnx.ModelProto, grey: np.ndarray) -> dict[str, np.ndarr
 def apart(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, float]:
     """How far two answers to the same pictures are apart.
 
-    `largest` and `mean`: between two probabilities; `cls_largest`: of T1's; `classes`: how many pictures T1 gives another class;
-    `pixels`: share of pixels that T2 or T3 gives another class.
+    `largest` and `mean`: between two probabilities; `cls_largest`: of T1's; `classes`: how many
+    pictures T1 gives another class; `pixels`: share of pixels that T2 or T3 gives another class.
     """
     switched = {task: one[task].argmax(1) != other[task].argmax(1) for task in TASKS}
     pixels = np.concatenate([switched["seg2"], switched["seg3"]])

@@ -1,4 +1,4 @@
-"""How many answers a second "Ask the network" gives: python ci/ask_speed.py, into results/bench/ask.
+"""Answers a second of the page "Ask the network": python ci/ask_speed.py, into results/bench/ask.
 
 Needs the built book. In headless Chromium, from a file: the page draws phantoms and puts each to
 both networks, as its button for random patients does; one answer is a picture and what both say.
