@@ -1,6 +1,7 @@
 // Ask the network: the phantom by hand, or a picture of the reader's, put to two trained networks.
 import { button, control, controls, endBar, make, percent, sentence, valueTable } from "./controls.js";
 import { readAnswers, roundsAround, wilsonInterval } from "./contradiction.js";
+import { EQUAL } from "./decode.js";
 import { fitImage } from "./fit.js";
 import { areaOf, SIZE } from "./masks.js";
 import { drawNeck } from "./neck.js";
@@ -94,6 +95,7 @@ const render = ({ model, el }) => {
     ...featureFields(table),
     neck: numberField("Neck, by its number", 9, 1, NECKS, 1, 0),
     whose: choiceField("Which network's contradiction", sides[0].name, Object.fromEntries(sides.map(({ name, title }) => [name, title]))),
+    by: choiceField("Decided together with", "fitted", { fitted: "the weights that fit validation phantoms", equal: "equal weights" }),
   };
   const noduleOf = (state) => Object.fromEntries(names.map((name) => [name, state[name]]));
   const picture = makeView("What the networks are asked about");
@@ -101,7 +103,7 @@ const render = ({ model, el }) => {
   const answers = valueTable("What each network says of this picture", ["", ...sides.map(({ title }) => title)]);
   const counted = valueTable("Random patients of the phantom, T1 against T3", ["", "patients", "contradictions", "share", "95 % interval", "T1 is right"]);
   answers.element.classList.add("wraps");
-  const said = sentence(), progress = make("p", { class: "note" });
+  const said = sentence(), progress = make("p", { class: "note" }), weighed = make("p", { class: "note" });
 
   let networks = null; // once the reader has started them
   let own = null; // the reader's picture
@@ -114,7 +116,7 @@ const render = ({ model, el }) => {
     const { image } = drawNeck(nodule, seededSource(neck), SIZE);
     return { image, grey: fitImage(image, SIZE, SIZE, table.size) };
   };
-  const ask = async ({ name, weights }, { grey }) => readAnswers(await networks.answer(name, grey), weights);
+  const ask = async ({ name, weights }, { grey }) => readAnswers(await networks.answer(name, grey), state.by === "equal" ? EQUAL : weights);
 
   const write = (found) => {
     answers.write(Object.entries(ROWS).map(([words, read]) => [words, ...sides.map(({ name }) => (found ? read(found[name]) : DASH))]));
@@ -125,6 +127,10 @@ const render = ({ model, el }) => {
       const one = together === 1 ? [new Uint8Array(nodule.length), nodule] : [nodule];
       joint.draw(shown.image, `${title}, decided together: ${calledOf(together)}, ${areaOf(nodule)} pixels.`, { fills: one });
     }
+    if (found) weighed.textContent = `Weights of T1 and of the maps on the class: ${sides.map(({ title, weights }) => {
+      const { cls, maps } = state.by === "equal" ? EQUAL : weights;
+      return `${title.toLowerCase()} ${cls.toFixed(2)} and ${maps.toFixed(2)}`;
+    }).join("; ")}.`;
     if (found) said.say(outcome + sides.map(({ name, title }) => `${title}: ${spoken(found[name])}.`).join(" "));
   };
 
@@ -152,11 +158,11 @@ const render = ({ model, el }) => {
 
   let wanted = "";
   const draw = (state) => {
-    const nodule = noduleOf(state), now = own ? "own" : JSON.stringify([nodule, state.neck]);
+    const nodule = noduleOf(state), now = own ? "own" : JSON.stringify([nodule, state.neck, state.by]);
     ownNote.hidden = !own;
     ideal.hidden = Boolean(own);
     if (now !== wanted || own) {
-      shown = own ?? neckOf(nodule, Math.round(state.neck));
+      shown = own ? { ...own } : neckOf(nodule, Math.round(state.neck));
       wanted = now;
       picture.draw(shown.image, own ? "Your own picture, reduced to the square that the networks take." : `Simulated ultrasound of the neck with ${describeNodule(nodule)}.`);
     }
@@ -308,7 +314,8 @@ const render = ({ model, el }) => {
   const taking = make("div", {},
     make("label", { class: "select" }, make("span", {}, "Ask about a picture of your own; it does not leave this page"), file));
   const counting = make("div", {}, make("p", { class: "presets" }, counter), counted.element);
-  const later = [results, key, search, counting, taking]; // when there are answers
+  const deciding = make("div", {}, control(store, "by"), weighed);
+  const later = [results, key, deciding, search, counting, taking]; // when there are answers
   for (const part of later) part.hidden = true;
   results.classList.add("columns");
   el.replaceChildren(
@@ -321,7 +328,7 @@ const render = ({ model, el }) => {
     make("div", { class: "presets" }, starter, stopper), progress,
     said.element, results,
     key,
-    answers.element, search, counting, taking,
+    answers.element, deciding, search, counting, taking,
     endBar({ ...store, reset: () => { leave(); store.reset(); store.redraw(); } }, model),
   );
   write(null);
