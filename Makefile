@@ -136,7 +136,7 @@ audit: $(VENV)/.installed ## known vulnerabilities of all that is installed; ask
 MATHJAX := startup.js core.js input/tex.js output/chtml.js output/chtml/fonts/tex.js \
   output/chtml/fonts/woff-v2 a11y/assistive-mml.js
 
-book/_vendor/.done: ci/package.json ci/package-lock.json
+book/_vendor/.done: ci/package.json ci/package-lock.json ci/runtime.mjs
 	npm ci --prefix ci --ignore-scripts --no-audit --no-fund --loglevel error
 	rm -rf $(@D) && mkdir -p $(@D)/vendor
 	cp ci/node_modules/plotly.js-cartesian-dist-min/plotly-cartesian.min.js $(@D)/vendor/plotly.js
@@ -146,6 +146,7 @@ book/_vendor/.done: ci/package.json ci/package-lock.json
 	for part in $(MATHJAX); do mkdir -p $(@D)/vendor/mathjax/$$(dirname $$part); \
 	  cp -R ci/node_modules/mathjax/es5/$$part $(@D)/vendor/mathjax/$$part; done
 	cp ci/node_modules/mathjax/LICENSE $(@D)/vendor/mathjax/LICENSE
+	mkdir -p $(@D)/ask && node ci/runtime.mjs >$(@D)/ask/runtime.js
 	touch $@
 
 # ---- running and building

@@ -49,7 +49,9 @@ OTHER = COURSE | {
     "curves": {"total": {"train": [2.0, None, 1.0], "valid": [2.5, 2.25, 2.125]}},
     "test": {"AUC": 0.7},
 }
+MADE = {"size": 64, "networks": {n: {"title": n, "weights": {}} for n in ("ms-mtl", "mtl")}}
 DATA = {
+    "ask": explorables.asked(MADE, megabytes=6),
     "runs": {
         "runs": [COURSE, OTHER],
         "curves": {"total": "total", "AUC": "AUC of the class"},
@@ -64,9 +66,15 @@ DATA = {
 
 
 @pytest.fixture
-def visit(browser, tmp_path):
+def logs():
+    """What pages complain of."""
+    return []
+
+
+@pytest.fixture
+def visit(browser, tmp_path, logs):
     """Open an explorable; whatever goes wrong in the page fails the test at its end."""
-    contexts, logs = [], []
+    contexts = []
 
     def visit(name, link="", width=1000, scheme="light", touch=False):
         file = tmp_path / f"{name}.html"
@@ -405,6 +413,17 @@ def test_the_phantom_is_quick_enough_for_a_switch(visit):
 def test_the_phantom_says_that_its_table_is_missing(visit, monkeypatch):
     monkeypatch.delitem(DATA, "phantom")
     assert "book.kit.explorables.tirads()" in visit("phantom").locator("body").inner_text()
+
+
+# ---- ask, without its networks: test_ask_page.py has them
+
+
+def test_networks_that_are_not_there_are_named(visit, logs):
+    page = visit("ask")
+    page.get_by_text("Start the two networks").click()
+    page.wait_for_selector("[role=status]:has-text('runtime.js is not beside the book')")
+    assert page.get_by_text("Start the two networks (6.0 MB)").is_enabled()
+    logs.clear()  # the browser says so, too
 
 
 # ---- runs

@@ -29,3 +29,9 @@ def test_the_policy_stands_before_every_script(name):
 def test_what_is_not_of_the_book_is_refused(visit):
     refused = visit("index.html").page.evaluate(INJECT)
     assert refused == [f"https://example.invalid/{name}" for name in ("fetch", "img", "script")]
+
+
+def test_one_page_runs_webassembly_and_none_may_make_code_of_text():
+    texts = {name: (HTML / name).read_text() for name in PAGES}
+    assert [name for name in PAGES if "wasm-unsafe-eval" in texts[name]] == ["explorables/ask.html"]
+    assert not [name for name in PAGES if "'unsafe-eval'" in texts[name]]

@@ -6,22 +6,36 @@ kernel sees what the reader sets and what the page computes. A module has
 `export default { render({ model, el }) }`, as anywidget asks.
 """
 
+from .asked import (
+    MADE,
+    asked,
+    costs_in_words,
+    measures_table,
+    networks_script,
+    weight_in_words,
+)
 from .bundle import NAMES, bundle
 from .data import beside, courses, decisions, made_of, tirads
 from .kernel import answers, losses, widget
 from .page import Page, show
 
 __all__ = [
+    "MADE",
     "NAMES",
     "Page",
     "answers",
+    "asked",
     "beside",
     "bundle",
+    "costs_in_words",
     "courses",
     "decisions",
     "losses",
     "made_of",
+    "measures_table",
+    "networks_script",
     "show",
     "tirads",
+    "weight_in_words",
     "widget",
 ]

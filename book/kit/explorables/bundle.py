@@ -12,6 +12,7 @@ NAMES = (
     "gain",
     "runs",
     "phantom",
+    "ask",
 )
 STYLE = FOLDER / "explorables.css"
 

@@ -21,6 +21,13 @@ export const fillMask = (context, scale, mask, share) => {
   context.putImageData(image, 0, 0);
 };
 
+// Grey levels, row by row, onto a canvas of their size.
+export const greyPicture = (canvas, grey) => {
+  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  grey.forEach((level, i) => image.data.set([level, level, level, 255], 4 * i));
+  context.putImageData(image, 0, 0);
+};
+
 // The outline of a mask, dashed in white over a colour, so that it is seen on anything.
 export const outlineMask = (context, scale, mask, colour, dash) => {
   const path = new Path2D();

@@ -1,27 +1,15 @@
 // The phantom: the features of ACR TI-RADS as switches, the picture that they make, and their worth.
 import { button, control, controls, endBar, make, percent, sentence, valueTable } from "./controls.js";
 import { drawNeck } from "./neck.js";
-import { BLUE, outlineMask } from "./paint.js";
+import { capital, describeNodule, featureFields } from "./nodule.js";
+import { BLUE, greyPicture, outlineMask } from "./paint.js";
 import { seededSource } from "./random.js";
-import { choiceField, flagField, makeStore, numberField } from "./state.js";
+import { flagField, makeStore, numberField } from "./state.js";
 import { agreeOnFluid, drawPatient, foolingNodule, judge, shareOfLevel, typicalNodule } from "./tirads.js";
 
 const PICTURE = 128; // pixels a side
 const ZOOM = 3; // points of the canvas for one of them
 const NECKS = 999;
-const TITLES = { composition: "Composition", echogenicity: "Echogenicity", shape: "Shape", margin: "Margin", foci: "Echogenic foci" };
-// The values in words that a sentence can hold.
-const SAID = {
-  mixed: "mixed cystic and solid", "hyper/isoechoic": "hyper- or isoechoic", wider: "wider than tall", taller: "taller than wide",
-  smooth: "a smooth margin", "ill-defined": "an ill-defined margin", "lobulated/irregular": "a lobulated or irregular margin",
-  extrathyroidal: "extrathyroidal extension", none: "no echogenic foci", "comet-tail": "comet-tail artefacts",
-  macrocalcification: "macrocalcification", "rim calcification": "rim calcification", punctate: "punctate echogenic foci",
-};
-const saidOf = (value) => SAID[value] ?? value;
-export const describeNodule = ({ composition, echogenicity, shape, margin, foci }) =>
-  `a ${saidOf(composition)}, ${saidOf(echogenicity)} nodule, ${saidOf(shape)}, with ${saidOf(margin)} and ${saidOf(foci)}`;
-
-const capital = (words) => words[0].toUpperCase() + words.slice(1);
 const shortNumber = (value) => (value >= 1000 ? value.toFixed(0) : value.toPrecision(3));
 const shortPercent = (share) => `${Number((100 * share).toPrecision(2))} %`;
 
@@ -35,9 +23,7 @@ const makePicture = () => {
     const wanted = JSON.stringify([nodule, seed]);
     if (shown !== wanted) {
       drawn = drawNeck(nodule, seededSource(seed), PICTURE);
-      const inside = small.getContext("2d"), pixels = inside.createImageData(PICTURE, PICTURE);
-      drawn.image.forEach((grey, i) => pixels.data.set([grey, grey, grey, 255], 4 * i));
-      inside.putImageData(pixels, 0, 0);
+      greyPicture(small, drawn.image);
       shown = wanted;
     }
     context.imageSmoothingEnabled = false;
@@ -57,8 +43,7 @@ const render = ({ model, el }) => {
   }
   const names = Object.keys(table.features);
   const fields = {
-    ...Object.fromEntries(names.map((name) => [name, choiceField(TITLES[name], table.usual[name],
-      Object.fromEntries(Object.keys(table.features[name]).map((value) => [value, value])))])),
+    ...featureFields(table),
     neck: numberField("Neck, by its number", 9, 0, NECKS, 1, 0),
     outline: flagField("Show the outline of the mask", false),
     before: numberField("Malignant among the patients, in %", 100 * table.malignant, 1, 99, 1, 0),
