@@ -8,7 +8,7 @@ kit.figures.learning_curves(history)
 import importlib
 from types import ModuleType
 
-MODULES = ("claims", "exercises", "explorables", "figures", "gallery", "page", "stats")
+MODULES = ("claims", "exercises", "explorables", "figures", "gallery", "page", "plan", "stats")
 __all__ = [*MODULES]
 
 

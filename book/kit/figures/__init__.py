@@ -15,7 +15,9 @@ from .claims import (
     reason_table,
     verdicts_table,
 )
+from .consistent import consistent_table, standing
 from .costs import cost_figure, cost_rows, costs_beside
+from .effects import answers, effect, effects, effects_key, effects_table
 from .fig3 import fig3_losses, fig3_table
 from .finding import finding, found_in_words
 from .gains import (
@@ -32,7 +34,18 @@ from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid
 from .images import outline, overlays, pick_cases
 from .measures import COLUMNS, HEADLINE, NAMES, SECTIONS, forests, measures_table, systems_table
 from .picker import packed_numbers, picked, picker, picker_script
-from .places import LOCAL, SOURCES, counts, evidence, place_name, places
+from .places import (
+    LOCAL,
+    PROFILE,
+    SOURCES,
+    counts,
+    evidence,
+    of_classes,
+    place_name,
+    places,
+    short_name,
+    shown,
+)
 from .reproduced import Reproduction, reproduce, reproduced_table, tests_of, told
 from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
@@ -68,6 +81,7 @@ __all__ = [
     "MARKS",
     "MINUS",
     "NAMES",
+    "PROFILE",
     "RIGHT",
     "SECTIONS",
     "SOURCES",
@@ -78,12 +92,14 @@ __all__ = [
     "MeanDice",
     "Reproduction",
     "answer",
+    "answers",
     "calibration",
     "calibration_error",
     "cam_table",
     "cams",
     "changes_table",
     "choice",
+    "consistent_table",
     "contradiction",
     "contradictions_table",
     "cost_figure",
@@ -93,6 +109,10 @@ __all__ = [
     "counts",
     "described",
     "dice_plane",
+    "effect",
+    "effects",
+    "effects_key",
+    "effects_table",
     "evidence",
     "fig3_losses",
     "fig3_table",
@@ -110,6 +130,7 @@ __all__ = [
     "levels",
     "machines_table",
     "measures_table",
+    "of_classes",
     "outline",
     "overlays",
     "packed_numbers",
@@ -129,9 +150,12 @@ __all__ = [
     "roc_band",
     "runs_table",
     "sentence",
+    "short_name",
+    "shown",
     "sortable",
     "split_dice",
     "split_gain",
+    "standing",
     "systems_table",
     "table",
     "tests_of",

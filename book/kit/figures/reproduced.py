@@ -16,12 +16,12 @@ from lib import paper
 
 from ..stats import LESS_IS_BETTER, Difference, Evidence, Interval
 from .apart import KINDS, SAID, SIGNS, apart
-from .changes import NEITHER, RULE, p_value, sentence, verdict
+from .changes import NEITHER, RULE, sentence, verdict
 from .measures import FEW, NAMES
 from .places import Place, counts, place_name, places
 from .runs import levels
 from .sortable import NOTHING, Cell, Column, choice, sortable
-from .style import ABSENT, cell, number, text, words
+from .style import ABSENT, cell, number, probability, text, words
 
 NOT_RUN = "not run yet"
 DERIVED = {"ACC": "ACC_seg", "F1": "F1_seg", "AUC": "AUC_seg"}
@@ -330,7 +330,7 @@ def tests_of(table: int, rows: Sequence[Row], caption: str, csv: str | None = No
             _words(text(row.against)),
             _words(NAMES.get(found.measure, found.measure)),
             Cell(cell(found.interval, signed=True), found.difference),
-            Cell(p_value(found.p), found.p),
+            Cell(probability(found.p), found.p),
             Cell(number(found.detectable), found.detectable),
             Cell(str(found.trainings), found.trainings),
             _words(verdict(found)),

@@ -132,6 +132,26 @@ def number(value: float | None, signed: bool = False) -> str:
     return f"{shown:{'+' * signed}.1f}".replace("-", MINUS) if shown else "0.0"
 
 
+def points(value: float) -> float:
+    """A fraction in per cent for a figure, rounded as `number` rounds it: one number everywhere.
+
+    >>> points(0.7635), points(-0.0004)
+    (76.3, 0.0)
+    """
+    return round(100 * value, 1) + 0.0
+
+
+def probability(p: float) -> str:
+    """A probability to three decimals without its 0, in HTML; a dash for NaN.
+
+    >>> probability(0.0301), probability(0.0001)
+    ('.030', '&lt; .001')
+    """
+    if p != p:
+        return ABSENT
+    return "&lt; .001" if p < 0.0005 else f"{p:.3f}".removeprefix("0")
+
+
 def cell(interval: Interval | None, signed: bool = False) -> str:
     """An interval in per cent for a table's cell, in HTML; its ends are dashes if not told."""
     if interval is None:
