@@ -8,7 +8,8 @@ kit.figures.learning_curves(history)
 import importlib
 from types import ModuleType
 
-MODULES = ("claims", "exercises", "explorables", "figures", "gallery", "page", "plan", "stats")
+MODULES = ("claims", "exercises", "explorables", "figures", "gallery", "page", "plan", "printed")
+MODULES += ("stats",)
 __all__ = [*MODULES]
 
 

@@ -8,6 +8,7 @@ from .figures.effects import TOGETHER, Compared
 from .figures.places import SOURCES, Place, of_classes, short_name
 from .stats import PRIMARY, SUFFIX, Difference, Evidence, over_sources, pooled
 
+COMMIT = "c41849e"  # of book/plan.md, before the first run of the new grid
 POOLED = ("busbra", "phantom")  # one test over both, each weighted by its precision
 UNJUDGED = ("ddti",)  # few benign images: shown with its counts, and enters no verdict
 JOINT = f"{PLAIN}{SUFFIX}"
@@ -89,13 +90,18 @@ def pooled_rows() -> list[str]:
     return [short_name((source, "")) for source in POOLED]
 
 
-def sizes(found: Mapping[Place, Evidence]) -> dict[str, str]:
-    """The test images of each source by class, by its name; of the pooled, which these are."""
-    each = {
-        short_name(place): ", ".join(f"{n} {name}" for name, n in of_classes(one).items())
-        for place, one in _in_order(found)
-    }
-    return {TOGETHER: " and ".join(pooled_rows())} | each
+def unjudged_rows() -> tuple[str, ...]:
+    """The names of the rows that enter no verdict.
+
+    >>> unjudged_rows()
+    ('DDTI',)
+    """
+    return tuple(short_name((source, "")) for source in UNJUDGED)
+
+
+def sizes(found: Mapping[Place, Evidence]) -> dict[str, dict[str, int]]:
+    """The test images of each source by class, by its name."""
+    return {short_name(place): of_classes(one) for place, one in _in_order(found)}
 
 
 def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -126,6 +132,20 @@ def not_run(found: Mapping[Place, Evidence], titles: Mapping[str, str]) -> dict[
         short_name(place): missing
         for place, one in _in_order(found)
         if (missing := [title_of(name, titles) for name in wanted if name not in one.runs])
+    }
+
+
+def parameters(found: Mapping[Place, Evidence]) -> dict[str, str]:
+    """The size of each system of `CONSISTENT` that was run, in words."""
+    runs = {
+        system: next(iter(one.runs[system].values()))
+        for one in found.values()
+        for system in CONSISTENT
+        if system in one.runs
+    }
+    return {
+        system: f"{run['model']['parameters'] / 1e6:.1f} million parameters"
+        for system, run in runs.items()
     }
 
 

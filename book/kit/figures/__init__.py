@@ -17,7 +17,7 @@ from .claims import (
 )
 from .consistent import consistent_table, standing
 from .costs import cost_figure, cost_rows, costs_beside
-from .effects import answers, effect, effects, effects_key, effects_table
+from .effects import answers, effect, effects, effects_key, effects_table, three_numbers
 from .fig3 import fig3_losses, fig3_table
 from .finding import finding, found_in_words
 from .gains import (
@@ -32,7 +32,16 @@ from .gains import (
 )
 from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid
 from .images import outline, overlays, pick_cases
-from .measures import COLUMNS, HEADLINE, NAMES, SECTIONS, forests, measures_table, systems_table
+from .measures import (
+    COLUMNS,
+    HEADLINE,
+    NAMES,
+    SECTIONS,
+    SHORT,
+    forests,
+    measures_table,
+    systems_table,
+)
 from .picker import packed_numbers, picked, picker, picker_script
 from .places import (
     LOCAL,
@@ -46,7 +55,8 @@ from .places import (
     short_name,
     shown,
 )
-from .reproduced import Reproduction, reproduce, reproduced_table, tests_of, told
+from .reprinted import lent_in_words, reprinted_table
+from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, told
 from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
 from .sortable import choice, sortable
@@ -84,6 +94,7 @@ __all__ = [
     "PROFILE",
     "RIGHT",
     "SECTIONS",
+    "SHORT",
     "SOURCES",
     "SYMBOLS",
     "TEMPLATE",
@@ -120,6 +131,7 @@ __all__ = [
     "finding",
     "forests",
     "found_in_words",
+    "from_memory",
     "gain",
     "gain_table",
     "gained",
@@ -127,6 +139,7 @@ __all__ = [
     "headline",
     "learning_curves",
     "ledger_table",
+    "lent_in_words",
     "levels",
     "machines_table",
     "measures_table",
@@ -144,6 +157,7 @@ __all__ = [
     "provenance_table",
     "reason_table",
     "reliability",
+    "reprinted_table",
     "reproduce",
     "reproduced_table",
     "roc",
@@ -158,9 +172,9 @@ __all__ = [
     "standing",
     "systems_table",
     "table",
-    "tests_of",
     "tests_table",
     "text",
+    "three_numbers",
     "told",
     "unlike",
     "verdict",

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from ..stats import FEWEST, LESS_IS_BETTER, MARGIN, PRIMARY, Difference
 from .changes import sentence
 from .measures import HEADLINE
-from .style import ABSENT, COLOURS, SYMBOLS, figure, number, points, probability, table, text
+from .style import ABSENT, COLOURS, SYMBOLS, beside, figure, number, points, probability, table
 
 TOGETHER = "Pooled"  # the row over several sources
 SMALL = 0.02  # an interval within this on both sides leaves no difference that matters
@@ -19,15 +19,16 @@ CONSTRUCTED = "0 by construction"
 # Plotly's symbols as letters, filled and hollow
 LETTERS = {"circle": "●○", "diamond": "◆◇", "square": "■□"}
 # change -> row (a source, or `TOGETHER`) -> measure -> difference
+Sizes = Mapping[str, int]  # class -> images
 Compared = Mapping[str, Mapping[str, Mapping[str, Difference]]]
 
 
 def effects(
-    compared: Compared, measure: str, sizes: Mapping[str, str], unjudged: tuple[str, ...] = ()
+    compared: Compared, measure: str, sizes: Mapping[str, Sizes], unjudged: tuple[str, ...] = ()
 ) -> go.Figure:
     """A forest plot of one measure: a row for each source, a mark for each change.
 
-    sizes: row -> what its test images are, beside its name; unjudged: rows that enter no verdict,
+    sizes: row -> its test images by class, beside its name; unjudged: rows that enter no verdict,
     drawn faint, whose bars may leave the frame. Filled marks and thick bars rest on several
     trainings, hollow ones and thin bars on one. Without an interval a mark has no bar. Raises
     ValueError if nothing was compared by this measure.
@@ -68,7 +69,7 @@ def effects(
         yaxis={
             "tickmode": "array",
             "tickvals": list(range(len(rows))),
-            "ticktext": [_beside(row, sizes.get(row, "")) for row in rows],
+            "ticktext": [beside(row, sizes.get(row, {})) for row in rows],
             "range": [len(rows) - 0.5, -0.5],
             "showgrid": False,
         },
@@ -89,7 +90,7 @@ def effects_key(compared: Compared) -> str:
     )
 
 
-def effects_table(compared: Compared, measures: tuple[str, ...], sizes: Mapping[str, str]) -> str:
+def effects_table(compared: Compared, measures: tuple[str, ...], sizes: Mapping[str, Sizes]) -> str:
     """Every difference in points with its interval: a row for each change on each source.
 
     In bold what is told apart; ¹ rests on one training. Raises ValueError if nothing was compared.
@@ -98,9 +99,11 @@ def effects_table(compared: Compared, measures: tuple[str, ...], sizes: Mapping[
     for change, each in compared.items():
         body.append(f"<b>{escape(_first(change))}</b>")
         for row, family in each.items():
-            size = f"<br><small>{escape(size)}</small>" if (size := sizes.get(row)) else ""
             body.append(
-                [f"{escape(row)}{size}", *(_cell(family.get(m), change, m) for m in measures)]
+                [
+                    beside(row, sizes.get(row, {})),
+                    *(_cell(family.get(m), change, m) for m in measures),
+                ]
             )
     if not any(isinstance(line, list) for line in body):
         raise ValueError("nothing has been compared yet")
@@ -127,6 +130,26 @@ def answers(compared: Compared, over: Sequence[str]) -> str:
         lines = _lines(each.get(TOGETHER, {}), single)
         said.append(f"**{_first(change)}**\n\n" + "\n".join(f"- {line}" for line in lines))
     return "\n\n".join(said)
+
+
+def three_numbers(compared: Compared, over: Sequence[str]) -> str:
+    """The finding in three numbers, in Markdown: contradictions, AUC with the terms, AUC together.
+
+    From the pooled rows, and where there is none from each source that is pooled.
+    """
+    wanted = [("inconsis_cls", 0), ("AUC", 0), ("AUC", 1)]
+    changes, said = list(compared), []
+    for place, (measure, at) in enumerate(wanted, start=1):
+        each = compared[changes[at]]
+        rows = [TOGETHER] if measure in each.get(TOGETHER, {}) else [r for r in over if r in each]
+        told = [
+            (f"{row}: " if row != TOGETHER else "") + sentence(each[row][measure])
+            for row in rows
+            if measure in each[row]
+        ]
+        words = "; ".join(told) or "not run"
+        said.append(f"{place}. {HEADLINE[measure]}, {changes[at]}: **{words}**.")
+    return "\n".join(said)
 
 
 def effect(found: Difference) -> str:
@@ -203,11 +226,6 @@ def _mark(found: Difference, change: str, order: int, row: int, faint: bool) -> 
         name=change,
         hovertemplate=f"{escape(change)}: {sentence(found)}<extra></extra>",
     )
-
-
-def _beside(row: str, size: str) -> str:
-    parts = [f'<span style="font-size:11px">{text(part)}</span>' for part in size.split(", ")]
-    return "<br>".join([f"<b>{text(row)}</b>", *(parts if size else [])])
 
 
 def _cell(found: Difference | None, change: str, measure: str) -> str:

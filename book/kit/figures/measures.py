@@ -80,6 +80,8 @@ COLUMNS = {
     "F1_seg": "F1†",
     "AUC_seg": "AUC†",
 }
+# Those of them that a page has room for
+SHORT = {m: COLUMNS[m] for m in COLUMNS if m in {*HEADLINE} - {"ACC"} and "seg3" not in m}
 # Every measure by a name that stands alone: the headline's, else with its section's
 NAMES = (
     {

@@ -89,11 +89,13 @@ def sortable(
     )
 
 
-def choice(panels: Mapping[str, str], label: str = "Data") -> str:
-    """HTML of several panels of which the page shows one, by a list to choose from.
+def choice(panels: Mapping[str, str], label: str = "Data", *, switch: bool = False) -> str:
+    """HTML of several panels of which the page shows one, by a list to choose from or a switch.
 
     panels: title -> HTML, the first one shown at the start; all are shown, below each other, where
-    no script runs. A choice holds for the whole page. Raises ValueError without a panel.
+    no script runs. A choice holds for all panels of the page with this label; a panel may hold
+    another choice. switch: buttons beside each other in place of a list. Raises ValueError without
+    a panel.
 
     >>> choice({"the phantom": "<p>One</p>", "BUS-BRA": "<p>Two</p>"}).count('class="choice-panel"')
     2
@@ -101,7 +103,7 @@ def choice(panels: Mapping[str, str], label: str = "Data") -> str:
     if not panels:
         raise ValueError("there is nothing to choose from")
     return (
-        f'<div class="choice" data-label="{escape(label)}">'
+        f'<div class="choice" data-label="{escape(label)}"{" data-switch" * switch}>'
         + "".join(
             f'<div class="choice-panel" data-title="{escape(title)}">'
             f'<p class="choice-title"><strong>{escape(title)}</strong></p>{panel}</div>'

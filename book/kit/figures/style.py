@@ -7,7 +7,7 @@ alone: dashes, symbols or words say the same. Every figure carries its words in
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape, unescape
 from typing import Any
 
@@ -164,6 +164,16 @@ def words(interval: Interval, signed: bool = False) -> str:
     """An interval in per cent as plain text."""
     value, low, high = (number(v, signed) for v in interval)
     return f"{value} [{low}, {high}]"
+
+
+def beside(name: str, images: Mapping[str, int]) -> str:
+    """The name of a source with its images of each class below it, small.
+
+    >>> beside("DDTI", {"benign": 12, "malignant": 56}).count("<br>")
+    2
+    """
+    counts = [f'<span style="font-size:11px">{n} {text(kind)}</span>' for kind, n in images.items()]
+    return "<br>".join([text(name), *counts])
 
 
 def wrapped(name: str) -> str:
