@@ -68,11 +68,16 @@
 
   // ---- columns: one band of them at a time
   const bands = (box) => {
-    const banded = [...box.querySelectorAll("[data-band]")];
-    const names = [...new Set(banded.map((cell) => cell.dataset.band))];
+    const table = box.querySelector("table");
+    // Of each head its cells; a head that several share has its band, too.
+    const banded = [...table.tHead.querySelectorAll("[data-band]")].map((head) => [head, head.dataset.band]);
+    const names = [...new Set(banded.map(([, band]) => band))];
     if (names.length < 2) return;
     const [choice, select] = list("Columns", [...names, "all"]);
-    const show = () => banded.forEach((cell) => { cell.hidden = select.value !== "all" && cell.dataset.band !== select.value; });
+    columnHeads(table).forEach((head, place) => {
+      for (const row of head.dataset.band ? table.tBodies[0].rows : []) banded.push([row.cells[place], head.dataset.band]);
+    });
+    const show = () => banded.forEach(([cell, band]) => { cell.hidden = select.value !== "all" && band !== select.value; });
     select.addEventListener("change", show);
     box.querySelector(".sortable-scroll").before(choice);
     show();

@@ -100,8 +100,11 @@ def unjudged_rows() -> tuple[str, ...]:
 
 
 def sizes(found: Mapping[Place, Evidence]) -> dict[str, dict[str, int]]:
-    """The test images of each source by class, by its name."""
-    return {short_name(place): of_classes(one) for place, one in _in_order(found)}
+    """The test images of each source by class, by its name; those without a class left out."""
+    return {
+        short_name(place): {k: n for k, n in of_classes(one).items() if k != "without a class"}
+        for place, one in _in_order(found)
+    }
 
 
 def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dict[str, Any]]]:

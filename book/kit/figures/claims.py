@@ -9,19 +9,19 @@ from ..stats import LESS_IS_BETTER, Difference, Evidence
 from .changes import RULE, sentence
 from .measures import NAMES
 from .places import Place, place_name
-from .style import ABSENT, cell, number, probability, table, text
+from .style import ABSENT, number, probability, stacked, table, text
 
 MARKS = {
     "reproduced": "\N{CHECK MARK}",
     "opposite": "\N{MULTIPLICATION X}",
     "not reproduced": "\N{WHITE CIRCLE}",
     "undecided": "?",
-    "not run yet": "\N{HORIZONTAL ELLIPSIS}",
+    "not run": "\N{HORIZONTAL ELLIPSIS}",
     "not testable here": ABSENT,
 }
 WIDE = '<span style="display:inline-block;min-width:9rem">'
 # What a reason is judged by: contradictions first, then whether the answers got better
-SHOWN = ("inconsis_cls", "inconsis_seg2", "dice_class_mean", "dice_nodule", "ACC", "AUC")
+SHOWN = ("inconsis_cls", "inconsis_seg2", "AUC", "dice_class_mean", "dice_nodule")
 
 
 def verdicts_table(ledgers: Mapping[str, Sequence[Finding]]) -> str:
@@ -75,8 +75,8 @@ def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None =
     ]
     note = (
         f"* Kang et al. 2022, on other images (private). {RULE} † The smallest true difference "
-        "that this interval would have shown to differ from 0 four times in five. False with p: how "
-        "probable it is, given ours, that the comparison does not hold."
+        "that this interval would have shown to differ from 0 four times in five. False with p: "
+        "how probable it is, given ours, that the comparison does not hold."
     )
     return table(head, body, note)
 
@@ -94,7 +94,7 @@ def changes_table(
     body = [
         [
             text(title),
-            *(cell(d.interval, signed=True) if (d := found.get(m)) else ABSENT for m in SHOWN),
+            *(stacked(d.interval, signed=True) if (d := found.get(m)) else ABSENT for m in SHOWN),
         ]
         for title, found in rows.items()
     ]
@@ -160,7 +160,7 @@ def _numbers(part: Part, titles: Mapping[str, str]) -> list[str]:
     name = f"{WIDE}{text(described(part.comparison, titles))}</span>"
     theirs = number(part.printed, signed=True)
     if part.found is None:
-        why = part.why or f"not run yet: {', '.join(part.missing)}"
+        why = part.why or f"not run: {', '.join(part.missing)}"
         said = _marked(part.verdict) if part.verdict == "reproduced" else ""
         last = f"{said}<br><small>{text(why)}</small>" if said else f"<small>{text(why)}</small>"
         return [name, theirs, ABSENT, ABSENT, ABSENT, last]
@@ -168,7 +168,7 @@ def _numbers(part: Part, titles: Mapping[str, str]) -> list[str]:
     return [
         name,
         theirs,
-        cell(d.interval, signed=True),
+        stacked(d.interval, signed=True),
         number(d.detectable),
         str(d.trainings),
         f"{_marked(part.verdict)}{_false(d.not_above)}",
@@ -183,7 +183,8 @@ def _verdict(found: Finding) -> str:
         mark += f"<br><small>{len(run)} of {len(found.parts)} run</small>"
     told = [part.found for part in run if part.found and not part.found.why]
     if len(found.parts) == 1 and told and told[0].share == 1:
-        mark += f"<br><small>{sentence(_forwards(told[0]))}</small>"
+        said = sentence(_forwards(told[0])).replace("95 %", "95\N{NO-BREAK SPACE}%")
+        mark += f"<br><small>{said}</small>"
     if told:
         mark += _false(max(one.not_above for one in told), len(told) > 1)
     alone = told and all(one.trainings == 1 for one in told)
@@ -203,10 +204,9 @@ def _false(p: float, least: bool = False) -> str:
     if p != p:
         return ""
     shown = probability(p)
-    shown = shown if shown.startswith("&lt;") else f"= {shown}"
-    return (
-        f"<br><small>false with p {'at least ' * least}{shown.removeprefix('= ' * least)}</small>"
-    )
+    if not shown.startswith("&"):
+        shown = f"{'of at least' if least else '='} {shown}"
+    return f"<br><small>false with p {shown}</small>"
 
 
 def _marked(verdict: str) -> str:

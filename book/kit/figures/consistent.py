@@ -65,7 +65,7 @@ def _said(family: Mapping[str, Difference | None], measure: str) -> str:
         return f"<small>{ABSENT}</small>"
     found = family[measure]
     if found is None:
-        return "<small>the same network</small>"
+        return "<small>the same network, by construction</small>"
     value, low, high = (number(v, signed=True) for v in (found.difference, found.low, found.high))
     one = "<sup>1</sup>" if found.trainings == 1 else ""
     name = standing(found)

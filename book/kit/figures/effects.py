@@ -56,16 +56,21 @@ def effects(
         height=96 + 62 * len(rows),
         base=drawn,
         title={
-            "text": f"<b>{HEADLINE[measure]}</b>: {'less' if less else 'more'} is better",
+            "text": f"<b>{HEADLINE[measure]}</b>",
             "font": {"size": 14},
-            "x": 0,
+            "x": 0.5,
             "xref": "paper",
+            "xanchor": "center",
             "y": 0.98,
             "yanchor": "top",
         },
         margin={"t": 32, "b": 44},
         showlegend=False,
-        xaxis={"title": "points", "range": [low - room, high + room], "zeroline": False},
+        xaxis={
+            "title": f"points; {'less' if less else 'more'} is better",
+            "range": [low - room, high + room],
+            "zeroline": False,
+        },
         yaxis={
             "tickmode": "array",
             "tickvals": list(range(len(rows))),
@@ -184,7 +189,7 @@ def _lines(
             lines.append(f"{name}: {told}.")
         elif found.clear:
             claim = probability(found.false_claim)
-            claim = claim if claim.startswith("&lt;") else f"= {claim}"
+            claim = claim if claim.startswith("&") else f"= {claim}"
             lines.append(f"**{name}: {effect(found)}**; such a claim is false with p {claim}.")
         else:
             lines.append(f"{name}: {effect(found)}.")

@@ -6,6 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from lib.cases import CLASSES
+
 from ..stats import SUFFIX, Evidence, Interval
 from .changes import sentence
 from .places import Place, of_classes, short_name
@@ -69,12 +71,18 @@ def finding(found: Mapping[Place, Evidence], plain: str, terms: str) -> go.Figur
     axis = {
         "tickmode": "array",
         "tickvals": list(range(len(places))),
-        "ticktext": [beside(short_name(place), of_classes(one)) for place, one in places.items()],
+        "ticktext": [
+            beside(
+                short_name(place),
+                {kind: n for kind, n in of_classes(one).items() if kind in CLASSES},
+            )
+            for place, one in places.items()
+        ],
         "range": [len(places) - 0.5, -0.5],
     }
     return figure(
         f"Four measures in per cent with 95 % intervals. {'; '.join(told)}.",
-        height=460,
+        height=300 + 90 * len(places),
         base=drawn,
         margin={"t": 110, "b": 30},
         legend={"y": 1.12, "font": {"size": 12}},

@@ -226,6 +226,8 @@ class Reproduction:
         for way, some in rows.items():
             if way != WAYS[0] and not any(row.decided for row in some):
                 continue
+            if way != WAYS[0]:  # the others have nothing to decide, and are not shown twice
+                some = [row for row in some if row.decided]
             said = "".join(f"<li>{line}</li>" for line in told(self.table, some))
             title = f"<b>Table {self.table} on {place_name(place)}, {way}.</b> {hint}"
             csv = f"{file}-{way.replace(' ', '-')}.csv"
@@ -543,11 +545,11 @@ def _note(table: int, rows: Sequence[Row], memory: Collection[str]) -> str:
         "and trainings; in italics that of one training, which borrows the spread between "
         f"trainings. {FEW}"
     ]
-    if decided := [row for row in rows if row.decided]:
-        alone = [row.title for row in rows if row.trainings and row not in decided]
-        said.append("‡ 0 by construction: one answer cannot contradict itself.")
-        if alone:
-            said.append(f"As answered, having nothing to decide: {text(', '.join(alone))}.")
+    if any(row.decided for row in rows):
+        said.append(
+            "‡ 0 by construction: one answer cannot contradict itself. Systems that have nothing "
+            "to decide, or whose runs did not keep what it takes, are not repeated here."
+        )
     if any(row.title in memory for row in rows):
         said.append(
             "<sup>M</sup> Built in part from memory of its source: "

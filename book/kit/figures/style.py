@@ -149,7 +149,9 @@ def probability(p: float) -> str:
     """
     if p != p:
         return ABSENT
-    return "&lt; .001" if p < 0.0005 else f"{p:.3f}".removeprefix("0")
+    if 0.0005 <= p < 0.9995:
+        return f"{p:.3f}".removeprefix("0")
+    return "&lt; .001" if p < 0.5 else "&gt; .999"
 
 
 def cell(interval: Interval | None, signed: bool = False) -> str:
@@ -158,6 +160,11 @@ def cell(interval: Interval | None, signed: bool = False) -> str:
         return ABSENT
     value, low, high = (number(v, signed) for v in interval)
     return f"<b>{value}</b> <small>[{low}, {high}]</small>"
+
+
+def stacked(interval: Interval | None, signed: bool = False) -> str:
+    """`cell` on two lines, for a table of many columns."""
+    return cell(interval, signed).replace(" <small>", "<br><small>", 1)
 
 
 def words(interval: Interval, signed: bool = False) -> str:
