@@ -114,7 +114,7 @@ def test_the_switch_works_by_touch(browser):
 
 
 SCROLLED = """() => [...document.querySelectorAll("article table")]
-  .filter((table) => table.offsetWidth > 0 && !table.closest(".wide-on-purpose"))
+  .filter((table) => table.offsetWidth > 0 && !table.closest(".tag_wide"))
   .filter((table) => {
     for (let box = table.parentElement; box.tagName !== "ARTICLE"; box = box.parentElement)
       if (["auto", "scroll"].includes(getComputedStyle(box).overflowX)
