@@ -1,5 +1,5 @@
-// Makes the tables of `book/kit/figures/sortable.py` sortable and narrow, and shows one data set at a
-// time. Without this script everything is there, below each other.
+// Makes the tables of `book/kit/figures/sortable.py` sortable and narrow, and shows one panel of a
+// choice at a time. Without this script everything is there, below each other.
 (() => {
   const make = (tag, attributes = {}, ...children) => {
     const element = document.createElement(tag);
@@ -68,43 +68,64 @@
 
   // ---- columns: one band of them at a time
   const bands = (box) => {
-    const banded = [...box.querySelectorAll("[data-band]")];
-    const names = [...new Set(banded.map((cell) => cell.dataset.band))];
+    const table = box.querySelector("table");
+    // Of each head its cells; a head that several share has its band, too.
+    const banded = [...table.tHead.querySelectorAll("[data-band]")].map((head) => [head, head.dataset.band]);
+    const names = [...new Set(banded.map(([, band]) => band))];
     if (names.length < 2) return;
     const [choice, select] = list("Columns", [...names, "all"]);
-    const show = () => banded.forEach((cell) => { cell.hidden = select.value !== "all" && cell.dataset.band !== select.value; });
+    columnHeads(table).forEach((head, place) => {
+      for (const row of head.dataset.band ? table.tBodies[0].rows : []) banded.push([row.cells[place], head.dataset.band]);
+    });
+    const show = () => banded.forEach(([cell, band]) => { cell.hidden = select.value !== "all" && band !== select.value; });
     select.addEventListener("change", show);
     box.querySelector(".sortable-scroll").before(choice);
     show();
   };
 
-  // ---- data: one set at a time, the same all over the page and on the next one
-  const REMEMBERED = "table-data";
-  const remembered = () => { try { return sessionStorage.getItem(REMEMBERED); } catch { return null; } };
-  const remember = (title) => { try { sessionStorage.setItem(REMEMBERED, title); } catch { /* then not */ } };
+  // ---- panels: one at a time, the same all over the page and on the next one, for each label
+  const key = (label) => `table-${label.toLowerCase()}`;
+  const remembered = (label) => { try { return sessionStorage.getItem(key(label)); } catch { return null; } };
+  const remember = (label, title) => { try { sessionStorage.setItem(key(label), title); } catch { /* then not */ } };
+
+  // A switch is a group of radio buttons: arrow keys move in it, and a finger finds each.
+  const radios = (label, titles) => {
+    const name = `table-switch-${(count += 1)}`;
+    const buttons = titles.map((title) => make("input", { type: "radio", name, value: title }));
+    const group = make("fieldset", { class: "table-switch" }, make("legend", {}, label),
+      ...buttons.map((button) => make("label", {}, button, ` ${button.value}`)));
+    return [group, { get value() { return buttons.find((b) => b.checked)?.value; },
+      set value(title) { for (const b of buttons) b.checked = b.value === title; },
+      addEventListener: (...given) => group.addEventListener(...given) }];
+  };
 
   const choosing = (boxes) => {
     const shows = boxes.map((box) => {
+      const label = box.dataset.label;
       const panels = [...box.querySelectorAll(":scope > .choice-panel")];
       const titles = panels.map((panel) => panel.dataset.title);
-      const [choice, select] = list(box.dataset.label, titles);
+      const [choice, select] = ("switch" in box.dataset ? radios : list)(label, titles);
       const say = spoken();
       box.prepend(choice, say);
-      const show = (title) => {
-        if (!titles.includes(title)) return;
+      const show = (wanted, title) => {
+        if (wanted !== label || !titles.includes(title)) return;
         select.value = title;
-        panels.forEach((panel) => { panel.hidden = panel.dataset.title !== title; });
-        panels.forEach((panel) => { panel.querySelector(".choice-title").hidden = true; });
+        panels.forEach((panel) => {
+          panel.hidden = panel.dataset.title !== title;
+          panel.querySelector(":scope > .choice-title").hidden = true;
+        });
       };
       select.addEventListener("change", () => {
-        remember(select.value);
-        shows.forEach((other) => other(select.value));
-        say.textContent = `Showing ${select.value}`;
+        const title = select.value;
+        remember(label, title);
+        shows.forEach((other) => other(label, title));
+        say.textContent = `Showing ${title}`;
       });
-      show(titles[0]);
+      show(label, titles[0]);
       return show;
     });
-    shows.forEach((show) => show(remembered()));
+    for (const label of new Set(boxes.map((box) => box.dataset.label)))
+      shows.forEach((show) => show(label, remembered(label)));
   };
 
   document.querySelectorAll(".sortable").forEach((box) => { sorting(box); bands(box); });

@@ -8,9 +8,8 @@ kit.figures.learning_curves(history)
 import importlib
 from types import ModuleType
 
-MODULES = (
-    "claims", "exercises", "explorables", "figures", "gallery", "page", "reader", "stats",
-)  # fmt: skip
+MODULES = ("claims", "exercises", "explorables", "figures", "gallery", "page", "plan", "printed")
+MODULES += ("reader", "stats")
 __all__ = [*MODULES]
 
 

@@ -18,7 +18,7 @@ FILE = Path(__file__).parents[1] / "claims.toml"
 PAIR = ("ms-mtl", "ms-mtl+intra+inter")  # without and with the three terms
 PLAIN, FULL = PAIR
 Verdict = Literal[
-    "opposite", "not reproduced", "not run yet", "not testable here", "undecided", "reproduced"
+    "opposite", "not reproduced", "not run", "not testable here", "undecided", "reproduced"
 ]
 Printed = Mapping[str, Mapping[str, float]]
 
@@ -62,7 +62,7 @@ class Part(NamedTuple):
 
     printed: the paper's own difference, if it prints one; missing: systems that were not run.
 
-    >>> Part(Comparison("mtl", None, "inconsis_cls"), "not run yet", missing=("mtl",)).missing
+    >>> Part(Comparison("mtl", None, "inconsis_cls"), "not run", missing=("mtl",)).missing
     ('mtl',)
     """
 
@@ -142,7 +142,7 @@ def verdict(low: float, high: float, printed: float | None = None) -> Verdict:
 def combined(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict on a claim from those on its comparisons: it stands if all of them do.
 
-    Else the first that one of them has of: opposite, not reproduced, not run yet, not testable
+    Else the first that one of them has of: opposite, not reproduced, not run, not testable
     here, undecided.
 
     >>> combined(["reproduced", "undecided"]), combined(["reproduced", "reproduced"])
@@ -156,7 +156,7 @@ def ledger(claims: Sequence[Claim], found: Evidence, paper: Printed) -> list[Fin
     """Every claim on the runs of one source and profile; paper: the values that the paper prints.
 
     >>> {one.verdict for one in ledger(CLAIMS, Evidence([]), {})} == {
-    ...     "not run yet", "not testable here"
+    ...     "not run", "not testable here"
     ... }
     True
     """
@@ -191,14 +191,14 @@ def _part(comparison: Comparison, found: Evidence, paper: Printed) -> Part:
     theirs = printed(comparison, paper)
     systems = [name for name in (above, below) if name]
     if missing := tuple(name for name in systems if name not in found.runs):
-        return Part(comparison, "not run yet", None, theirs, missing)
+        return Part(comparison, "not run", None, theirs, missing)
     if below is None:
         seen = found.value(above, measure)
         why = f"seen in {100 * seen:.1f} % of the test images; one would be proof"
         return Part(comparison, "reproduced" if seen else "undecided", None, theirs, (), why)
     if not found.shared(above, below):
         why = f"{above} and {below} have no training in common"
-        return Part(comparison, "not run yet", None, theirs, (), why)
+        return Part(comparison, "not run", None, theirs, (), why)
     told = found.differences(above, below).get(measure)
     if told is None:
         why = f"{above} or {below} has not kept {measure}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from IPython.display import HTML, Markdown, display
 
-from .figures.places import Place, place_name
+from .figures.places import Place, counts, place_name
 from .figures.style import text
 from .stats import Evidence
 
@@ -27,7 +27,7 @@ def draw(make: Callable[..., Any], *given: Any, **options: Any) -> None:
 
 
 def each(places: Mapping[Place, Any]) -> Iterator[tuple[Place, Any]]:
-    """Every source and profile in turn with what is known of it, below a heading."""
+    """Every source and profile in turn with what is known of it, below its name and its counts."""
     if not places:
         say("*There is no such run here yet.*")
     for place, known in places.items():
@@ -35,6 +35,8 @@ def each(places: Mapping[Place, Any]) -> Iterator[tuple[Place, Any]]:
         if isinstance(known, str):
             say(f"*Nothing to show: {text(known)}.*")
         else:
+            if isinstance(known, Evidence):
+                say(f"{counts(known)}.")
             yield place, known
 
 

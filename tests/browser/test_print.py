@@ -6,7 +6,7 @@ pytestmark = pytest.mark.browser
 
 PAGES = [
     "losses.html",
-    "tables/table1.html",
+    "tables.html",
     "explorables/loss_laboratory.html",
     "exercises/index.html",
     "results.html",
@@ -47,6 +47,10 @@ def test_on_paper(visit, name):
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.locator("article details[open]").count() == before
     assert not opened.log
+
+
+def test_the_summary_is_one_sheet(visit):
+    assert visit("summary.html").page.pdf(format="A4").count(b"/Type /Page\n") == 1
 
 
 def test_a_page_prints_without_blank_or_endless_sheets(visit):

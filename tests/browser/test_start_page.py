@@ -5,7 +5,7 @@ import re
 import pytest
 
 import lib
-from book.kit import figures, stats
+from book.kit import figures
 from book.kit.claims import FULL, PLAIN
 
 pytestmark = pytest.mark.browser
@@ -13,8 +13,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def found():
-    runs = [run for run in lib.results.load_all() if run["profile"] == "laptop"]
-    return figures.evidence(stats.with_together(runs))
+    return figures.shown(lib.results.load_all())
 
 
 def words_of(page) -> str:
@@ -34,7 +33,7 @@ def test_it_is_read_in_a_minute(visit):
 
 def test_its_numbers_are_those_of_the_results(visit, found):
     page = visit("index.html").page
-    one = found["busbra", "laptop"]
+    one = found["busbra", figures.PROFILE]
     said = figures.found_in_words(one, PLAIN, FULL)
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", said).replace("**", "")
     shown = " ".join(words_of(page).replace("\u2019", "'").split())

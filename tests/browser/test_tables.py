@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
-PAGES = ["tables/table1.html", "tables/table3.html", "tables/ablations.html", "tables/cost.html"]
+PAGES = ["tables.html", "cost.html"]
 
 
 def shown(page, place):
@@ -17,9 +17,9 @@ def shown(page, place):
     return [row.locator("> *").nth(place).inner_text() for row in rows.all()]
 
 
-def paper_dice(page):
-    """The paper's Dice in Table 1: numbers, None for a dash."""
-    texts = [text.strip() for text in shown(page, 2)]
+def paper_auc(page):
+    """The paper's AUC in Table 1: numbers, None for a dash."""
+    texts = [text.strip() for text in shown(page, 3)]
     return [None if text == "\N{EN DASH}" else float(text) for text in texts]
 
 
@@ -33,26 +33,27 @@ def test_every_head_is_a_button_that_says_what_it_sorts(visit, name):
 
 
 def test_a_column_sorts_both_ways_with_what_is_missing_last(visit):
-    opened = visit("tables/table1.html")
+    opened = visit("tables.html")
     page, before = opened.page, shown(opened.page, 0)
     head = page.locator(".sortable:visible table").first.locator("thead tr").nth(1).locator("th")
-    button = head.first.locator("button")
+    head = head.nth(1)  # after that of our contradictions
+    button = head.locator("button")
     button.focus()
     for direction, key in (("descending", lambda v: -v), ("ascending", lambda v: v)):
         page.keyboard.press("Enter")
-        assert head.first.get_attribute("aria-sort") == direction
-        values = paper_dice(page)
+        assert head.get_attribute("aria-sort") == direction
+        values = paper_auc(page)
         known = [v for v in values if v is not None]
-        assert known == sorted(known, key=key) and len(known) == 20
-        assert values[len(known) :] == [None]
+        assert known == sorted(known, key=key) and len(known) == 10
+        assert values[len(known) :] == [None] * 11
         assert direction in page.locator(".sortable:visible .table-spoken").first.inner_text()
     page.keyboard.press("Enter")
-    assert shown(page, 0) == before and head.first.get_attribute("aria-sort") == "none"
+    assert shown(page, 0) == before and head.get_attribute("aria-sort") == "none"
     assert not opened.log
 
 
 def test_the_list_of_columns_shows_one_band_or_all(visit):
-    page = visit("tables/table1.html").page
+    page = visit("tables.html").page
     box = page.locator(".sortable:visible").first
     count = "table => [...table.tBodies[0].rows[0].cells].filter((c) => !c.hidden).length"
     choice = box.get_by_label("Columns")
@@ -71,13 +72,72 @@ def test_one_data_set_is_shown_and_a_choice_holds_for_the_page(visit, name):
     if len(titles) < 2:
         pytest.skip("only one data set has runs")
     choice.select_option(titles[1])
-    for box in page.locator(".choice").all():
+    for box in page.locator(".choice[data-label='Data']").all():
         panels = box.locator("> .choice-panel:not([hidden])")
         assert [p.get_attribute("data-title") for p in panels.all()] == [titles[1]]
 
 
+def ways(page):
+    """Which panels of the switch of Table 1 are shown."""
+    box = page.locator(".choice[data-switch]:visible").first
+    return [
+        panel.get_attribute("data-title")
+        for panel in box.locator("> .choice-panel").all()
+        if panel.is_visible()
+    ]
+
+
+def test_the_switch_works_by_keyboard_and_holds_for_every_table(visit):
+    opened = visit("tables.html")
+    page = opened.page
+    assert ways(page) == ["as answered"]
+    first = page.locator(".table-switch:visible input").first
+    first.focus()
+    page.keyboard.press("ArrowRight")
+    assert ways(page) == ["decided together"]
+    assert page.locator(".table-switch:visible input:checked").evaluate_all(
+        "all => [...new Set(all.map((one) => one.value))]"
+    ) == ["decided together"]
+    assert page.locator(".sortable:visible tbody tr").first.is_visible()
+    assert not opened.log
+
+
+def test_the_switch_works_by_touch(browser):
+    context = browser.new_context(viewport={"width": 360, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.goto((HTML / "tables.html").as_uri())
+    label = page.locator(".table-switch:visible label").nth(1)
+    assert label.bounding_box()["height"] >= 44
+    label.tap()
+    assert ways(page) == ["decided together"]
+    context.close()
+
+
+SCROLLED = """() => [...document.querySelectorAll("article table")]
+  .filter((table) => table.offsetWidth > 0 && !table.closest(".tag_wide"))
+  .filter((table) => {
+    for (let box = table.parentElement; box.tagName !== "ARTICLE"; box = box.parentElement)
+      if (["auto", "scroll"].includes(getComputedStyle(box).overflowX)
+          && box.scrollWidth > box.clientWidth + 1) return true;
+    return false;
+  })
+  .map((table) => `${table.offsetWidth} px: ${table.innerText.slice(0, 60)}`)"""
+ALL = sorted(
+    path.relative_to(HTML).as_posix()
+    for path in HTML.rglob("*.html")
+    if "<table" in path.read_text(encoding="utf-8") and "_static" not in path.parts
+)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_table_hides_a_column_on_a_desktop(visit, name):
+    page = visit(name).page
+    page.evaluate("document.querySelectorAll('article details').forEach((d) => { d.open = true; })")
+    assert page.evaluate(SCROLLED) == []
+
+
 def test_the_file_that_is_saved_has_the_rows_of_the_table(visit, tmp_path):
-    page = visit("tables/table1.html").page
+    page = visit("tables.html").page
     with page.expect_download() as waiting:
         page.locator(".sortable:visible .sortable-file a").first.click()
     assert waiting.value.suggested_filename.startswith("table1-")
@@ -112,7 +172,7 @@ def test_on_a_phone_the_first_column_stays_and_can_be_read(visit, name, scheme):
 def test_without_a_script_every_data_set_and_column_is_there(browser):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto((HTML / "tables/table1.html").as_uri())
+    page.goto((HTML / "tables.html").as_uri())
     assert page.locator(".choice-panel").count() > 0
     assert page.locator(".choice-panel:visible").count() >= 1
     assert page.locator(".sortable button, .table-choice").count() == 0

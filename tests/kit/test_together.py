@@ -88,6 +88,6 @@ def test_the_figure_shows_what_the_evidence_says(found):
 def test_the_words_have_the_numbers(found):
     words = figures.found_in_words(found, "ms-mtl", "terms")
     assert words.count("[50.0 %](results.html)") == 2
-    assert f"AUC is [{figures.sentence(found.difference('terms', 'ms-mtl', 'AUC'))}]" in words
-    joint = found.difference(f"ms-mtl{SUFFIX}", "ms-mtl", "F1")
+    assert f"AUC is [{figures.sentence(found.differences('terms', 'ms-mtl')['AUC'])}]" in words
+    joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")["F1"]
     assert joint.above == 1 and figures.sentence(joint) in words

@@ -15,7 +15,9 @@ from .claims import (
     reason_table,
     verdicts_table,
 )
+from .consistent import consistent_table, standing
 from .costs import cost_figure, cost_rows, costs_beside
+from .effects import answers, effect, effects, effects_key, effects_table, three_numbers
 from .fig3 import fig3_losses, fig3_table
 from .finding import finding, found_in_words
 from .gains import (
@@ -30,11 +32,32 @@ from .gains import (
 )
 from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid
 from .images import outline, overlays, pick_cases
-from .measures import COLUMNS, HEADLINE, NAMES, SECTIONS, forests, measures_table, systems_table
+from .measures import (
+    COLUMNS,
+    HEADLINE,
+    NAMES,
+    SECTIONS,
+    SHORT,
+    forests,
+    measures_table,
+    systems_table,
+)
 from .picker import packed_numbers, picked, picker, picker_script
-from .places import LOCAL, SOURCES, counts, evidence, place_name, places
+from .places import (
+    LOCAL,
+    PROFILE,
+    SOURCES,
+    counts,
+    evidence,
+    of_classes,
+    place_name,
+    places,
+    short_name,
+    shown,
+)
 from .recipe import gradient_angles, recipe_curves, recipe_table
-from .reproduced import Reproduction, reproduce, reproduced_table, tests_of, told
+from .reprinted import lent_in_words, reprinted_table
+from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, told
 from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
 from .sortable import choice, sortable
@@ -69,8 +92,10 @@ __all__ = [
     "MARKS",
     "MINUS",
     "NAMES",
+    "PROFILE",
     "RIGHT",
     "SECTIONS",
+    "SHORT",
     "SOURCES",
     "SYMBOLS",
     "TEMPLATE",
@@ -79,12 +104,14 @@ __all__ = [
     "MeanDice",
     "Reproduction",
     "answer",
+    "answers",
     "calibration",
     "calibration_error",
     "cam_table",
     "cams",
     "changes_table",
     "choice",
+    "consistent_table",
     "contradiction",
     "contradictions_table",
     "cost_figure",
@@ -94,6 +121,10 @@ __all__ = [
     "counts",
     "described",
     "dice_plane",
+    "effect",
+    "effects",
+    "effects_key",
+    "effects_table",
     "evidence",
     "fig3_losses",
     "fig3_table",
@@ -101,6 +132,7 @@ __all__ = [
     "finding",
     "forests",
     "found_in_words",
+    "from_memory",
     "gain",
     "gain_table",
     "gained",
@@ -109,9 +141,11 @@ __all__ = [
     "headline",
     "learning_curves",
     "ledger_table",
+    "lent_in_words",
     "levels",
     "machines_table",
     "measures_table",
+    "of_classes",
     "outline",
     "overlays",
     "packed_numbers",
@@ -127,20 +161,24 @@ __all__ = [
     "recipe_curves",
     "recipe_table",
     "reliability",
+    "reprinted_table",
     "reproduce",
     "reproduced_table",
     "roc",
     "roc_band",
     "runs_table",
     "sentence",
+    "short_name",
+    "shown",
     "sortable",
     "split_dice",
     "split_gain",
+    "standing",
     "systems_table",
     "table",
-    "tests_of",
     "tests_table",
     "text",
+    "three_numbers",
     "told",
     "unlike",
     "verdict",

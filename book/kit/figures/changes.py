@@ -7,7 +7,7 @@ from ..stats import FEWEST, LESS_IS_BETTER, MARGIN, Difference, Evidence
 from .measures import DERIVED, NAMES
 from .places import counts
 from .runs import ONE
-from .style import ABSENT, cell, number, table, text
+from .style import ABSENT, cell, number, probability, table, text
 
 NEITHER = "not told apart"
 LITTLE = "1 point" if MARGIN == 0.01 else f"{100 * MARGIN:g} points"
@@ -78,7 +78,7 @@ def tests_table(
             number(found.above),
             number(found.below),
             cell(found.interval, signed=True),
-            p_value(found.p),
+            probability(found.p),
             number(found.detectable),
             verdict(found),
         ]
@@ -159,13 +159,6 @@ def unlike(record: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     one, two = record["parameters"], other["parameters"]
     both = sorted(one.keys() & two.keys() - set(OWN))
     return [key for key in both if one[key] != two[key]]
-
-
-def p_value(p: float) -> str:
-    """A p-value to three decimals for a table's cell, in HTML."""
-    if p != p:
-        return ABSENT
-    return "&lt; .001" if p < 0.0005 else f"{p:.3f}".removeprefix("0")
 
 
 def _ways(measure: str) -> tuple[str, str]:

@@ -2,25 +2,26 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..claims import FULL, PLAIN, Comparison, Finding, Part, Reason
-from ..stats import Difference, Evidence
-from .changes import RULE
+from ..stats import LESS_IS_BETTER, Difference, Evidence
+from .changes import RULE, sentence
 from .measures import NAMES
 from .places import Place, place_name
-from .style import ABSENT, cell, number, table, text
+from .style import ABSENT, number, probability, stacked, table, text
 
 MARKS = {
     "reproduced": "\N{CHECK MARK}",
     "opposite": "\N{MULTIPLICATION X}",
     "not reproduced": "\N{WHITE CIRCLE}",
     "undecided": "?",
-    "not run yet": "\N{HORIZONTAL ELLIPSIS}",
+    "not run": "\N{HORIZONTAL ELLIPSIS}",
     "not testable here": ABSENT,
 }
 WIDE = '<span style="display:inline-block;min-width:9rem">'
 # What a reason is judged by: contradictions first, then whether the answers got better
-SHOWN = ("inconsis_cls", "inconsis_seg2", "dice_class_mean", "dice_nodule", "ACC", "AUC")
+SHOWN = ("inconsis_cls", "inconsis_seg2", "AUC", "dice_class_mean", "dice_nodule")
 
 
 def verdicts_table(ledgers: Mapping[str, Sequence[Finding]]) -> str:
@@ -70,12 +71,12 @@ def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None =
         "ours",
         "could have<br>shown†",
         "trainings",
-        "test<br>patients",
         "verdict",
     ]
     note = (
         f"* Kang et al. 2022, on other images (private). {RULE} † The smallest true difference "
-        "that this interval would have shown to differ from 0 four times in five."
+        "that this interval would have shown to differ from 0 four times in five. False with p: "
+        "how probable it is, given ours, that the comparison does not hold."
     )
     return table(head, body, note)
 
@@ -93,7 +94,7 @@ def changes_table(
     body = [
         [
             text(title),
-            *(cell(d.interval, signed=True) if (d := found.get(m)) else ABSENT for m in SHOWN),
+            *(stacked(d.interval, signed=True) if (d := found.get(m)) else ABSENT for m in SHOWN),
         ]
         for title, found in rows.items()
     ]
@@ -159,19 +160,18 @@ def _numbers(part: Part, titles: Mapping[str, str]) -> list[str]:
     name = f"{WIDE}{text(described(part.comparison, titles))}</span>"
     theirs = number(part.printed, signed=True)
     if part.found is None:
-        why = part.why or f"not run yet: {', '.join(part.missing)}"
+        why = part.why or f"not run: {', '.join(part.missing)}"
         said = _marked(part.verdict) if part.verdict == "reproduced" else ""
         last = f"{said}<br><small>{text(why)}</small>" if said else f"<small>{text(why)}</small>"
-        return [name, theirs, ABSENT, ABSENT, ABSENT, ABSENT, last]
+        return [name, theirs, ABSENT, ABSENT, ABSENT, last]
     d = part.found
     return [
         name,
         theirs,
-        cell(d.interval, signed=True),
+        stacked(d.interval, signed=True),
         number(d.detectable),
         str(d.trainings),
-        str(d.patients),
-        _marked(part.verdict),
+        f"{_marked(part.verdict)}{_false(d.not_above)}",
     ]
 
 
@@ -181,8 +181,32 @@ def _verdict(found: Finding) -> str:
     run = [part for part in found.parts if not part.missing]
     if run and len(found.parts) > len(run):
         mark += f"<br><small>{len(run)} of {len(found.parts)} run</small>"
-    alone = run and all(part.found and part.found.trainings == 1 for part in run)
+    told = [part.found for part in run if part.found and not part.found.why]
+    if len(found.parts) == 1 and told and told[0].share == 1:
+        said = sentence(_forwards(told[0])).replace("95 %", "95\N{NO-BREAK SPACE}%")
+        mark += f"<br><small>{said}</small>"
+    if told:
+        mark += _false(max(one.not_above for one in told), len(told) > 1)
+    alone = told and all(one.trainings == 1 for one in told)
     return mark + ("<br><small>one training</small>" if alone else "")
+
+
+def _forwards(found: Difference) -> Difference:
+    """The system that is claimed to be better less the other, for contradictions too."""
+    if not found.measure.startswith(LESS_IS_BETTER):
+        return found
+    turned = {"difference": -found.difference, "low": -found.high, "high": -found.low}
+    return replace(found, **turned)
+
+
+def _false(p: float, least: bool = False) -> str:
+    """How probable it is that a claim is false; of several comparisons, at least."""
+    if p != p:
+        return ""
+    shown = probability(p)
+    if not shown.startswith("&"):
+        shown = f"{'of at least' if least else '='} {shown}"
+    return f"<br><small>false with p {shown}</small>"
 
 
 def _marked(verdict: str) -> str:

@@ -6,10 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from lib.cases import CLASSES
+
 from ..stats import SUFFIX, Evidence, Interval
 from .changes import sentence
-from .places import SOURCES, Place
-from .style import COLOURS, SYMBOLS, error_bars, figure, number, small_titles
+from .places import Place, of_classes, short_name
+from .style import COLOURS, SYMBOLS, beside, error_bars, figure, number, points, small_titles
 
 MEASURES = {
     "inconsis_cls": "contradictions",
@@ -24,7 +26,8 @@ def finding(found: Mapping[Place, Evidence], plain: str, terms: str) -> go.Figur
     """Four measures on every source: as answered, with the three terms, decided together.
 
     `found`: by source and profile, with the records of `stats.together`; plain, terms: the system
-    without and with the three terms. Raises ValueError if no place has the first.
+    without and with the three terms. A hollow mark rests on one training. Raises ValueError if no
+    place has the first.
     """
     ways = {
         "as answered": plain,
@@ -40,14 +43,19 @@ def finding(found: Mapping[Place, Evidence], plain: str, terms: str) -> go.Figur
         for order, (way, system) in enumerate(ways.items()):
             levels = {place: level(one, system, measure) for place, one in places.items()}
             levels = {place: value for place, value in levels.items() if value is not None}
-            points = 100 * np.array([tuple(value) for value in levels.values()]).reshape(-1, 3)
+            bars = 100 * np.array([tuple(value) for value in levels.values()]).reshape(-1, 3)
             rows = [list(places).index(place) for place in levels]
+            hollow = ["-open" * (len(places[place].runs[system]) == 1) for place in levels]
             drawn.add_scatter(
-                x=points[:, 0].round(1),
+                x=[points(value.estimate) for value in levels.values()],
                 y=[row + 0.22 * (order - 1) for row in rows],
-                error_x=error_bars(points),
+                error_x=error_bars(bars),
                 mode="markers",
-                marker={"color": COLOURS[order], "symbol": SYMBOLS[order], "size": 9},
+                marker={
+                    "color": COLOURS[order],
+                    "symbol": [f"{SYMBOLS[order]}{open_}" for open_ in hollow],
+                    "size": 9,
+                },
                 name=way,
                 legendgroup=way,
                 showlegend=at == 0,
@@ -56,19 +64,25 @@ def finding(found: Mapping[Place, Evidence], plain: str, terms: str) -> go.Figur
                 col=at % 2 + 1,
             )
             said = ", ".join(
-                f"{short(place)} {number(value.estimate)}" for place, value in levels.items()
+                f"{short_name(place)} {number(value.estimate)}" for place, value in levels.items()
             )
             told.append(f"{title}, {way}: {said}" if said else f"{title}, {way}: not run")
     small_titles(drawn)
     axis = {
         "tickmode": "array",
         "tickvals": list(range(len(places))),
-        "ticktext": [short(place) for place in places],
+        "ticktext": [
+            beside(
+                short_name(place),
+                {kind: n for kind, n in of_classes(one).items() if kind in CLASSES},
+            )
+            for place, one in places.items()
+        ],
         "range": [len(places) - 0.5, -0.5],
     }
     return figure(
         f"Four measures in per cent with 95 % intervals. {'; '.join(told)}.",
-        height=460,
+        height=300 + 90 * len(places),
         base=drawn,
         margin={"t": 110, "b": 30},
         legend={"y": 1.12, "font": {"size": 12}},
@@ -83,7 +97,7 @@ def found_in_words(one: Evidence, plain: str, terms: str) -> str:
         return f"[{words}](results.html)"
 
     def changed(above: str, measure: str) -> str:
-        return linked(sentence(one.difference(above, plain, measure)))
+        return linked(sentence(one.differences(above, plain)[measure]))
 
     joint = f"{plain}{SUFFIX}"
     before = one.level(plain, "inconsis_cls").estimate
@@ -114,9 +128,3 @@ def level(one: Evidence, system: str, measure: str) -> Interval | None:
     if measure == "inconsis_cls" and system.endswith(SUFFIX):
         return NONE
     return one.level(system, measure) if measure in one.measures(system) else None
-
-
-def short(place: Place) -> str:
-    """A source by its name alone."""
-    name = SOURCES.get(place[0], place[0]).partition(" (")[0].removeprefix("the ")
-    return name[0].upper() + name[1:]

@@ -23,7 +23,7 @@ from lib import paper, results
 from lib.cases import CLASSES
 
 from ..stats import Evidence, Interval, Spread, draw, patients, wilson
-from .style import cell, figure, number, series, table, text, words, wrapped
+from .style import cell, figure, number, points, series, table, text, words, wrapped
 
 PARTS = ("mean Dice", "agreement on the class", "contours", "mixed and empty masks")
 # Colour and pattern of each part but the first, which is the sum
@@ -322,7 +322,7 @@ def _bars(
     """A bar for each part of each gain, and the dots of the sums as the last trace."""
     titles, clear = [wrapped(title) for title in gains], "rgba(0,0,0,0)"
     size = {
-        name: [round(100 * parts[name], 1) for parts in gains.values()]
+        name: [points(parts[name]) for parts in gains.values()]
         for name in PARTS
         if all(name in parts for parts in gains.values())
     }

@@ -51,13 +51,13 @@ SECTIONS = {
 
 # The few that a comparison shows, by names that stand alone
 HEADLINE = {
-    "ACC": "Accuracy",
-    "F1": "F1",
-    "AUC": "AUC",
-    "dice_nodule": "Dice, nodule",
-    "dice_class_mean": "Dice, images of the class",
-    "dice_paper_mean": "Dice, all images",
     "inconsis_cls": "Contradictions, T1 and T3",
+    "AUC": "AUC",
+    "F1": "F1",
+    "dice_class_mean": "Dice, images of the class",
+    "dice_nodule": "Dice, nodule",
+    "dice_paper_mean": "Dice, all images",
+    "ACC": "Accuracy",
     "inconsis_seg2": "Contradictions, T2 and T3",
     "inconsis_seg3_benign": "Contradictions, benign maps",
     "inconsis_seg3_malignant": "Contradictions, malignant maps",
@@ -65,21 +65,23 @@ HEADLINE = {
 
 # The columns of a table of many systems: the paper's Tables 1 and 3, ours between and after them
 COLUMNS = {
-    "dice_paper_mean": "Dice,<br>all images",
+    "inconsis_cls": "T1 against<br>T3",
+    "inconsis_seg2": "T2 against<br>T3",
+    "AUC": "AUC",
+    "F1": "F1",
+    "ACC": "Accuracy",
     "dice_class_mean": "Dice, images<br>of the class",
     "dice_nodule": "Dice,<br>nodule",
+    "dice_paper_mean": "Dice,<br>all images",
     "iou_paper_mean": "IoU,<br>all images",
-    "ACC": "Accuracy",
-    "F1": "F1",
-    "AUC": "AUC",
-    "inconsis_seg2": "T2 against<br>T3",
     "inconsis_seg3_benign": "T1, T2 against<br>T3, benign",
     "inconsis_seg3_malignant": "T1, T2 against<br>T3, malignant",
-    "inconsis_cls": "T1 against<br>T3",
     "ACC_seg": "Accuracy†",
     "F1_seg": "F1†",
     "AUC_seg": "AUC†",
 }
+# Those of them that a page has room for
+SHORT = {m: COLUMNS[m] for m in COLUMNS if m in {*HEADLINE} - {"ACC"} and "seg3" not in m}
 # Every measure by a name that stands alone: the headline's, else with its section's
 NAMES = (
     {

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+import pandas as pd
+
 from lib import results
 from lib.metrics import classes_of
 
-from ..stats import Evidence, patients
+from ..stats import Evidence, patients, with_together
 
 SOURCES = {
     "phantom": "the phantom (simulated neck ultrasound)",
@@ -18,6 +20,7 @@ SOURCES = {
     "tnscui": "TNSCUI 2020 (thyroid, public)",
     "folder": "your own images",
 }
+PROFILE = "laptop"  # the profile whose runs the pages of results show
 LOCAL = ("quick", "smoke")  # profiles whose results are made on the reader's machine
 
 Place = tuple[str, str]
@@ -62,21 +65,56 @@ def evidence(
     return found
 
 
-def counts(found: Evidence) -> str:
-    """How many images a test set holds, of how many patients, and how many of each class.
+def shown(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]:
+    """`evidence` of the runs of `PROFILE`, each as answered and, where it can be, decided together.
 
-    Of the first training; where each seed draws a split the others are about as large.
+    >>> shown([{"source": "busbra", "profile": "smoke", "experiment": "mtl", "seed": 0}])
+    {}
+    """
+    return evidence(with_together([run for run in records if run["profile"] == PROFILE]))
+
+
+def counts(found: Evidence) -> str:
+    """How many images were tested, of how many patients, and how many of each class.
+
+    Of one seed, with all its folds; where each seed draws a split the others are about as large.
 
     >>> run = {"source": "", "profile": "", "experiment": "mtl", "seed": 0}
     >>> counts(Evidence([run | {"per_image": {"label": [0, 1, 1, -1]}}]))
     '4 test images of 4 patients (1 benign, 2 malignant, 1 without a class)'
     """
-    rows = results.rows(found.records[0])
+    rows = _tested(found)
+    told = ", ".join(f"{n} {name}" for name, n in of_classes(found).items())
+    return f"{len(rows)} test images of {len(set(patients(rows)))} patients ({told})"
+
+
+def of_classes(found: Evidence) -> dict[str, int]:
+    """How many of these images have which class, as in `counts`; those that none has left out."""
+    rows = _tested(found)
     label = rows["label"]
     classes = {name: int((label == at).sum()) for at, name in enumerate(classes_of(rows))}
     classes |= {"without a class": int((label < 0).sum())}
-    told = ", ".join(f"{n} {name}" for name, n in classes.items() if n)
-    return f"{len(rows)} test images of {len(set(patients(rows)))} patients ({told})"
+    return {name: n for name, n in classes.items() if n}
+
+
+def short_name(place: Place) -> str:
+    """A source by its name alone.
+
+    >>> short_name(("phantom", "laptop"))
+    'Phantom'
+    """
+    name = SOURCES.get(place[0], place[0]).partition(" (")[0].removeprefix("the ")
+    return name[0].upper() + name[1:]
+
+
+def _tested(found: Evidence) -> pd.DataFrame:
+    """The rows of one seed with all its folds, by the system that has most of these."""
+    by_seed = (
+        [run for (one, _), run in runs.items() if one == seed]
+        for runs in found.runs.values()
+        for seed in dict.fromkeys(one for one, _ in runs)
+    )
+    return pd.concat(map(results.rows, max(by_seed, key=len)), ignore_index=True)
 
 
 def place_name(place: Place, short: bool = False) -> str:

@@ -1,12 +1,13 @@
 """A table of the paper beside our runs: each of its rows, what it prints and what we found.
 
-`Reproduction` has a table on every source; `reproduce` finds its rows on one, `reproduced_table`
-shows them, `tests_of` the differences behind the verdicts, `told` says them in words, `as_frame`
-gives them as a file.
+`Reproduction` has a table on every source, as answered and decided together; `reproduce` finds its
+rows on one, `reproduced_table` shows them, `told` says them in words, `as_frame` gives them, with
+the differences behind the verdicts, as a file.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -14,16 +15,17 @@ import pandas as pd
 
 from lib import paper
 
-from ..stats import LESS_IS_BETTER, Difference, Evidence, Interval
+from ..stats import LESS_IS_BETTER, SUFFIX, Difference, Evidence, Interval
 from .apart import KINDS, SAID, SIGNS, apart
-from .changes import NEITHER, RULE, p_value, sentence, verdict
+from .changes import NEITHER, sentence, verdict
 from .measures import FEW, NAMES
 from .places import Place, counts, place_name, places
 from .runs import levels
 from .sortable import NOTHING, Cell, Column, choice, sortable
-from .style import ABSENT, cell, number, text, words
+from .style import ABSENT, number, text, words
 
-NOT_RUN = "not run yet"
+NOT_RUN = "not run"
+WAYS = ("as answered", "decided together")
 DERIVED = {"ACC": "ACC_seg", "F1": "F1_seg", "AUC": "AUC_seg"}
 
 
@@ -59,28 +61,26 @@ def _blocks(band: str, **heads: str) -> tuple[Block, ...]:
 
 _PAIRS = {"MSL + Intra": "MSL", "MTL + Inter": "MTL", "MS-MTL + Intra and Inter": "MS-MTL"}
 _MAIN = _blocks(
-    "Dice and class",
-    dice_paper_mean="Dice,<br>all images",
-    dice_class_mean="Dice, images<br>of the class",
-    ACC="Accuracy",
-    F1="F1",
+    "The main measures",
+    inconsis_cls="Contra-<br>dictions",
     AUC="AUC",
+    F1="F1",
+    ACC="Accuracy",
+    dice_class_mean="Dice, images<br>of the class",
+    dice_paper_mean="Dice,<br>all images",
 )
 _ABLATION = (
     *_blocks(
-        "The paper's two",
-        dice_paper_mean="Dice,<br>all images",
-        F1="F1",
-    ),
-    *_blocks(
-        "More of ours",
-        dice_class_mean="Dice, images<br>of the class",
+        "The main measures",
+        inconsis_cls="Contra-<br>dictions",
         AUC="AUC",
-        inconsis_cls="Contradictions,<br>T1 and T3",
-        inconsis_seg2="Contradictions,<br>T2 and T3",
+        F1="F1",
+        dice_class_mean="Dice, images<br>of the class",
+        dice_paper_mean="Dice,<br>all images",
     ),
+    *_blocks("T2 and T3", inconsis_seg2="Contradictions,<br>T2 and T3"),
 )
-_ABLATION_TESTS = ("dice_paper_mean", "dice_class_mean", "F1", "AUC", "inconsis_cls")
+_ABLATION_TESTS = ("inconsis_cls", "AUC", "F1", "dice_class_mean", "dice_paper_mean")
 LAYOUTS = {
     1: Layout(
         (
@@ -101,7 +101,7 @@ LAYOUTS = {
                 iou_class_mean="Mean, images<br>of the class",
             ),
         ),
-        ("dice_paper_mean", "dice_class_mean", "ACC", "F1", "AUC"),
+        ("inconsis_cls", "AUC", "F1", "ACC", "dice_class_mean", "dice_paper_mean"),
         "MS-MTL",
         _PAIRS,
     ),
@@ -109,27 +109,27 @@ LAYOUTS = {
         (
             *_blocks(
                 "Contradictions",
+                inconsis_cls="T1 against T3",
                 inconsis_seg2="T2 against T3",
                 inconsis_seg3_benign="T1 and T2<br>against T3, benign",
                 inconsis_seg3_malignant="T1 and T2<br>against T3, malignant",
-                inconsis_cls="T1 against T3",
             ),
             *_blocks(
                 "Right or wrong",
-                dice_paper_mean="Dice,<br>all images",
-                dice_class_mean="Dice, images<br>of the class",
-                ACC="Accuracy",
                 AUC="AUC",
+                ACC="Accuracy",
+                dice_class_mean="Dice, images<br>of the class",
+                dice_paper_mean="Dice,<br>all images",
             ),
         ),
         (
+            "inconsis_cls",
             "inconsis_seg2",
             "inconsis_seg3_benign",
             "inconsis_seg3_malignant",
-            "inconsis_cls",
-            "dice_class_mean",
-            "ACC",
             "AUC",
+            "ACC",
+            "dice_class_mean",
         ),
         "",
         _PAIRS,
@@ -147,10 +147,11 @@ class Row:
     title: as in the paper; experiment: what fills it; trainings: how many; state: why there is no
     run, empty if there is; theirs, ours, derived: measure -> value, derived being those of T1 read
     off T3; against: the row that it is compared with; tests: a difference for each measure that is
-    compared; apart: kind -> what sets its runs apart from the others'.
+    compared; apart: kind -> what sets its runs apart from the others'; decided: whether these are
+    the answers that were decided together.
 
     >>> Row("MSL", "msl").state
-    'not run yet'
+    'not run'
     """
 
     title: str
@@ -163,6 +164,7 @@ class Row:
     against: str = ""
     tests: Mapping[str, Difference] = field(default_factory=dict)
     apart: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    decided: bool = False
 
 
 class Reproduction:
@@ -171,8 +173,8 @@ class Reproduction:
     found: as `book.kit.figures.evidence` gives it; systems: the catalogue; failures: runs that
     failed, as `lib.results.load_failures` gives them.
 
-    >>> Reproduction(5, {}, []).told()
-    'There is no committed run here yet.'
+    >>> Reproduction(5, {}, []).shown("Look.")
+    '<p><i>There is no committed run here yet.</i></p>'
     """
 
     def __init__(
@@ -190,47 +192,49 @@ class Reproduction:
         self.found = {
             place: found[place] for place in sorted(found, key=lambda place: -runs[place])
         }
-        self.rows = {
+        self.rows: dict[Place, dict[str, list[Row]] | str] = {
             place: one
             if isinstance(one, str)
-            else reproduce(table, one, systems, failed.get(place, []))
+            else {
+                way: reproduce(table, one, systems, failed.get(place, []), together=at == 1)
+                for at, way in enumerate(WAYS)
+            }
             for place, one in self.found.items()
         }
 
-    def told(self) -> str:
-        """In Markdown, what the numbers say on each source."""
-        said = []
-        for place, rows in self.rows.items():
-            name = place_name(place)
-            title = f"**{name[0].upper() + name[1:]}**"
-            if isinstance(rows, str):
-                said.append(f"{title}\n\n- {text(rows)}")
-            else:
-                size = counts(self.found[place])
-                said.append(f"{title}: {size}.\n\n{told(self.table, rows)}")
-        return "\n\n".join(said) or "There is no committed run here yet."
+    def shown(self, hint: str, memory: Collection[str] = ()) -> str:
+        """HTML of the table with a choice of source, and of how the answers are read.
 
-    def shown(self, hint: str) -> str:
-        """HTML of the table, with a choice of source; hint: what to see in it."""
-        return self._panels(reproduced_table, f"Table {self.table}", hint, f"table{self.table}")
-
-    def tests(self, hint: str) -> str:
-        """HTML of the list of differences behind the table, with a choice of source."""
-        title = f"Differences of Table {self.table}"
-        return self._panels(tests_of, title, hint, f"table{self.table}-tests")
-
-    def _panels(self, make: Callable[..., str], title: str, hint: str, file: str) -> str:
+        hint: what to see in it; memory: rows that were built from memory of their source. Above
+        each source's table stands what its numbers say.
+        """
         panels = {}
         for place, rows in self.rows.items():
             name = place_name(place)
-            caption = f"<b>{title} on {name}.</b> {hint}"
-            try:
-                if isinstance(rows, str):
-                    raise ValueError(rows)
-                panels[name] = make(self.table, rows, caption, f"{file}-{'-'.join(place)}.csv")
-            except ValueError as why:
-                panels[name] = f"<p><i>Nothing to show: {text(why)}.</i></p>"
+            panels[name] = (
+                f"<p><i>Nothing to show: {text(rows)}.</i></p>"
+                if isinstance(rows, str)
+                else self._panel(place, rows, hint, memory)
+            )
         return choice(panels) if panels else "<p><i>There is no committed run here yet.</i></p>"
+
+    def _panel(
+        self, place: Place, rows: Mapping[str, list[Row]], hint: str, memory: Collection[str]
+    ) -> str:
+        file = f"table{self.table}-{'-'.join(place)}"
+        both = {}
+        for way, some in rows.items():
+            if way != WAYS[0] and not any(row.decided for row in some):
+                continue
+            if way != WAYS[0]:  # the others have nothing to decide, and are not shown twice
+                some = [row for row in some if row.decided]
+            said = "".join(f"<li>{line}</li>" for line in told(self.table, some))
+            title = f"<b>Table {self.table} on {place_name(place)}, {way}.</b> {hint}"
+            csv = f"{file}-{way.replace(' ', '-')}.csv"
+            shown = reproduced_table(self.table, some, title, csv, memory=memory)
+            both[way] = f"<ul>{said}</ul>{shown}"
+        switch = choice(both, "Answers", switch=True) if len(both) > 1 else both[WAYS[0]]
+        return f"<p>{counts(self.found[place])}.</p>{switch}"
 
 
 def reproduce(
@@ -238,16 +242,19 @@ def reproduce(
     found: Evidence,
     systems: Iterable[System],
     failures: Sequence[Mapping[str, Any]] = (),
+    *,
+    together: bool = False,
 ) -> list[Row]:
     """The rows of Table 1, 3, 4, 5 or 6 of the paper in its order, each with our runs of it.
 
-    found: all runs of one source and profile; systems: the catalogue; failures: runs that failed.
-    Each row is compared with its baseline (`LAYOUTS`), by the trainings that both have.
+    found: all runs of one source and profile; systems: the catalogue; failures: runs that failed;
+    together: with the answers that were decided together, where a system has them. Each row is
+    compared with its baseline (`LAYOUTS`), by the trainings that both have.
 
     >>> from types import SimpleNamespace
     >>> mtl = SimpleNamespace(name="mtl", title="MTL", rows=((3, "MTL"),), recipe={})
     >>> [(row.title, row.state) for row in reproduce(3, Evidence([]), [mtl])][2]
-    ('MTL', 'not run yet')
+    ('MTL', 'not run')
     """
     printed = paper.table(table)
     layout = LAYOUTS[table]
@@ -261,103 +268,70 @@ def reproduce(
         against = layout.baselines.get(title, layout.baseline)
         against = "" if against == title else against
         base = fills[against].name if against in fills else ""
+        plain = name
+        if together:
+            name, base = (_decided(found, one) for one in (name, base))
         got = levels(found, name, [*measures, *DERIVED.values()])
         family = found.differences(name, base)
         rows.append(
             Row(
                 title,
-                name,
+                plain,
                 len(found.runs.get(name, ())),
-                _state(name in found.runs, failed.get(name)),
+                _state(name in found.runs, failed.get(plain)),
                 values.dropna().to_dict(),
                 {m: v for m, v in got.items() if m in measures},
                 {m: got[d] for m, d in DERIVED.items() if m not in got and d in got},
                 against,
                 {m: family[m] for m in layout.tested if m in family},
-                different.get(name, {}),
+                different.get(plain, {}),
+                name != plain,
             )
         )
     return rows
 
 
-def reproduced_table(table: int, rows: Sequence[Row], caption: str, csv: str | None = None) -> str:
+def reproduced_table(
+    table: int,
+    rows: Sequence[Row],
+    caption: str,
+    csv: str | None = None,
+    memory: Collection[str] = (),
+) -> str:
     """HTML of what `reproduce` found: the paper's value and ours beside each other, to sort.
 
-    caption: what it is and what to see in it; csv: the name of the file that goes with it.
+    caption: what it is and what to see in it; csv: the name of the file that goes with it; memory:
+    rows that were built from memory of their source.
 
     >>> shown = reproduced_table(5, [Row("max-probability", "t1t3")], "By location.")
-    >>> "not run yet" in shown
+    >>> "not run" in shown
     True
     """
     printed, blocks = paper.table(table).columns, LAYOUTS[table].blocks
-    columns = [Column("system"), Column("runs")]
+    columns = [Column("system"), Column("train-<br>ings")]
     for block in blocks:
         if block.measure in printed:
             columns.append(Column("paper*", block.head, block.band))
         columns.append(Column("ours", block.head, block.band))
     body = []
     for row in rows:
-        cells: list[Cell | str] = [f"{text(row.title)}{_signs(row)}", _runs_cell(row)]
+        cells: list[Cell | str] = [f"{text(row.title)}{_signs(row, memory)}", _runs_cell(row)]
         for block in blocks:
             if block.measure in printed:
                 cells.append(_their_cell(row.theirs.get(block.measure)))
             cells.append(_our_cell(row, block.measure))
         body.append(cells)
     file = (csv, as_frame(table, rows)) if csv else None
-    return sortable(columns, body, caption, note=_note(table, rows), csv=file)
-
-
-def tests_of(table: int, rows: Sequence[Row], caption: str, csv: str | None = None) -> str:
-    """HTML of every difference behind the verdicts, with interval, p and what could have shown.
-
-    Raises ValueError if nothing was compared.
-
-    >>> tests_of(3, [Row("MSL", "msl")], "Tests")
-    Traceback (most recent call last):
-        ...
-    ValueError: no row has a training of its own and the same one of its baseline
-    """
-    every = [(row, found) for row in rows for found in row.tests.values()]
-    if not every:
-        raise ValueError("no row has a training of its own and the same one of its baseline")
-    columns = [
-        Column("system"), Column("against"), Column("measure"), Column("difference"), Column("p"),
-        Column("could have<br>shown"), Column("trainings"), Column("verdict"),
-    ]  # fmt: skip
-    body = [
-        [
-            text(row.title),
-            _words(text(row.against)),
-            _words(NAMES.get(found.measure, found.measure)),
-            Cell(cell(found.interval, signed=True), found.difference),
-            Cell(p_value(found.p), found.p),
-            Cell(number(found.detectable), found.detectable),
-            Cell(str(found.trainings), found.trainings),
-            _words(verdict(found)),
-        ]
-        for row, found in every
-    ]
-    note = (
-        f"Differences in points of per cent. {RULE} Could have shown: the smallest true difference "
-        "that would have been told apart four times in five."
-    )
-    frame = pd.DataFrame(
-        {
-            "system": row.title, "against": row.against, "measure": found.measure,
-            "difference": found.difference, "low": found.low, "high": found.high,
-            "level": found.level, "error": found.error, "p": found.p, "verdict": verdict(found),
-            "trainings": found.trainings,
-        }
-        for row, found in every
-    )  # fmt: skip
-    return sortable(columns, body, caption, note=note, csv=(csv, frame) if csv else None)
+    return sortable(columns, body, caption, note=_note(table, rows, memory), csv=file)
 
 
 def as_frame(table: int, rows: Sequence[Row]) -> pd.DataFrame:
     """What `reproduce` found as a frame for a CSV file: fractions, one line for each row.
 
+    With every measure stands its difference from the row's baseline, which the table only marks.
+
     >>> as_frame(6, [Row("SC", "ms-mtl+t1t3-sc")])[["row", "state", "trainings"]].values.tolist()
-    [['SC', 'not run yet', 0]]
+    [['SC', 'not run', 0]]
     """
     lines = []
     for row in rows:
@@ -378,7 +352,11 @@ def as_frame(table: int, rows: Sequence[Row]) -> pd.DataFrame:
             if m in DERIVED:
                 line[DERIVED[m]] = row.derived[m].estimate if m in row.derived else None
             if m in LAYOUTS[table].tested:
-                line[f"{m}_p"] = row.tests[m].p if m in row.tests else None
+                test = row.tests.get(m)
+                line[f"{m}_p"] = test.p if test else None
+                line[f"{m}_difference"] = test.difference if test else None
+                line[f"{m}_difference_low"] = test.low if test else None
+                line[f"{m}_difference_high"] = test.high if test else None
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -386,18 +364,18 @@ def as_frame(table: int, rows: Sequence[Row]) -> pd.DataFrame:
 # -------------------------------------------------------------------------------------- in words
 
 
-def told(table: int, rows: Sequence[Row]) -> str:
-    """What the numbers say, a list in Markdown: what has run, what is highest, what differs.
+def told(table: int, rows: Sequence[Row]) -> list[str]:
+    """What the numbers say, in sentences of HTML: what has run, what is highest, what differs.
 
     Every number is from `rows`.
 
     >>> told(5, [Row("all-probability", "a"), Row("max-probability", "b")])
-    '- None of the 2 rows has a run yet.'
+    ['None of the 2 rows has been run.']
     """
     run = [row for row in rows if row.trainings]
     failed = [row.title for row in rows if row.state.startswith("failed")]
     if not run:
-        return f"- None of the {len(rows)} rows has a run yet." + _failed(failed)
+        return [f"None of the {len(rows)} rows has been run.{_failed(failed)}"]
     counts = sorted({row.trainings for row in run})
     trained = (
         "one training each"
@@ -406,9 +384,7 @@ def told(table: int, rows: Sequence[Row]) -> str:
         if len(counts) == 1
         else f"{counts[0]} to {counts[-1]} trainings each"
     )
-    said = [
-        f"**{len(run)} of the {len(rows)} rows** have been run here, {trained}.{_failed(failed)}"
-    ]
+    said = [f"<b>{len(run)} of the {len(rows)} rows</b> have been run, {trained}.{_failed(failed)}"]
     said += _extremes(table, run)
     said += _verdicts(run)
     if any(not found.spread_known for row in run for found in row.tests.values()):
@@ -416,7 +392,7 @@ def told(table: int, rows: Sequence[Row]) -> str:
             "No system has several trainings here, so nothing is known of what another training "
             "would give; the intervals are about other patients alone."
         )
-    return "\n".join(f"- {sentence}" for sentence in said)
+    return said
 
 
 def _failed(titles: Sequence[str]) -> str:
@@ -425,7 +401,7 @@ def _failed(titles: Sequence[str]) -> str:
 
 def _extremes(table: int, run: Sequence[Row]) -> list[str]:
     said = []
-    for measure in ("dice_class_mean", "AUC", "inconsis_cls"):
+    for measure in ("inconsis_cls", "AUC", "dice_class_mean"):
         low = measure.startswith(LESS_IS_BETTER)
         if measure not in LAYOUTS[table].tested:
             continue
@@ -450,11 +426,11 @@ def _overlap(one: Interval, two: Interval) -> bool:
 def _verdicts(run: Sequence[Row]) -> list[str]:
     every = [(row, found) for row in run for found in row.tests.values()]
     if not every:
-        return ["No row could be compared with its baseline yet."]
+        return ["No row could be compared with its baseline."]
     clear = [(row, found) for row, found in every if found.clear]
     if not clear:
         return [
-            f"Of {len(every)} comparisons **none tells a system from its baseline**, in any "
+            f"Of {len(every)} comparisons <b>none tells a system from its baseline</b>, in any "
             "measure."
         ]
     changes = [
@@ -496,6 +472,12 @@ def _differences(found: Evidence, systems: Iterable[System]) -> dict[str, dict[s
     return told
 
 
+def _decided(found: Evidence, system: str) -> str:
+    """The system with its answers decided together, or as it is where that cannot be."""
+    joint = f"{system}{SUFFIX}"
+    return joint if system and joint in found.runs else system
+
+
 def _state(run: bool, failure: Mapping[str, Any] | None) -> str:
     if run:
         return ""
@@ -503,6 +485,16 @@ def _state(run: bool, failure: Mapping[str, Any] | None) -> str:
 
 
 # ------------------------------------------------------------------------------------- the cells
+
+
+def from_memory(rivals: str) -> list[str]:
+    """The rows of Table 1 whose section in book/rivals.md marks something as from memory.
+
+    >>> from_memory("# The rivals\\n\\n## SegNet\\n\\nFive stages (M).\\n\\n## PSPNet\\n\\nFour.")
+    ['SegNet']
+    """
+    sections = re.split(r"^## ", rivals, flags=re.MULTILINE)[1:]
+    return [one.partition("\n")[0].strip() for one in sections if "(M)" in one]
 
 
 def _our_cell(row: Row, measure: str) -> Cell:
@@ -513,7 +505,8 @@ def _our_cell(row: Row, measure: str) -> Cell:
             f"<i>{number(value.estimate)}</i>†<small>[{low}, {high}]</small>", value.estimate
         )
     if measure not in row.ours:
-        return NOTHING
+        constructed = row.decided and measure.startswith(LESS_IS_BETTER)
+        return Cell("<i>0</i>‡", 0.0) if constructed else NOTHING
     value = row.ours[measure]
     shown = f"<b>{number(value.estimate)}</b>"
     if measure in row.tests and row.tests[measure].clear:
@@ -523,7 +516,8 @@ def _our_cell(row: Row, measure: str) -> Cell:
             f' <span aria-hidden="true">{sign}</span>'
             f'<span class="only-spoken">{way} than {row.against}</span>'
         )
-    shown += f"<small>[{number(value.low)}, {number(value.high)}]</small>"
+    ends = f"[{number(value.low)}, {number(value.high)}]"
+    shown += f"<small>{ends if row.trainings > 1 else f'<i>{ends}</i>'}</small>"
     return Cell(shown, value.estimate)
 
 
@@ -536,23 +530,31 @@ def _their_cell(value: float | None) -> Cell:
 def _runs_cell(row: Row) -> Cell:
     if row.state:
         return Cell(f"<i>{text(row.state)}</i>", 0)
-    return Cell(f"{row.trainings} training{'s' * (row.trainings != 1)}", row.trainings)
+    return Cell(str(row.trainings), row.trainings)
 
 
-def _signs(row: Row) -> str:
-    signs = ", ".join(SIGNS[kind] for kind in KINDS if kind in row.apart)
+def _signs(row: Row, memory: Collection[str]) -> str:
+    signs = [SIGNS[kind] for kind in KINDS if kind in row.apart]
+    signs = ", ".join(["M"] * (row.title in memory) + signs)
     return f" <sup>{signs}</sup>" if signs else ""
 
 
-def _words(html: str) -> str:
-    return f'<span class="words">{html}</span>' if html else ABSENT
-
-
-def _note(table: int, rows: Sequence[Row]) -> str:
+def _note(table: int, rows: Sequence[Row], memory: Collection[str]) -> str:
     said = [
         "In per cent. Ours in bold, the mean over trainings, with its 95 % interval over patients "
-        f"and trainings. {FEW}"
+        "and trainings; in italics that of one training, which borrows the spread between "
+        f"trainings. {FEW}"
     ]
+    if any(row.decided for row in rows):
+        said.append(
+            "‡ 0 by construction: one answer cannot contradict itself. Systems that have nothing "
+            "to decide, or whose runs did not keep what it takes, are not repeated here."
+        )
+    if any(row.title in memory for row in rows):
+        said.append(
+            "<sup>M</sup> Built in part from memory of its source: "
+            '<a href="rivals.html">the twelve rivals</a> say what.'
+        )
     if any(row.tests for row in rows):
         layout = LAYOUTS[table]
         others = "; ".join(

@@ -5,12 +5,12 @@ needs one: a button in each column's head, a list of columns to show, a list of 
 table has its numbers beside it as a CSV file, inside the page, so that it can be saved from a zip.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -69,10 +69,7 @@ def sortable(
             raise ValueError(f"a row has {len(row)} cells, but there are {len(columns)} columns")
     lines = [
         f'<tr><th scope="row"{_sorted_by(title)}>{_shown(title)}</th>'
-        + "".join(
-            f"<td{_band(column)}{_sorted_by(cell)}>{_shown(cell)}</td>"
-            for cell, column in zip(cells, columns[1:], strict=True)
-        )
+        + "".join(f"<td{_sorted_by(cell)}>{_shown(cell)}</td>" for cell in cells)
         + "</tr>"
         for title, *cells in body
     ]
@@ -89,11 +86,13 @@ def sortable(
     )
 
 
-def choice(panels: Mapping[str, str], label: str = "Data") -> str:
-    """HTML of several panels of which the page shows one, by a list to choose from.
+def choice(panels: Mapping[str, str], label: str = "Data", *, switch: bool = False) -> str:
+    """HTML of several panels of which the page shows one, by a list to choose from or a switch.
 
     panels: title -> HTML, the first one shown at the start; all are shown, below each other, where
-    no script runs. A choice holds for the whole page. Raises ValueError without a panel.
+    no script runs. A choice holds for all panels of the page with this label; a panel may hold
+    another choice. switch: buttons beside each other in place of a list. Raises ValueError without
+    a panel.
 
     >>> choice({"the phantom": "<p>One</p>", "BUS-BRA": "<p>Two</p>"}).count('class="choice-panel"')
     2
@@ -101,7 +100,7 @@ def choice(panels: Mapping[str, str], label: str = "Data") -> str:
     if not panels:
         raise ValueError("there is nothing to choose from")
     return (
-        f'<div class="choice" data-label="{escape(label)}">'
+        f'<div class="choice" data-label="{escape(label)}"{" data-switch" * switch}>'
         + "".join(
             f'<div class="choice-panel" data-title="{escape(title)}">'
             f'<p class="choice-title"><strong>{escape(title)}</strong></p>{panel}</div>'
@@ -139,7 +138,7 @@ def _band(column: Column) -> str:
 
 def _sorted_by(cell: Cell | str) -> str:
     value = cell.value if isinstance(cell, Cell) else None
-    return "" if value is None or value != value else f' data-value="{value:.6g}"'
+    return "" if value is None or value != value else f' data-value="{value:.4g}"'
 
 
 def _shown(cell: Cell | str) -> str:
@@ -152,8 +151,9 @@ def _plain(html: str) -> str:
 
 def _file(name: str, frame: pd.DataFrame) -> str:
     """A link that saves the table as a CSV file; the file is in the link."""
-    content = base64.b64encode(frame.to_csv(index=False, lineterminator="\n").encode()).decode()
+    lines = frame.to_csv(index=False, lineterminator="\n", float_format="%.5g")
+    content = quote(lines, safe=",:;+")
     return (
-        f'<a download="{escape(name)}" href="data:text/csv;charset=utf-8;base64,{content}">'
+        f'<a download="{escape(name)}" href="data:text/csv;charset=utf-8,{content}">'
         f"Save as CSV</a> <small>({escape(name)})</small>"
     )

@@ -7,7 +7,7 @@ alone: dashes, symbols or words say the same. Every figure carries its words in
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape, unescape
 from typing import Any
 
@@ -132,6 +132,28 @@ def number(value: float | None, signed: bool = False) -> str:
     return f"{shown:{'+' * signed}.1f}".replace("-", MINUS) if shown else "0.0"
 
 
+def points(value: float) -> float:
+    """A fraction in per cent for a figure, rounded as `number` rounds it: one number everywhere.
+
+    >>> points(0.7635), points(-0.0004)
+    (76.3, 0.0)
+    """
+    return round(100 * value, 1) + 0.0
+
+
+def probability(p: float) -> str:
+    """A probability to three decimals without its 0, in HTML; a dash for NaN.
+
+    >>> probability(0.0301), probability(0.0001)
+    ('.030', '&lt; .001')
+    """
+    if p != p:
+        return ABSENT
+    if 0.0005 <= p < 0.9995:
+        return f"{p:.3f}".removeprefix("0")
+    return "&lt; .001" if p < 0.5 else "&gt; .999"
+
+
 def cell(interval: Interval | None, signed: bool = False) -> str:
     """An interval in per cent for a table's cell, in HTML; its ends are dashes if not told."""
     if interval is None:
@@ -140,10 +162,25 @@ def cell(interval: Interval | None, signed: bool = False) -> str:
     return f"<b>{value}</b> <small>[{low}, {high}]</small>"
 
 
+def stacked(interval: Interval | None, signed: bool = False) -> str:
+    """`cell` on two lines, for a table of many columns."""
+    return cell(interval, signed).replace(" <small>", "<br><small>", 1)
+
+
 def words(interval: Interval, signed: bool = False) -> str:
     """An interval in per cent as plain text."""
     value, low, high = (number(v, signed) for v in interval)
     return f"{value} [{low}, {high}]"
+
+
+def beside(name: str, images: Mapping[str, int]) -> str:
+    """The name of a source with its images of each class below it, small.
+
+    >>> beside("DDTI", {"benign": 12, "malignant": 56}).count("<br>")
+    2
+    """
+    counts = [f'<span style="font-size:11px">{n} {text(kind)}</span>' for kind, n in images.items()]
+    return "<br>".join([text(name), *counts])
 
 
 def wrapped(name: str) -> str:

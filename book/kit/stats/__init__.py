@@ -1,12 +1,14 @@
 """How sure a measure is, and whether two systems differ.
 
-`Evidence` holds the one rule for both; `rule` says what it assumes. `draw` draws whole patients for
-figures of their own; `together` gives a run whose tasks are decided together.
+`Evidence` holds the one rule for both; `rule` says what it assumes. `pooled`: several sources;
+`together` gives a run whose tasks are decided together; `draw` draws whole patients for figures of
+their own.
 """
 
 from .bootstrap import DRAWS, OF_IMAGES, draw, patients
 from .interval import Interval, wilson, wilson_p
 from .pairing import check_paired, refuse_other_data
+from .pooled import over_sources, pooled
 from .rule import (
     FEWEST,
     FURTHER,
@@ -42,7 +44,9 @@ __all__ = [
     "corrected",
     "draw",
     "holm",
+    "over_sources",
     "patients",
+    "pooled",
     "refuse_other_data",
     "smallest_difference",
     "together",

@@ -111,6 +111,23 @@ class Difference:
         return self.worst < MARGIN
 
     @property
+    def not_above(self) -> float:
+        """How probable it is, given the difference, that in truth the first is not above.
+
+        That a claim of "more" would be false; of "fewer" it is 1 less this. Nothing is assumed of
+        the truth beforehand (a flat prior), and nothing is corrected: it is about this one claim.
+        NaN where nothing can be told, or nothing differs. Christodoulou et al. 2025.
+        """
+        if abs(self.difference) < 1e-9:  # the same answers, but for rounding
+            return math.nan
+        return float(t.cdf(-self.difference / self.error, self.freedom)) if self.error else math.nan
+
+    @property
+    def false_claim(self) -> float:
+        """How probable it is that a claim of what was seen, more or fewer, is false: 0 to .5."""
+        return min(self.not_above, 1 - self.not_above)
+
+    @property
     def detectable(self) -> float:
         """The true difference that would have been told apart four times in five."""
         return smallest_difference(self.error, level=self.level, freedom=self.freedom)
@@ -340,7 +357,7 @@ class Evidence:
             if smallest >= FEWEST
             else f"a class of {smallest} patient{'s' * (smallest != 1)}",
         )
-        return _judged(found, level)
+        return judged(found, level)
 
     def _mean(self, system: str, keys: Sequence[Key], measure: str) -> np.ndarray:
         """The mean over seeds of a measure of the pooled folds, observed and under each draw."""
@@ -372,11 +389,11 @@ def corrected(family: Mapping[str, Difference]) -> dict[str, Difference]:
     first that stands no more, all others at its level. What cannot be told is not counted.
     """
     told = {key: d for key, d in family.items() if not d.why}
-    alone = {key: _judged(d, LEVEL).p for key, d in told.items()}
+    alone = {key: judged(d, LEVEL).p for key, d in told.items()}
     adjusted, found = holm(alone), dict(family)
     left = len(told)
     for key in sorted(told, key=alone.__getitem__):
-        found[key] = replace(_judged(told[key], 1 - ERROR / left), p=adjusted[key])
+        found[key] = replace(judged(told[key], 1 - ERROR / left), p=adjusted[key])
         left -= adjusted[key] < ERROR
     return found
 
@@ -414,7 +431,7 @@ def smallest_difference(
     return float((t.ppf((1 + level) / 2, freedom) + t.ppf(power, freedom)) * error)
 
 
-def _judged(found: Difference, level: float) -> Difference:
+def judged(found: Difference, level: float) -> Difference:
     """The difference with the interval of this level, and p as if corrected as much."""
     if found.why:
         return found

@@ -1,0 +1,73 @@
+"""Systems that cannot contradict themselves, each against the best network for one task alone."""
+
+from collections.abc import Mapping
+from html import escape
+
+from ..stats import MARGIN, Difference
+from .changes import LITTLE
+from .measures import HEADLINE
+from .style import ABSENT, number, table
+
+# system -> row (a source, or pooled) -> measure -> difference, at the level of a one-sided test
+Against = Mapping[str, Mapping[str, Mapping[str, Difference | None]]]
+
+
+def consistent_table(against: Against, titles: Mapping[str, str], cost: Mapping[str, str]) -> str:
+    """Better, or no worse by the margin, than a network for one task; a row for each source.
+
+    cost: system -> parameters, in words. A measure without a difference is that of the network for
+    one task itself. Raises ValueError if no system was compared.
+    """
+    measures = list(
+        dict.fromkeys(m for rows in against.values() for family in rows.values() for m in family)
+    )
+    if not measures:
+        raise ValueError("no system that cannot contradict itself has been compared yet")
+    body: list[list[str] | str] = []
+    for system, rows in against.items():
+        paid = f" <small>({escape(cost[system])})</small>" if cost.get(system) else ""
+        body.append(f"<b>{escape(titles.get(system, system))}</b>{paid}")
+        if not rows:
+            body.append(["not run", *[ABSENT] * len(measures)])
+        for row, family in rows.items():
+            body.append([escape(row), *(_said(family, m) for m in measures)])
+    heads = [f"{HEADLINE[m]},<br>less that of the network<br>for this task alone" for m in measures]
+    note = (
+        "In points. In brackets intervals of 90 %, whose ends are those of one-sided tests at 5 %, "
+        f"over patients and trainings. No worse: the interval ends above a loss of {LITTLE}, a "
+        "margin that was set beforehand."
+    )
+    return table(["", *heads], body, note)
+
+
+def standing(found: Difference) -> str:
+    """Better, worse, no worse by the margin, or that neither is shown.
+
+    >>> at = dict(above=0.8, below=0.8, share=1.0, seeds=(0,), trainings=1, images=90, patients=45)
+    >>> at |= dict(smallest=45, spread_known=True, difference=0.0)
+    >>> standing(Difference("AUC", low=-0.004, high=0.004, **at))
+    'no worse by 1 point'
+    """
+    if found.why:
+        return f"not told: {found.why}"
+    if found.worst < 0:
+        return "better"
+    if found.no_worse:
+        return f"no worse by {LITTLE}"
+    best = -found.low if found.worst == found.high else found.high
+    if best < -MARGIN:
+        return f"worse by more than {LITTLE}"
+    return "worse" if best < 0 else "not shown"
+
+
+def _said(family: Mapping[str, Difference | None], measure: str) -> str:
+    if measure not in family:
+        return f"<small>{ABSENT}</small>"
+    found = family[measure]
+    if found is None:
+        return "<small>the same network, by construction</small>"
+    value, low, high = (number(v, signed=True) for v in (found.difference, found.low, found.high))
+    one = "<sup>1</sup>" if found.trainings == 1 else ""
+    name = standing(found)
+    name = f"<b>{name}</b>" if name.startswith(("better", "no worse")) else name
+    return f"{name}<br><small>{value}{one} [{low}, {high}]</small>"

@@ -1,0 +1,248 @@
+"""The finding: what changes from one system to another, on each source and pooled over sources.
+
+A forest plot for each measure, one table with every number, and the answers in words.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import plotly.graph_objects as go
+
+from ..stats import FEWEST, LESS_IS_BETTER, MARGIN, PRIMARY, Difference
+from .changes import sentence
+from .measures import HEADLINE
+from .style import ABSENT, COLOURS, SYMBOLS, beside, figure, number, points, probability, table
+
+TOGETHER = "Pooled"  # the row over several sources
+SMALL = 0.02  # an interval within this on both sides leaves no difference that matters
+CONSTRUCTED = "0 by construction"
+# Plotly's symbols as letters, filled and hollow
+LETTERS = {"circle": "●○", "diamond": "◆◇", "square": "■□"}
+# change -> row (a source, or `TOGETHER`) -> measure -> difference
+Sizes = Mapping[str, int]  # class -> images
+Compared = Mapping[str, Mapping[str, Mapping[str, Difference]]]
+
+
+def effects(
+    compared: Compared, measure: str, sizes: Mapping[str, Sizes], unjudged: tuple[str, ...] = ()
+) -> go.Figure:
+    """A forest plot of one measure: a row for each source, a mark for each change.
+
+    sizes: row -> its test images by class, beside its name; unjudged: rows that enter no verdict,
+    drawn faint, whose bars may leave the frame. Filled marks and thick bars rest on several
+    trainings, hollow ones and thin bars on one. Without an interval a mark has no bar. Raises
+    ValueError if nothing was compared by this measure.
+    """
+    rows = list(dict.fromkeys(row for change in compared.values() for row in change))
+    drawn, told, reach = go.Figure(), [], [0.0]
+    for order, (change, each) in enumerate(compared.items()):
+        for row, family in each.items():
+            if (found := family.get(measure)) is None:
+                continue
+            reach.append(found.difference)
+            if row not in unjudged and not found.why:
+                reach += found.low, found.high
+            drawn.add_trace(_mark(found, change, order, rows.index(row), row in unjudged))
+            told.append(f"{change}, {row}: {sentence(found)}")
+    if not told:
+        raise ValueError(f"nothing was compared by {HEADLINE[measure]}")
+    low, high = 100 * min(reach), 100 * max(reach)
+    room = max(0.08 * (high - low), 0.5)
+    less = measure.startswith(LESS_IS_BETTER)
+    for at, dash in ((0, "solid"), (100 * MARGIN * (1 if less else -1), "dot")):
+        drawn.add_vline(at, line={"color": "#808080", "width": 1, "dash": dash}, layer="below")
+    return figure(
+        f"{HEADLINE[measure]}, differences in points with 95 % intervals. {'; '.join(told)}.",
+        height=96 + 62 * len(rows),
+        base=drawn,
+        title={
+            "text": f"<b>{HEADLINE[measure]}</b>",
+            "font": {"size": 14},
+            "x": 0.5,
+            "xref": "paper",
+            "xanchor": "center",
+            "y": 0.98,
+            "yanchor": "top",
+        },
+        margin={"t": 32, "b": 44},
+        showlegend=False,
+        xaxis={
+            "title": f"points; {'less' if less else 'more'} is better",
+            "range": [low - room, high + room],
+            "zeroline": False,
+        },
+        yaxis={
+            "tickmode": "array",
+            "tickvals": list(range(len(rows))),
+            "ticktext": [beside(row, sizes.get(row, {})) for row in rows],
+            "range": [len(rows) - 0.5, -0.5],
+            "showgrid": False,
+        },
+    )
+
+
+def effects_key(compared: Compared) -> str:
+    """HTML that says which mark is which change, and how marks of one training look."""
+    marks = " ".join(
+        f'<span style="white-space:nowrap"><span aria-hidden="true" style="color:{COLOURS[order]};'
+        f'font-size:1.3em">{LETTERS[SYMBOLS[order]][0]}</span> {escape(change)}</span><br>'
+        for order, change in enumerate(compared)
+    )
+    return (
+        f'<p class="effects-key">{marks}<small>Filled, with a thick bar: several trainings. '
+        "Hollow, with a thin bar: one. Bars are 95 % intervals, corrected for the six measures. "
+        "Dotted: 1 point worse.</small></p>"
+    )
+
+
+def effects_table(compared: Compared, measures: tuple[str, ...], sizes: Mapping[str, Sizes]) -> str:
+    """Every difference in points with its interval: a row for each change on each source.
+
+    In bold what is told apart; ¹ rests on one training. Raises ValueError if nothing was compared.
+    """
+    body: list[list[str] | str] = []
+    for change, each in compared.items():
+        body.append(f"<b>{escape(_first(change))}</b>")
+        for row, family in each.items():
+            body.append(
+                [
+                    beside(row, sizes.get(row, {})),
+                    *(_cell(family.get(m), change, m) for m in measures),
+                ]
+            )
+    if not any(isinstance(line, list) for line in body):
+        raise ValueError("nothing has been compared yet")
+    note = (
+        "In points of per cent, with 95 % intervals over patients and trainings, corrected (Holm) "
+        "for the measures of a row. Bold: told apart, the interval leaves out 0. "
+        "¹ One training: its interval borrows the spread between trainings from other systems. "
+        f"[{ABSENT}, {ABSENT}]: fewer than {FEWEST} patients of a class. {ABSENT}: not measured, "
+        "or the same answers."
+    )
+    heads = [HEADLINE[m].replace(", ", ",<br>", 1) for m in measures]
+    return table(["points", *heads], body, note)
+
+
+def answers(compared: Compared, over: Sequence[str]) -> str:
+    """What the pooled rows say, as the plan has it: a list in Markdown for each change.
+
+    over: the rows that are pooled. Where they point in different ways nothing is pooled, and each
+    speaks for itself.
+    """
+    said = []
+    for change, each in compared.items():
+        single = {row: each[row] for row in over if row in each}
+        lines = _lines(each.get(TOGETHER, {}), single)
+        said.append(f"**{_first(change)}**\n\n" + "\n".join(f"- {line}" for line in lines))
+    return "\n\n".join(said)
+
+
+def three_numbers(compared: Compared, over: Sequence[str]) -> str:
+    """The finding in three numbers, in Markdown: contradictions, AUC with the terms, AUC together.
+
+    From the pooled rows, and where there is none from each source that is pooled.
+    """
+    wanted = [("inconsis_cls", 0), ("AUC", 0), ("AUC", 1)]
+    changes, said = list(compared), []
+    for place, (measure, at) in enumerate(wanted, start=1):
+        each = compared[changes[at]]
+        rows = [TOGETHER] if measure in each.get(TOGETHER, {}) else [r for r in over if r in each]
+        told = [
+            (f"{row}: " if row != TOGETHER else "") + sentence(each[row][measure])
+            for row in rows
+            if measure in each[row]
+        ]
+        words = "; ".join(told) or "not run"
+        said.append(f"{place}. {HEADLINE[measure]}, {changes[at]}: **{words}**.")
+    return "\n".join(said)
+
+
+def effect(found: Difference) -> str:
+    """What is said of one difference: what changed, that nothing which matters did, or neither.
+
+    >>> at = dict(above=0.1, below=0.14, share=1.0, seeds=(0,), trainings=1, images=90, patients=45)
+    >>> at |= dict(smallest=45, spread_known=True, difference=-0.004, error=0.005, p=0.4)
+    >>> effect(Difference("AUC", low=-0.014, high=0.006, **at))
+    'no difference that matters: 0.4 points lower (95 %: 1.4 lower to 0.6 higher)'
+    """
+    if found.why or found.clear:
+        return sentence(found)
+    if found.low > -SMALL and found.high < SMALL:
+        return f"no difference that matters: {sentence(found)}"
+    return f"not decided: {sentence(found)}"
+
+
+def _lines(
+    both: Mapping[str, Difference], single: Mapping[str, Mapping[str, Difference]]
+) -> list[str]:
+    if not single:
+        return ["Not run."]
+    lines = []
+    given = {measure for family in (both, *single.values()) for measure in family}
+    for measure in (m for m in PRIMARY if m in given):
+        found, name = both.get(measure), HEADLINE[measure]
+        if found is None:
+            each = {row: family[measure] for row, family in single.items() if measure in family}
+            same = all(one.low == one.high for one in each.values())
+            alone = "; ".join(f"{row} {sentence(one)}" for row, one in each.items())
+            told = "the same in every image" if same else f"each source for itself: {alone}"
+            lines.append(f"{name}: {told}.")
+        elif found.clear:
+            claim = probability(found.false_claim)
+            claim = claim if claim.startswith("&") else f"= {claim}"
+            lines.append(f"**{name}: {effect(found)}**; such a claim is false with p {claim}.")
+        else:
+            lines.append(f"{name}: {effect(found)}.")
+    if "inconsis_cls" not in given:
+        lines.insert(0, f"{HEADLINE['inconsis_cls']}: {CONSTRUCTED}, which is no finding.")
+    whole, own = both.get("dice_paper_mean"), both.get("dice_class_mean")
+    if whole and own and whole.clear and whole.difference > 0 and not own.clear:
+        lines.append(
+            "The gain is in Dice over all images and not in Dice over images of the class: the "
+            "class is named better, the outline is not."
+        )
+    return lines
+
+
+def _mark(found: Difference, change: str, order: int, row: int, faint: bool) -> go.Scatter:
+    several = found.trainings > 1
+    bar = None
+    if not found.why:
+        bar = {
+            "type": "data",
+            "symmetric": False,
+            "array": [points(found.high - found.difference)],
+            "arrayminus": [points(found.difference - found.low)],
+            "thickness": 3 if several else 1,
+            "width": 4,
+        }
+    return go.Scatter(
+        x=[points(found.difference)],
+        y=[row + 0.24 * (order - 1)],
+        error_x=bar,
+        mode="markers",
+        opacity=0.5 if faint else 1,
+        marker={
+            "color": COLOURS[order],
+            "symbol": SYMBOLS[order] + ("" if several else "-open"),
+            "size": 10,
+            "line": {"width": 2} if not several else None,
+        },
+        name=change,
+        hovertemplate=f"{escape(change)}: {sentence(found)}<extra></extra>",
+    )
+
+
+def _cell(found: Difference | None, change: str, measure: str) -> str:
+    if found is None:
+        decided = measure.startswith(LESS_IS_BETTER) and "together" in change
+        return f"<small>{CONSTRUCTED}</small>" if decided else ABSENT
+    shown = number(found.difference, signed=True)
+    shown = f"<b>{shown}</b>" if found.clear else shown
+    one = "<sup>1</sup>" if found.trainings == 1 else ""
+    low, high = (number(end, signed=True) for end in (found.low, found.high))
+    return f"{shown}{one}<br><small>[{low}, {high}]</small>"
+
+
+def _first(words: str) -> str:
+    return words[0].upper() + words[1:]

@@ -1,0 +1,193 @@
+"""What the plan (book/plan.md) compares: pairs of systems, and which sources are pooled."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .claims import FULL, PLAIN
+from .figures.effects import TOGETHER, Compared
+from .figures.places import SOURCES, Place, of_classes, short_name
+from .stats import PRIMARY, SUFFIX, Difference, Evidence, over_sources, pooled
+
+COMMIT = "c41849e"  # of book/plan.md, before the first run of the new grid
+POOLED = ("busbra", "phantom")  # one test over both, each weighted by its precision
+UNJUDGED = ("ddti",)  # few benign images: shown with its counts, and enters no verdict
+JOINT = f"{PLAIN}{SUFFIX}"
+
+
+class Pair(NamedTuple):
+    """Two systems that are compared: what is asked, what is changed, and from what."""
+
+    asks: str
+    change: str
+    above: str
+    below: str
+
+
+PAIRS = (
+    Pair(
+        "What do the three terms change?",
+        "with the three terms, less without",
+        FULL,
+        PLAIN,
+    ),
+    Pair(
+        "What does deciding together change, with the same network?",
+        "decided together, less as answered",
+        JOINT,
+        PLAIN,
+    ),
+    Pair(
+        "What do the terms add where the answers are decided together?",
+        "with the terms, less without, both decided together",
+        f"{FULL}{SUFFIX}",
+        JOINT,
+    ),
+)
+# Systems that cannot contradict themselves, and the network for one task that each is set against:
+# alone, or else in a pair of two, where it is the same network.
+CONSISTENT = (
+    "unet-seg2+clsnet",
+    "once-light",
+    "once",
+    JOINT,
+    f"{FULL}{SUFFIX}",
+    f"ms-mtl+joint{SUFFIX}",
+)
+SINGLE = {
+    "dice_nodule": ("unet-seg2", "unet-seg2+clsnet"),
+    "AUC": ("clsnet", "unet-seg2+clsnet"),
+}
+ONE_SIDED = 0.9  # an interval of 90 % ends where a one-sided one of 95 % does
+
+
+def compared(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS) -> Compared:
+    """Each pair by its primary measures: pooled over `POOLED`, then on each source that has both.
+
+    The pooled row is left out where fewer than two of these sources have the pair, and a measure of
+    it where they point in different ways: there each source speaks for itself.
+    """
+    told: dict[str, dict[str, dict[str, Difference]]] = {}
+    for pair in pairs:
+        each = {
+            place: {m: d for m, d in family.items() if m in PRIMARY}
+            for place, one in _in_order(found)
+            if (family := one.differences(pair.above, pair.below))
+        }
+        over = [family for place, family in each.items() if place[0] in POOLED]
+        both = {m: d for m, d in pooled(over).items() if not _signs_differ(over, m)}
+        told[pair.change] = ({TOGETHER: both} if both else {}) | {
+            short_name(place): family for place, family in each.items()
+        }
+    return told
+
+
+def pooled_rows() -> list[str]:
+    """The names of the rows that are pooled.
+
+    >>> pooled_rows()
+    ['BUS-BRA', 'Phantom']
+    """
+    return [short_name((source, "")) for source in POOLED]
+
+
+def unjudged_rows() -> tuple[str, ...]:
+    """The names of the rows that enter no verdict.
+
+    >>> unjudged_rows()
+    ('DDTI',)
+    """
+    return tuple(short_name((source, "")) for source in UNJUDGED)
+
+
+def sizes(found: Mapping[Place, Evidence]) -> dict[str, dict[str, int]]:
+    """The test images of each source by class, by its name; those without a class left out."""
+    return {
+        short_name(place): {k: n for k, n in of_classes(one).items() if k != "without a class"}
+        for place, one in _in_order(found)
+    }
+
+
+def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Each system of `CONSISTENT` less the network for one task, by source and pooled, by measure.
+
+    At the level of a one-sided test at 5 %; None where it holds that network itself.
+    """
+    told: dict[str, dict[str, dict[str, Any]]] = {}
+    for system in CONSISTENT:
+        rows: dict[str, dict[str, Any]] = {}
+        for place, one in _in_order(found):
+            if system in one.runs and place[0] not in UNJUDGED:
+                rows[short_name(place)] = {
+                    m: _against(one, system, m) for m in SINGLE if _known(one, system, m)
+                }
+        over = {m: [row[m] for row in rows.values() if row.get(m)] for m in SINGLE}
+        both = {m: over_sources(some, ONE_SIDED) for m, some in over.items() if len(some) > 1}
+        told[system] = ({TOGETHER: both} if both else {}) | rows
+    return told
+
+
+def not_run(found: Mapping[Place, Evidence], titles: Mapping[str, str]) -> dict[str, list[str]]:
+    """What the plan names and has no run: the titles of these systems, by source."""
+    wanted = dict.fromkeys(
+        [name for pair in PAIRS for name in (pair.below, pair.above)] + [*CONSISTENT]
+    )
+    return {
+        short_name(place): missing
+        for place, one in _in_order(found)
+        if (missing := [title_of(name, titles) for name in wanted if name not in one.runs])
+    }
+
+
+def parameters(found: Mapping[Place, Evidence]) -> dict[str, str]:
+    """The size of each system of `CONSISTENT` that was run, in words."""
+    runs = {
+        system: next(iter(one.runs[system].values()))
+        for one in found.values()
+        for system in CONSISTENT
+        if system in one.runs
+    }
+    return {
+        system: f"{run['model']['parameters'] / 1e6:.1f} million parameters"
+        for system, run in runs.items()
+    }
+
+
+def title_of(system: str, titles: Mapping[str, str]) -> str:
+    """A system as it is called on pages, with how its answers are read.
+
+    >>> title_of("mtl, decided together", {"mtl": "MTL"})
+    'MTL, decided together'
+    """
+    plain = system.removesuffix(SUFFIX)
+    return titles.get(plain, plain) + system.removeprefix(plain)
+
+
+def _against(found: Evidence, system: str, measure: str) -> Difference | None:
+    name = reference(found, system, measure)
+    same = system in SINGLE[measure]
+    return None if same else found.difference(system, name, measure, level=ONE_SIDED)
+
+
+def _known(found: Evidence, system: str, measure: str) -> bool:
+    return measure in found.measures(system) and bool(reference(found, system, measure))
+
+
+def reference(found: Evidence, system: str, measure: str) -> str | None:
+    """The network for this one task that shares trainings with a system; None if none does."""
+    return next((name for name in SINGLE[measure] if found.shared(system, name)), None)
+
+
+def _signs_differ(families: Sequence[Mapping[str, Difference]], measure: str) -> bool:
+    signs = {f[measure].difference > 0 for f in families if measure in f and f[measure].difference}
+    return len(signs) > 1
+
+
+def _in_order(found: Mapping[Place, Evidence]) -> list[tuple[Place, Evidence]]:
+    """Those that are pooled first, then the others, in the book's order."""
+    known = [*POOLED, *(source for source in SOURCES if source not in POOLED)]
+
+    def order(item: tuple[Place, Evidence]) -> int:
+        source = item[0][0]
+        return known.index(source) if source in known else len(known)
+
+    return sorted(found.items(), key=order)

@@ -1,0 +1,58 @@
+"""One difference over several sources, each weighted by its precision."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from .rule import LEVEL, PRIMARY, Difference, corrected, judged
+
+
+def pooled(sources: Sequence[Mapping[str, Difference]]) -> dict[str, Difference]:
+    """The primary measures of one pair of systems, over sources, as a family of its own.
+
+    sources: of each what `Evidence.differences` gives, one pair in all. A source's weight is one
+    over its squared error; degrees of freedom by Satterthwaite. One effect is taken to be common to
+    the sources: where they differ, look at each. Measures that fewer than two sources can tell are
+    left out.
+
+    >>> at = dict(measure="AUC", above=0.8, below=0.7, share=1.0, seeds=(0,), trainings=2)
+    >>> at |= dict(images=90, patients=45, smallest=20, spread_known=True)
+    >>> one, two = (Difference(difference=d, error=e, **at) for d, e in ((0.1, 0.01), (0.2, 0.02)))
+    >>> both = pooled([{"AUC": one}, {"AUC": two}])["AUC"]
+    >>> round(both.difference, 3), round(both.error, 4), both.trainings
+    (0.12, 0.0089, 4)
+    """
+    family = {}
+    for measure in PRIMARY:
+        told = [one[measure] for one in sources if measure in one and one[measure].error > 0]
+        if len(told) > 1:
+            family[measure] = over_sources(told)
+    return corrected(family)
+
+
+def over_sources(told: Sequence[Difference], level: float = LEVEL) -> Difference:
+    """One measure of one pair over sources that tell it, at this level, corrected for no other."""
+    precision = [1 / one.error**2 for one in told]
+    weights = [one / sum(precision) for one in precision]
+
+    def mean(name: str) -> float:
+        return sum(w * getattr(one, name) for w, one in zip(weights, told, strict=True))
+
+    uncertain = sum(w**2 / one.freedom for w, one in zip(weights, told, strict=True))
+    return judged(
+        Difference(
+            told[0].measure,
+            above=mean("above"),
+            below=mean("below"),
+            difference=mean("difference"),
+            share=told[0].share,
+            seeds=tuple(dict.fromkeys(seed for one in told for seed in one.seeds)),
+            trainings=sum(one.trainings for one in told),
+            images=sum(one.images for one in told),
+            patients=sum(one.patients for one in told),
+            smallest=sum(one.smallest for one in told),
+            spread_known=all(one.spread_known for one in told),
+            error=1 / math.sqrt(sum(precision)),
+            freedom=1 / uncertain if uncertain else math.inf,
+        ),
+        level,
+    )

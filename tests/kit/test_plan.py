@@ -1,0 +1,202 @@
+"""What the plan compares: over sources, against a network for one task, with folds or not."""
+
+import math
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from records import PAINTED, as_numbers, cells, record, some_rows
+from scipy.stats import norm
+
+from book.kit import figures, plan, stats
+from book.kit.claims import FULL, PLAIN
+from book.kit.stats import SUFFIX, Difference, Evidence, over_sources, pooled
+
+ROOT = Path(__file__).parents[2]
+COUNTS = {"seg2seg3_inter": 40, "seg2seg3_union": 50}
+
+
+def difference(measure="AUC", value=0.02, error=0.01, freedom=math.inf, **more):
+    known = {"above": 0.8, "below": 0.8 - value, "share": 1.0, "seeds": (0,), "trainings": 2}
+    known |= {"images": 90, "patients": 60, "smallest": 30, "spread_known": True}
+    return Difference(measure, difference=value, error=error, freedom=freedom, **known | more)
+
+
+def runs(source, seeds=(0, 1), folds=(0,), **systems):
+    """Runs of MS-MTL without and with the terms, which agree in more images with them."""
+    made = []
+    for seed in seeds:
+        for fold in folds:
+            for name, wrong in (systems or {PLAIN: 0.35, FULL: 0.05}).items():
+                rows = some_rows(120, wrong, seed=10 * seed + len(name)).assign(**COUNTS)
+                rows["case"] = [f"{source} {fold} {one}" for one in rows["case"]]
+                rows["group"] = [f"{source} {fold} {one}" for one in rows["group"]]
+                parameters = {"fold": fold, "encoder": "resnet18"}
+                made.append(
+                    record(name.replace("_", "-"), seed, rows, source=source, profile="laptop")
+                    | {"parameters": parameters, "data": {"fingerprint": source}}
+                )
+    return made
+
+
+@pytest.fixture(scope="module")
+def found():
+    return figures.shown(runs("busbra", folds=(1, 2), seeds=(0,)) + runs("phantom") + runs("ddti"))
+
+
+def test_sources_are_weighted_by_their_precision():
+    one, two = difference(value=0.03, error=0.01), difference(value=0.0, error=0.02)
+    both = over_sources([one, two])
+    assert both.difference == pytest.approx((0.03 * 4 + 0.0) / 5)  # weights 1/.01² and 1/.02²
+    assert both.error == pytest.approx(1 / math.sqrt(1e4 + 2.5e3))
+    assert both.trainings == 4 and both.patients == 120
+    assert both.low == pytest.approx(both.difference - norm.ppf(0.975) * both.error, abs=1e-3)
+
+
+def test_few_trainings_of_one_source_are_not_lost_in_the_pool():
+    many = over_sources([difference(freedom=math.inf), difference(freedom=4)])
+    assert many.freedom == pytest.approx(4 / 0.25)  # (sum of w²/f)⁻¹, with weights of a half
+    assert math.isinf(over_sources([difference(), difference()]).freedom)
+
+
+def test_what_one_source_cannot_tell_is_not_pooled():
+    blind = difference(error=math.nan, why="a class of 3 patients")
+    assert pooled([{"AUC": difference()}, {"AUC": blind}]) == {}
+    told = pooled([{m: difference(m) for m in ("AUC", "F1")} for _ in range(2)])
+    assert sorted(one.level for one in told.values()) == pytest.approx([0.95, 0.975])  # Holm
+
+
+def test_a_claim_is_false_as_often_as_the_other_side_is_probable():
+    assert difference(value=0.02, error=0.01).not_above == pytest.approx(norm.cdf(-2))
+    assert difference(value=-0.02, error=0.01).false_claim == pytest.approx(norm.cdf(-2))
+    assert difference(value=0.02, error=0.01, freedom=3).false_claim > norm.cdf(-2)
+    assert math.isnan(difference(value=0.0, error=0.0).false_claim)
+
+
+def test_with_folds_a_source_counts_each_patient_once_and_every_training(found):
+    told = plan.compared(found)
+    terms = told[plan.PAIRS[0].change]
+    assert list(terms) == ["Pooled", "BUS-BRA", "Phantom", "DDTI"]
+    assert terms["BUS-BRA"]["AUC"].trainings == 2 and terms["BUS-BRA"]["AUC"].images == 240
+    assert plan.sizes(found)["BUS-BRA"] == {"benign": 120, "malignant": 120}
+    assert terms["Pooled"]["inconsis_cls"].patients == 120 + 60  # DDTI enters no verdict
+
+
+def test_sources_that_point_in_different_ways_are_not_pooled():
+    turned = {PLAIN: 0.05, FULL: 0.35}
+    both = figures.shown(runs("busbra") + runs("phantom", **turned))
+    told = plan.compared(both)[plan.PAIRS[0].change]
+    assert "inconsis_cls" not in told.get("Pooled", {})
+    said = figures.answers(plan.compared(both), plan.pooled_rows())
+    assert re.search(r"Contradictions, T1 and T3: each source for itself: BUS-BRA .* fewer", said)
+
+
+def test_the_answers_have_the_numbers_and_say_what_is_constructed(found):
+    told = plan.compared(found)
+    said = figures.answers(told, plan.pooled_rows())
+    first = told[plan.PAIRS[0].change]["Pooled"]["inconsis_cls"]
+    assert first.clear and f"**Contradictions, T1 and T3: {figures.sentence(first)}**" in said
+    assert said.count("0 by construction, which is no finding") == 2
+    assert figures.three_numbers(told, plan.pooled_rows()).startswith(
+        f"1. Contradictions, T1 and T3, with the three terms, less without: "
+        f"**{figures.sentence(first)}**."
+    )
+
+
+def test_what_was_not_run_is_listed(found):
+    missing = plan.not_run(found, {"once": "Once"})
+    assert "Once" in missing["BUS-BRA"] and PLAIN not in missing["BUS-BRA"]
+    nothing = figures.shown(runs("busbra", ms_mtl=0.3))
+    said = figures.answers(plan.compared(nothing), plan.pooled_rows())
+    assert "Not run." in said
+
+
+def test_the_table_has_every_difference(found):
+    told = plan.compared(found)
+    shown = cells(figures.effects_table(told, plan.PRIMARY, plan.sizes(found)))
+    row = next(line for line in shown if line[0].startswith("BUS-BRA"))
+    wanted = told[plan.PAIRS[0].change]["BUS-BRA"]["inconsis_cls"]
+    assert as_numbers(row[1]) == pytest.approx(
+        [100 * v for v in (wanted.difference, wanted.low, wanted.high)], abs=0.051
+    )
+    assert row[0] == "BUS-BRA120 benign120 malignant"
+
+
+def test_marks_of_one_training_are_hollow_with_a_thin_bar():
+    one = figures.shown(runs("busbra", seeds=(0,)) + runs("phantom"))
+    drawn = figures.effects(plan.compared(one), "inconsis_cls", plan.sizes(one))
+    looks = {
+        (trace.marker.symbol, trace.error_x.thickness)
+        for trace in drawn.data
+        if trace.marker.symbol.startswith("circle")
+    }
+    assert looks == {("circle-open", 1), ("circle", 3)}
+    assert "120" not in drawn.layout.meta["alt"] and "BUS-BRA" in drawn.layout.meta["alt"]
+
+
+def test_nothing_is_drawn_that_is_not_told():
+    few = difference(low=math.nan, high=math.nan, error=math.nan, why="a class of 3 patients")
+    drawn = figures.effects({"change": {"DDTI": {"AUC": few}}}, "AUC", {}, ("DDTI",))
+    assert drawn.data[0].error_x.array is None
+    with pytest.raises(ValueError, match="nothing was compared"):
+        figures.effects({}, "AUC", {})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.001, 0.02, "better"),
+        (-0.009, 0.02, "no worse by 1 point"),
+        (-0.011, 0.02, "not shown"),
+        (-0.03, -0.001, "worse"),
+        (-0.03, -0.011, "worse by more than 1 point"),
+    ],
+)
+@pytest.mark.parametrize("measure", ["AUC", "inconsis_cls"])
+def test_better_no_worse_and_worse(measure, low, high, said):
+    if measure.startswith("inconsis"):
+        low, high = -high, -low
+    assert figures.standing(difference(measure, low=low, high=high)) == said
+
+
+def test_consistent_systems_are_set_against_the_network_for_one_task():
+    own = {PLAIN: 0.3, "unet-seg2+clsnet": 0.0}
+    found = figures.shown(runs("busbra", **own) + runs("phantom", **own))
+    against = plan.against_one_task(found)
+    assert against["unet-seg2+clsnet"]["BUS-BRA"] == {"dice_nodule": None, "AUC": None}
+    one = found["busbra", "laptop"]
+    wanted = one.difference(f"{PLAIN}{SUFFIX}", "unet-seg2+clsnet", "AUC", level=0.9)
+    assert against[plan.JOINT]["BUS-BRA"]["AUC"] == wanted
+    assert plan.TOGETHER in against[plan.JOINT] and against["once"] == {}
+    table = figures.consistent_table(against, {}, plan.parameters(found))
+    assert "by construction" in table and "1.5 million parameters" in table
+
+
+def test_every_patient_of_a_fold_is_drawn_and_none_twice():
+    twice = runs("busbra", folds=(1,), seeds=(0,)) + runs("busbra", folds=(0,), seeds=(0,))
+    for made in twice:
+        made["per_image"]["group"] = runs("busbra", seeds=(0,))[0]["per_image"]["group"]
+    assert "is in fold" in figures.shown(twice)["busbra", "laptop"]
+
+
+def test_the_commit_of_the_plan_is_that_of_the_page():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a repository")
+    told = subprocess.run(
+        ["git", "log", "--format=%h", "--diff-filter=A", "--", "book/plan.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    if not told:
+        pytest.skip("its history is not here")
+    assert told[-1].startswith(plan.COMMIT) or plan.COMMIT.startswith(told[-1])
+
+
+def test_a_new_run_is_read_by_its_own_joint_columns():
+    rows = some_rows(40).assign(**COUNTS)
+    counts = [f"{name}_{part}" for name in (*PAINTED, "nodule") for part in ("inter", "pred")]
+    own = {f"joint_{name}": rows[name] for name in counts}
+    rows = rows.assign(**own, joint_p_malignant=np.where(rows["label"] == 1, 0.9, 0.1))
+    new = Evidence(stats.with_together([record(PLAIN, 0, rows)]))
+    assert new.value(f"{PLAIN}{SUFFIX}", "ACC") == 1
