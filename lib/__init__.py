@@ -35,6 +35,7 @@ MODULES = (
     "networks",
     "paper",
     "paths",
+    "presence",
     "profiles",
     "results",
     "soft",
