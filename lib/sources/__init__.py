@@ -9,10 +9,11 @@ import pandas as pd
 
 from .. import paths
 from ..cases import CaseError
-from . import busbra, busi, ddti, folder, phantom, tn3k, tnscui
+from . import busbra, busi, ddti, folder, phantom, phantom_mixed, tn3k, tnscui
 
 SOURCES: dict[str, ModuleType] = {
     "phantom": phantom,
+    "phantom-mixed": phantom_mixed,
     "busbra": busbra,
     "ddti": ddti,
     "busi": busi,

@@ -34,6 +34,13 @@ from .measures import COLUMNS, HEADLINE, NAMES, SECTIONS, forests, measures_tabl
 from .picker import packed_numbers, picked, picker, picker_script
 from .places import LOCAL, SOURCES, counts, evidence, place_name, places
 from .recipe import gradient_angles, recipe_curves, recipe_table
+from .presence import (
+    contradictions_by_kind,
+    presence_evidence,
+    presence_roc,
+    presence_table,
+    silence_in_words,
+)
 from .reproduced import Reproduction, reproduce, reproduced_table, tests_of, told
 from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
@@ -86,6 +93,7 @@ __all__ = [
     "changes_table",
     "choice",
     "contradiction",
+    "contradictions_by_kind",
     "contradictions_table",
     "cost_figure",
     "cost_rows",
@@ -121,6 +129,9 @@ __all__ = [
     "picker_script",
     "place_name",
     "places",
+    "presence_evidence",
+    "presence_roc",
+    "presence_table",
     "printed_dice",
     "provenance_table",
     "reason_table",
@@ -133,6 +144,7 @@ __all__ = [
     "roc_band",
     "runs_table",
     "sentence",
+    "silence_in_words",
     "sortable",
     "split_dice",
     "split_gain",

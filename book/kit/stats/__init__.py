@@ -4,7 +4,7 @@
 figures of their own; `together` gives a run whose tasks are decided together.
 """
 
-from .bootstrap import DRAWS, OF_IMAGES, draw, patients
+from .bootstrap import DRAWS, EACH, OF_IMAGES, draw, patients
 from .interval import Interval, wilson, wilson_p
 from .pairing import check_paired, refuse_other_data
 from .rule import (
@@ -26,6 +26,7 @@ from .together import together, with_together
 
 __all__ = [
     "DRAWS",
+    "EACH",
     "FEWEST",
     "FURTHER",
     "LESS_IS_BETTER",
