@@ -206,7 +206,7 @@ def test_what_images_hold():
         {"mask": mask + 1, "label": torch.zeros(6, dtype=torch.long)},
         {"mask": mask, "label": torch.zeros(5, dtype=torch.long)},
     ):
-        with pytest.raises(ValueError, match="expected|shape"):
+        with pytest.raises(ValueError, match=r"expected|shape"):
             present(**wrong)
 
 

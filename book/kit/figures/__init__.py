@@ -36,9 +36,12 @@ from .places import LOCAL, SOURCES, counts, evidence, place_name, places
 from .recipe import gradient_angles, recipe_curves, recipe_table
 from .presence import (
     contradictions_by_kind,
+    presence_counts,
     presence_evidence,
+    presence_places,
     presence_roc,
     presence_table,
+    rules_table,
     silence_in_words,
 )
 from .reproduced import Reproduction, reproduce, reproduced_table, tests_of, told
@@ -129,7 +132,9 @@ __all__ = [
     "picker_script",
     "place_name",
     "places",
+    "presence_counts",
     "presence_evidence",
+    "presence_places",
     "presence_roc",
     "presence_table",
     "printed_dice",
@@ -142,6 +147,7 @@ __all__ = [
     "reproduced_table",
     "roc",
     "roc_band",
+    "rules_table",
     "runs_table",
     "sentence",
     "silence_in_words",

@@ -13,6 +13,7 @@ from lib.cases import CLASSES
 from lib.presence import ANSWERS, CONTRADICTIONS
 
 from ..stats import EACH, SUFFIX, Evidence, Interval
+from .places import Place
 from .style import ABSENT, cell, figure, series, table, text, words
 
 AUCS = {f"AUC_{name}": f"AUC, {name} present" for name in CLASSES}
@@ -25,6 +26,52 @@ SHARES = {
     "dice_malignant": "Dice, malignant",
 }
 AS = {"raw": "", "joint": SUFFIX}
+
+
+def presence_places(
+    records: Sequence[Mapping[str, Any]],
+) -> dict[Place, list[Mapping[str, Any]]]:
+    """The runs that say which classes are present, by source and profile.
+
+    >>> run = {"source": "phantom-mixed", "profile": "quick", "presence": {"per_image": {}}}
+    >>> list(presence_places([run, run | {"presence": None}]))
+    [('phantom-mixed', 'quick')]
+    """
+    found: dict[Place, list[Mapping[str, Any]]] = {}
+    for record in records:
+        if record.get("presence"):
+            found.setdefault((record["source"], record["profile"]), []).append(record)
+    return found
+
+
+def presence_counts(records: Sequence[Mapping[str, Any]]) -> str:
+    """How many test images of each kind the first of these runs has, in words.
+
+    >>> presence_counts([{"presence": {"per_image": {"kind": [0, 3, 3]}}}])
+    '3 test images: 1 normal, 2 both.'
+    """
+    kinds = results.rows(records[0]["presence"])["kind"]
+    told = {name: int((kinds == at).sum()) for at, name in enumerate(presence.KINDS)}
+    told |= {"unknown": int((kinds < 0).sum())}
+    return f"{len(kinds)} test images: {', '.join(f'{n} {name}' for name, n in told.items() if n)}."
+
+
+def rules_table(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
+) -> str:
+    """What the validation images taught the decision: a row for each run. As `presence_table`."""
+    systems = _systems(presence_evidence(records)[CLASSES[0]], titles)
+    body = []
+    for system, title in systems.items():
+        for record in records:
+            if record["experiment"] != system or not record.get("presence"):
+                continue
+            rule = record["presence"]["decision"]
+            weights = [f"{rule['weights'][name]:.2f}" for name in ("cls", "maps")]
+            least = f"{rule['threshold']:.2f}", str(rule["size"])
+            body.append([title, str(record["seed"]), *weights, ", ".join(rule["kinds"]), *least])
+    head = ["", "seed", "weight of T1", "weight of the maps", "possible answers"]
+    return table([*head, "least probability of a nodule", "fewest pixels of a piece"], body)
 
 
 def presence_evidence(records: Sequence[Mapping[str, Any]]) -> dict[str, Evidence]:
