@@ -13,7 +13,17 @@ from .consistency import (
     seg_as_present,
     three_task_present,
 )
-from .decide import Decision, Rule, decide, fit_rule, fit_silence, pieces, without_specks, words
+from .decide import (
+    Decision,
+    Rule,
+    decide,
+    fit_rule,
+    fit_silence,
+    piece_classes,
+    pieces,
+    without_specks,
+    words,
+)
 from .losses import presence_losses
 from .measures import (
     ANSWERS,
@@ -44,6 +54,7 @@ __all__ = [
     "holds",
     "inter_task_present",
     "kind",
+    "piece_classes",
     "pieces",
     "presence_auc",
     "presence_losses",

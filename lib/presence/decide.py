@@ -28,6 +28,7 @@ from torch import Tensor
 
 from .. import decode
 from ..cases import CLASSES, UNKNOWN
+from ..consistency import EMPTY
 from .answers import HOLDS, KINDS
 
 NORMAL, BOTH = KINDS.index("normal"), KINDS.index("both")
@@ -149,6 +150,35 @@ def pieces(mask: Tensor) -> tuple[Tensor, Tensor]:
     found = [counts[1:] for _, counts in _pieces(mask)]
     largest = [int(counts.max(initial=0)) for counts in found]
     return torch.tensor([len(counts) for counts in found]), torch.tensor(largest)
+
+
+def piece_classes(seg3: Tensor) -> Tensor:
+    """Which classes a map (N, 3, H, W) of probabilities draws, piece by piece: (N, 2), Boolean.
+
+    A piece is one nodule, so it is of one class, even where a few of its pixels are of the other:
+    the class that Algorithm 1 reads off this piece alone. A map of one piece draws the class that
+    `lib.consistency.seg_as_cls` reads off the whole map.
+
+    >>> pixel = [[0.1, 0.8, 0.1], [0.1, 0.3, 0.6], [0.9, 0.1, 0.0], [0.2, 0.1, 0.7]]
+    >>> piece_classes(torch.tensor(pixel).T[None, :, None])
+    tensor([[True, True]])
+    """
+    drawn = torch.zeros(len(seg3), len(CLASSES), dtype=torch.bool)
+    maps = seg3.cpu().double().numpy()
+    for at, (named, counts) in enumerate(_pieces(seg3.argmax(1))):
+        best = maps[at].argmax(0)
+        pieces = range(1, len(counts))
+        scores = [
+            _mean(np.where(best == k, maps[at, k], 0), best == k, named, pieces) for k in (1, 2)
+        ]
+        drawn[at, np.argmax(scores, axis=0).astype(int)] = True
+    return drawn.to(seg3.device)
+
+
+def _mean(values: np.ndarray, where: np.ndarray, named: np.ndarray, pieces: range) -> np.ndarray:
+    """The mean over some pixels of each piece, 0 if it has none of them: Alg. 1, step 3."""
+    total, count = (np.asarray(ndimage.sum(v, named, pieces)) for v in (values, where))
+    return total / (count + EMPTY)
 
 
 def _pieces(mask: Tensor) -> Iterable[tuple[np.ndarray, np.ndarray]]:

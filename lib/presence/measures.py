@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..cases import CLASSES
 from .answers import HOLDS, SURE, kind, present
-from .decide import NORMAL, Decision, pieces
+from .decide import NORMAL, Decision, piece_classes, pieces
 
 Answer = Literal["raw", "joint"]
 ANSWERS = get_args(Answer)
@@ -39,11 +39,11 @@ def count_presence(
     made of it.
 
     Columns: `kind`, the index in `KINDS`, -1 unknown; what the tasks hold, 0 or 1: `t1_benign` and
-    `t1_malignant`, `t2`, `t3_*` (absent where a task is absent). Then for raw and joint: `*_benign`
-    and `*_malignant`, the probabilities that they are present; `*_said_*`, 0 or 1; `*_pieces` of
-    the mask, T2's where there is one, else T3's; and in pixels `*_{inter,pred}_*` for benign,
-    malignant and nodule, with `px_*` of the truth. Without T3 a nodule has the class that T1 gives
-    it and, where T1 names two, none.
+    `t1_malignant`, `t2`, and `t3_*` by `piece_classes` (absent where a task is absent). Then for
+    raw and joint: `*_benign` and `*_malignant`, the probabilities that they are present;
+    `*_said_*`, 0 or 1; `*_pieces` of the mask, T2's where there is one, else T3's; and in pixels
+    `*_{inter,pred}_*` for benign, malignant and nodule, with `px_*` of the truth. Without T3 a
+    nodule has the class that T1 gives it and, where T1 names two, none.
 
     >>> given = {"cls": torch.tensor([[0.1, 0.2]]), "seg2": torch.tensor([[[[0.2]], [[0.8]]]])}
     >>> from lib.presence import Rule, decide
@@ -60,7 +60,7 @@ def count_presence(
         rows["t2"] = nodule.flatten(1).any(1)
     if seg3 is not None:
         painted = seg3.argmax(1)
-        rows |= {f"t3_{c}": (painted == k).flatten(1).any(1) for k, c in enumerate(CLASSES, 1)}
+        rows |= _by_class("t3", piece_classes(seg3))
         nodule = painted > 0 if seg2 is None else nodule
     else:
         alone = torch.where(said.sum(1) == 1, 1 + said.long().argmax(1), 0)

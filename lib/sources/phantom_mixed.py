@@ -28,7 +28,7 @@ def read(
     >>> with TemporaryDirectory() as folder:
     ...     cases = read(folder, cases=20, size=32)
     >>> cases["label"].value_counts().to_dict()
-    {'benign': 7, 'malignant': 5, 'normal': 5, 'both': 3}
+    {'benign': 7, 'malignant': 5, 'both': 4, 'normal': 4}
     """
     options = {"cases": cases, "size": size, "seed": seed, "test": test}
     return phantom.read(root, normal=NORMAL, both=BOTH, **options)

@@ -21,6 +21,7 @@ from lib.presence import (
     fit_silence,
     inter_task_present,
     kind,
+    piece_classes,
     pieces,
     presence_losses,
     presence_measures,
@@ -132,6 +133,20 @@ def test_contradictions_on_one_nodule_are_the_papers(one_nodule):
     assert summary["contradiction"] == pytest.approx(paper["inconsis_cls"])
     assert summary["dice_nodule"] == pytest.approx(paper["dice_nodule"])
     assert summary["AUC_malignant"] == pytest.approx(paper["AUC"])
+
+
+def test_a_map_of_one_piece_draws_the_class_that_algorithm_1_reads():
+    """However its pixels are mixed; beside it, each piece by itself."""
+    rng = torch.Generator().manual_seed(2)
+    seg3 = torch.zeros(40, 3, 9, 9)
+    seg3[:, 0] = 9.0
+    seg3[:, 0, 1:5, 1:5] = -9.0
+    seg3[:, 1:, 1:5, 1:5] = torch.randn(40, 2, 4, 4, generator=rng)
+    seg3 = seg3.softmax(1)
+    read = consistency.seg_as_cls(seg3).argmax(1)
+    assert piece_classes(seg3).tolist() == torch.nn.functional.one_hot(read, 2).bool().tolist()
+    seg3[:, :, 6:] = torch.tensor([0.1, 0.0, 0.9]).view(1, 3, 1, 1)
+    assert piece_classes(seg3).tolist() == [[bool(k == 0), True] for k in read]
 
 
 # -------------------------------------------------------------------------------- none, and both
