@@ -33,7 +33,6 @@ from .images import outline, overlays, pick_cases
 from .measures import COLUMNS, HEADLINE, NAMES, SECTIONS, forests, measures_table, systems_table
 from .picker import packed_numbers, picked, picker, picker_script
 from .places import LOCAL, SOURCES, counts, evidence, place_name, places
-from .recipe import gradient_angles, recipe_curves, recipe_table
 from .presence import (
     contradictions_by_kind,
     presence_counts,
@@ -44,6 +43,7 @@ from .presence import (
     rules_table,
     silence_in_words,
 )
+from .recipe import gradient_angles, recipe_curves, recipe_table
 from .reproduced import Reproduction, reproduce, reproduced_table, tests_of, told
 from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
