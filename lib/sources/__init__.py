@@ -13,12 +13,12 @@ from . import busbra, busi, ddti, folder, phantom, phantom_mixed, tn3k, tnscui
 
 SOURCES: dict[str, ModuleType] = {
     "phantom": phantom,
-    "phantom-mixed": phantom_mixed,
     "busbra": busbra,
     "ddti": ddti,
     "busi": busi,
     "tn3k": tn3k,
     "tnscui": tnscui,
+    "phantom-mixed": phantom_mixed,
     "folder": folder,
 }
 
