@@ -41,6 +41,7 @@ MODULES = (
     "paths",
     "pictures",
     "predictions",
+    "presence",
     "profiles",
     "results",
     "soft",

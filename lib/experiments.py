@@ -24,6 +24,10 @@ from .networks import (
     NNUNet,
     NNUNetNative,
     Painted,
+    PresentClsNet,
+    PresentCombined,
+    PresentMSMTL,
+    PresentUNet,
     PSPNet,
     SegNet,
     SegNetNative,
@@ -33,6 +37,7 @@ from .networks import (
     Zhou2021,
     Zhou2021Native,
 )
+from .presence import PresenceInterTask, PresenceThreeTask
 from .profiles import Profile
 from .soft import SoftInterTask, SoftThreeTask
 
@@ -84,7 +89,7 @@ class Experiment:
     def build(self, profile: Profile) -> nn.Module:
         """The untrained network; seed before. Raises `WeightsError` if weights cannot be had."""
         if self.parts:
-            return Combined(*(find(part).build(profile) for part in self.parts))
+            return self.network(*(find(part).build(profile) for part in self.parts))
         plan = getattr(self.network, "plan", lambda size: {})(profile.size)
         return self.network(**profile.network_options() | plan | dict(self.options))
 
@@ -325,6 +330,52 @@ ONE_ANSWER = (
     ),
 )
 
+# Which classes are present, none and both being answers: beyond the paper (`lib.presence`)
+PRESENCE = (
+    Experiment(
+        "ms-mtl-present",
+        "MS-MTL, presence",
+        PresentMSMTL,
+        about="T1 says of each class by itself whether it is present; images may hold none or both",
+    ),
+    Experiment(
+        "ms-mtl-present+intra+inter",
+        "MS-MTL + Intra and Inter, presence",
+        PresentMSMTL,
+        terms=(IntraTask, PresenceInterTask, PresenceThreeTask),
+        about="as above, with the three terms in their form for two answers",
+    ),
+    Experiment(
+        "ms-mtl-present-four",
+        "MS-MTL, presence as four classes",
+        PresentMSMTL,
+        {"exclusive": True},
+        about="T1 chooses one of normal, benign, malignant and both",
+    ),
+    Experiment(
+        "unet-seg2-present",
+        "U-Net(Seg2), presence",
+        PresentUNet,
+        {"mask": "seg2"},
+        about="the outline alone, which may be empty",
+    ),
+    Experiment("clsnet-present", "ClsNet, presence", PresentClsNet, about="the classes alone"),
+    Experiment(
+        "unet-seg2+clsnet-present",
+        "U-Net(Seg2) ⊕ ClsNet, presence",
+        PresentCombined,
+        parts=("unet-seg2-present", "clsnet-present"),
+        about="the two above, trained apart",
+    ),
+    Experiment(
+        "once-present",
+        "T1 + T2 on one encoder, presence",
+        PresentUNet,
+        {"mask": "seg2", "classification": True},
+        about="one network without T3: no map tells which of two nodules is which",
+    ),
+)
+
 # The other systems of Table 1
 RIVALS = (
     Experiment(
@@ -416,7 +467,8 @@ RIVALS = (
 )
 
 EXPERIMENTS = {
-    system.name: system for system in (*OWN, *ABLATIONS, *READINGS, *BALANCED, *ONE_ANSWER, *RIVALS)
+    system.name: system
+    for system in (*OWN, *ABLATIONS, *READINGS, *BALANCED, *ONE_ANSWER, *PRESENCE, *RIVALS)
 }
 
 

@@ -44,7 +44,7 @@ KEYS = (
     "per_image",
 )
 # What older runs did not record, and what is meant by that.
-LATER = {"fold": 0, "joint": None, "validation": None}
+LATER = {"fold": 0, "joint": None, "presence": None, "validation": None}
 FAILURE_KEYS = (
     "experiment",
     "source",

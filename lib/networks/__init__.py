@@ -7,6 +7,14 @@ from .encoders import WeightsError, smp_encoder, smp_model
 from .logits import TaskLogits
 from .msmtl import MSMTL
 from .painted import Painted
+from .present import (
+    Presence,
+    PresenceLogits,
+    PresentClsNet,
+    PresentCombined,
+    PresentMSMTL,
+    PresentUNet,
+)
 from .rivals.bi2017 import Bi2017
 from .rivals.chen2018 import Chen2018
 from .rivals.deeplab import DeepLabV3Plus
@@ -34,6 +42,12 @@ __all__ = [
     "NNUNetNative",
     "PSPNet",
     "Painted",
+    "Presence",
+    "PresenceLogits",
+    "PresentClsNet",
+    "PresentCombined",
+    "PresentMSMTL",
+    "PresentUNet",
     "SegNet",
     "SegNetNative",
     "Singh2019",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import paths
 from ..cases import CaseError
-from . import busbra, busi, ddti, folder, phantom, tn3k, tnscui
+from . import busbra, busi, ddti, folder, phantom, phantom_mixed, tn3k, tnscui
 
 SOURCES: dict[str, ModuleType] = {
     "phantom": phantom,
@@ -18,6 +18,7 @@ SOURCES: dict[str, ModuleType] = {
     "busi": busi,
     "tn3k": tn3k,
     "tnscui": tnscui,
+    "phantom-mixed": phantom_mixed,
     "folder": folder,
 }
 

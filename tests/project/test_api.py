@@ -23,6 +23,7 @@ PACKAGES = (
     "book.kit.stats",
     "lib.cases",
     "lib.networks",
+    "lib.presence",
 )
 PUBLIC = [
     name

@@ -55,6 +55,16 @@ from .places import (
     short_name,
     shown,
 )
+from .presence import (
+    contradictions_by_kind,
+    presence_counts,
+    presence_evidence,
+    presence_places,
+    presence_roc,
+    presence_table,
+    rules_table,
+    silence_in_words,
+)
 from .recipe import gradient_angles, recipe_curves, recipe_table
 from .reprinted import lent_in_words, reprinted_table
 from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, told
@@ -113,6 +123,7 @@ __all__ = [
     "choice",
     "consistent_table",
     "contradiction",
+    "contradictions_by_kind",
     "contradictions_table",
     "cost_figure",
     "cost_rows",
@@ -155,6 +166,11 @@ __all__ = [
     "picker_script",
     "place_name",
     "places",
+    "presence_counts",
+    "presence_evidence",
+    "presence_places",
+    "presence_roc",
+    "presence_table",
     "printed_dice",
     "provenance_table",
     "reason_table",
@@ -166,10 +182,12 @@ __all__ = [
     "reproduced_table",
     "roc",
     "roc_band",
+    "rules_table",
     "runs_table",
     "sentence",
     "short_name",
     "shown",
+    "silence_in_words",
     "sortable",
     "split_dice",
     "split_gain",

@@ -13,6 +13,7 @@ from ..stats import Evidence, patients, with_together
 
 SOURCES = {
     "phantom": "the phantom (simulated neck ultrasound)",
+    "phantom-mixed": "the mixed phantom (with images of no nodule, and of two)",
     "busbra": "BUS-BRA (breast, public)",
     "ddti": "DDTI (thyroid, public)",
     "busi": "BUSI (breast, public)",
@@ -31,6 +32,8 @@ def places(
 ) -> dict[Place, list[Mapping[str, Any]]]:
     """The runs of each source and profile: those that are committed, or those made here.
 
+    Runs that say which classes are present have a page and measures of their own: not among them.
+
     >>> run = {"source": "busbra", "profile": "laptop"}
     >>> list(places([run, run | {"source": "phantom"}, run | {"profile": "quick"}]))
     [('phantom', 'laptop'), ('busbra', 'laptop')]
@@ -41,7 +44,11 @@ def places(
         known = list(SOURCES).index(source) if source in SOURCES else len(SOURCES)
         return known, source, profile
 
-    some = [record for record in records if (record["profile"] in LOCAL) == local]
+    some = [
+        record
+        for record in records
+        if (record["profile"] in LOCAL) == local and not record.get("presence")
+    ]
     by_place = groupby(sorted(some, key=order), order)
     return {where[1:]: list(runs) for where, runs in by_place}
 

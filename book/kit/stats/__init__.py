@@ -5,7 +5,7 @@
 their own.
 """
 
-from .bootstrap import DRAWS, OF_IMAGES, draw, patients
+from .bootstrap import DRAWS, EACH, OF_IMAGES, draw, patients
 from .interval import Interval, wilson, wilson_p
 from .pairing import check_paired, refuse_other_data
 from .pooled import over_sources, pooled
@@ -28,6 +28,7 @@ from .together import together, with_together
 
 __all__ = [
     "DRAWS",
+    "EACH",
     "FEWEST",
     "FURTHER",
     "LESS_IS_BETTER",

@@ -22,6 +22,7 @@ DRAWS = 2000
 OF_IMAGES = {
     "cam_inside": "Share of the CAM inside the nodule"
 }  # kept per image: means of their own
+EACH = "each_"  # begins the name of any other column that is a mean of its own
 
 
 def patients(rows: pd.DataFrame) -> np.ndarray:
@@ -85,8 +86,8 @@ def drawn(rows: pd.DataFrame, draws: int = DRAWS) -> Drawn:
     weights[1:] = draw(rows, draws)
     who, label = patients(rows), rows["label"].to_numpy()
     ratios = as_ratios(rows)
-    for column in OF_IMAGES:
-        if column in rows:
+    for column in rows:
+        if column in OF_IMAGES or column.startswith(EACH):
             values = rows[column].to_numpy(float)
             there = ~np.isnan(values)
             ratios[column] = np.where(there, values, 0), there.astype(float)
