@@ -8,7 +8,7 @@ from .figures.effects import TOGETHER, Compared
 from .figures.places import SOURCES, Place, of_classes, short_name
 from .stats import PRIMARY, SUFFIX, Difference, Evidence, over_sources, pooled
 
-COMMIT = "019a8f0"  # of book/plan.md, before the first run of the new grid
+COMMIT = "c41849e"  # of book/plan.md, before the first run of the new grid
 POOLED = ("busbra", "phantom")  # one test over both, each weighted by its precision
 UNJUDGED = ("ddti",)  # few benign images: shown with its counts, and enters no verdict
 JOINT = f"{PLAIN}{SUFFIX}"

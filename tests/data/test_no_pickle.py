@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+from pydicom.errors import InvalidDicomError
 from safetensors import SafetensorError
 
 from book.kit import gallery
-from lib import blocks, learner, results, sources
+from lib import blocks, dicom_seg, learner, likeness, results, sources
 from lib.cases import check_cases, decode
 from lib.checkpoint import CheckpointError, load_tensors
 
@@ -102,6 +103,19 @@ def test_as_an_image(tmp_path, plant, watched, kind, suffix):
     watched()
     checked, problems = check_cases(sources.read("folder", root), minimum=2)
     assert len(checked) == 3 and str(file) in {p.file for p in problems if p.left_out}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_a_picture_to_answer(tmp_path, plant, watched, kind):
+    """Where a picture is measured, or its DICOM head is referred to, a pickle is refused."""
+    file = plant(tmp_path / "0.png", kind)
+    watched()
+    with pytest.raises(UnidentifiedImageError, match=r"0\.png"):
+        likeness._size({"image": str(file)})
+    pytest.importorskip("highdicom")
+    with pytest.raises(InvalidDicomError):
+        dicom_seg.write(file, [np.ones((4, 4), np.uint8)], None, [tmp_path / "seg.dcm"])
+    assert not (tmp_path / "seg.dcm").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -245,7 +259,9 @@ READERS = {
     ("lib/checkpoint.py", "safe_open"): "test_as_a_checkpoint",
     ("lib/dicom.py", "dcmread"): "test_as_an_image",
     ("book/kit/gallery.py", "load"): "test_as_a_gallery",
+    ("lib/dicom_seg.py", "dcmread"): "test_as_a_picture_to_answer",
     ("lib/learner.py", "load_file"): "test_as_best_weights",
+    ("lib/likeness.py", "open"): "test_as_a_picture_to_answer",
     ("lib/networks/encoders.py", "load"): "test_as_an_encoders_weights",
     ("lib/sources/ddti.py", "open"): "test_as_a_table",
 }

@@ -248,7 +248,11 @@ def test_two_folders_with_one_place_for_results(tmp_path, monkeypatch, capsys, r
     assert said.startswith(f"{file}: holds the results of other data (fingerprint ")
     assert space["fingerprint"][:16] in said and "-p results" in said and "replaces" not in said
     assert file.read_bytes() == before
-    assert {path.name for path in file.parent.iterdir()} == {"seed0.json", "seed0.safetensors"}
+    assert {path.name for path in file.parent.iterdir()} == {
+        "seed0.json",
+        "seed0.md",
+        "seed0.safetensors",
+    }
     run_template(BEFORE_TRAINING, root=str(first), results=place)  # its own are made again
     Image.fromarray(hostile.speckle(99, (64, 64))).save(first / "images" / "0.png")
     with pytest.raises(results.ResultError, match="before its files changed"):
