@@ -207,7 +207,7 @@ def presence_roc(
 
 
 def silence_in_words(records: Sequence[Mapping[str, Any]], plain: str, terms: str) -> str:
-    """What the terms, and what deciding together, do to false alarms: Markdown, from the results.
+    """What the terms, and what deciding together, do to false alarms: HTML, from the results.
 
     plain, terms: the system without and with the three terms. ValueError if either was not run.
     """
@@ -223,10 +223,10 @@ def silence_in_words(records: Sequence[Mapping[str, Any]], plain: str, terms: st
     ):
         alarms, against = (level(one, name, measure) for measure in (alarm, contradiction))
         said.append(
-            f"- **{what}**: a nodule in {_percent(alarms)} of the normal images; "
-            f"contradictions in {_percent(against)} of all"
+            f"<li><b>{what}</b>: a nodule in {_percent(alarms)} of the normal images; "
+            f"contradictions in {_percent(against)} of all</li>"
         )
-    return "\n".join(said)
+    return f"<ul>{''.join(said)}</ul>"
 
 
 def false_nodules(
