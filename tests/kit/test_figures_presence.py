@@ -70,8 +70,8 @@ def test_contradictions_stand_by_their_kind():
 
 
 def test_the_words_are_those_of_the_runs():
-    said = figures.silence_in_words([run(), run(TERMS, alarms=6)], PLAIN, TERMS).splitlines()
-    assert [as_numbers(line)[0] for line in said] == pytest.approx([26.7, 40.0, 0.0])
+    said = figures.silence_in_words([run(), run(TERMS, alarms=6)], PLAIN, TERMS).split("</li>")
+    assert [as_numbers(line)[0] for line in said[:3]] == pytest.approx([26.7, 40.0, 0.0])
     assert as_numbers(said[1])[3] == pytest.approx(10.0)
     with pytest.raises(ValueError, match=r"not run here yet: ms-mtl-present\+intra"):
         figures.silence_in_words([run()], PLAIN, TERMS)
