@@ -21,7 +21,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(PAGE.as_uri())
         begun = time.perf_counter()
-        page.get_by_text("Start the two networks").click()
+        page.get_by_role("button", name="Start the two networks").click()
         page.wait_for_selector("[data-answered]", timeout=120_000)
         started = time.perf_counter() - begun
         more = page.get_by_text("more random patients")

@@ -6,6 +6,8 @@ Grad-CAM. A page of the book, which has no kernel, shows one picture as `panels`
 
 from __future__ import annotations
 
+import base64
+import io
 import tempfile
 from html import escape
 from pathlib import Path
@@ -18,8 +20,6 @@ from lib import cam, decode, pictures
 from lib.inference import Answer, Predictor, to_own_size
 from lib.predictions import overlay
 from lib.square import fit_image
-
-from .figures.images import _png
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -223,12 +223,19 @@ def _panel(grey: np.ndarray, mask: np.ndarray | None, title: str, told: str) -> 
     layer = np.zeros(large.shape, np.uint8)
     if mask is not None:
         layer = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-    source = _png(np.asarray(overlay(large, layer)))
+    source = _webp(np.asarray(overlay(large, layer)))
     return (
         f'<figure style="flex:1 1 9rem;min-width:8rem;max-width:16rem;margin:0">'
         f'<img src="{source}" alt="{escape(title)}: {escape(told)}." style="width:100%">'
         f"<figcaption><strong>{escape(title)}.</strong> {escape(told)}</figcaption></figure>"
     )
+
+
+def _webp(picture: np.ndarray) -> str:
+    """A picture inside the page, in a fifth of what a PNG of a speckled picture takes."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "WEBP", quality=85)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 __all__ = ["Reader", "heat_of", "panels", "read_one", "sentences"]

@@ -47,7 +47,7 @@ def started(visit):
         opened = visit(PAGE, **how)
         logs.append(opened.log)
         opened.page.emulate_media(reduced_motion="reduce")
-        opened.page.get_by_text("Start the two networks").click()
+        opened.page.get_by_role("button", name="Start the two networks").click()
         opened.page.wait_for_selector("[data-answered]", timeout=120_000)
         return opened.page
 

@@ -46,7 +46,7 @@ const enlarged = (mask) => {
 
 // A picture with masks over it: `fills` by share of malignant, `outline` dashed.
 const makeView = (caption) => {
-  const canvas = make("canvas", { width: SIZE * ZOOM, height: SIZE * ZOOM, role: "img" });
+  const canvas = make("canvas", { width: SIZE * ZOOM, height: SIZE * ZOOM, role: "img", "aria-label": `${caption}: not asked yet.` });
   const [grey, layer] = [1, ZOOM].map((scale) => make("canvas", { width: SIZE * scale, height: SIZE * scale }));
   const context = canvas.getContext("2d");
   const draw = (image, words, { fills = [], outline } = {}) => {
