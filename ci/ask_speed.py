@@ -24,7 +24,7 @@ def main() -> None:
         page.get_by_role("button", name="Start the two networks").click()
         page.wait_for_selector("[data-answered]", timeout=120_000)
         started = time.perf_counter() - begun
-        more = page.get_by_text("more random patients")
+        more = page.get_by_role("button", name="more random patients")
         each = int(more.inner_text().split()[2])
         seconds = []
         for press in range(PRESSES + 1):

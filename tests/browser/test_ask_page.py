@@ -108,7 +108,7 @@ def test_nothing_is_loaded_before_it_is_asked_for(visit, made):
 def test_features_by_mouse_and_keyboard(started):
     page = started()
     before = answer(page, "T1, probability", 1)
-    again(page, lambda: page.get_by_text("A typical malignant nodule").click())
+    again(page, lambda: page.get_by_role("button", name="A typical malignant nodule").click())
     assert answer(page, "T1, probability", 1) != before
     assert answer(page, "T1 says", 1) == "malignant"
     page.locator("[data-field=margin][value='lobulated/irregular']").focus()
@@ -125,7 +125,7 @@ def test_features_by_mouse_and_keyboard(started):
 
 def test_a_contradiction_is_found_and_in_the_link(started, visit):
     page = started()
-    page.get_by_text("Find a contradiction for me").click()
+    page.get_by_role("button", name="Find a contradiction for me").click()
     assert "Without the terms: T1 says" in said(page, "Found")
     assert answer(page, "T1 and T3", 1) == "contradict"
     page.wait_for_timeout(400)
@@ -139,7 +139,7 @@ def test_random_patients_are_counted(started):
     """As many answers as were asked for, and the same patients for whoever asks."""
     page = started(size="phone")
     for presses in (1, 2):
-        page.get_by_text("more random patients").click()
+        page.get_by_role("button", name="more random patients").click()
         said(page, f"{50 * presses} random patients:")
     rows = page.locator(".values").nth(1).locator("tbody tr").all_inner_texts()
     counts = [[int(cell) for cell in row.split("\t")[1:3]] for row in rows]
@@ -147,9 +147,9 @@ def test_random_patients_are_counted(started):
     plain, terms, both = (found for _, found in counts)
     assert 0 < plain < 60 and both <= min(plain, terms)
     again_counted = started(size="desktop")
-    again_counted.get_by_text("more random patients").click()
+    again_counted.get_by_role("button", name="more random patients").click()
     said(again_counted, "50 random patients:")
-    again_counted.get_by_text("more random patients").click()
+    again_counted.get_by_role("button", name="more random patients").click()
     said(again_counted, "100 random patients:")
     assert again_counted.locator(".values").nth(1).locator("tbody tr").all_inner_texts() == rows
 
@@ -176,7 +176,7 @@ def test_a_picture_of_the_readers_own(started, tmp_path, made):
         assert shown == pytest.approx(told["cls"][0, 1], abs=1e-3)
     choose.set_input_files(tmp_path / "words.txt")
     assert "words.txt is no picture" in said(page, "no picture")
-    again(page, lambda: page.get_by_text("Back to the phantom").click())
+    again(page, lambda: page.get_by_role("button", name="Back to the phantom").click())
     assert not warning.is_visible() and answer(page, "T1, probability", 1) == first
 
 
@@ -188,7 +188,7 @@ def test_the_answers_fit_and_are_told_in_words(started, size, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     words = [c.get_attribute("aria-label") for c in page.locator(".explorable canvas").all()]
     assert len(words) == 5 and all(len(text) > 20 for text in words)
-    assert "T1" in page.locator("[role=status]").inner_text()
+    assert "T1" in said(page, "T1")
     target = ROOT / "_build" / "screenshots"
     target.mkdir(exist_ok=True)
     page.locator(".explorable").screenshot(path=target / f"ask-started-{size}-{scheme}.png")
