@@ -188,7 +188,7 @@ units: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --durations 10
 
 notebooks: $(VENV)/.installed
-	$(BIN)/pytest -q --nbval-lax --nbval-current-env -p no:cacheprovider $(TAUGHT)
+	$(BIN)/pytest -q -n 2 --dist loadfile --nbval-lax --nbval-current-env -p no:cacheprovider $(TAUGHT)
 
 smoke: $(VENV)/.installed
 	out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
