@@ -194,7 +194,9 @@ def trainings(found: Evidence, systems: Sequence[str]) -> list[Record]:
 def _t1(rows: pd.DataFrame) -> np.ndarray:
     """T1's log-odds; a run that recorded the joint answer has them exactly."""
     exact = f"{metrics.JOINT}cls"
-    return rows[exact].to_numpy(float) if exact in rows else log_odds(rows["p_malignant"].to_numpy())
+    return (
+        rows[exact].to_numpy(float) if exact in rows else log_odds(rows["p_malignant"].to_numpy())
+    )
 
 
 def _place(record: Record) -> tuple[str, str]:
