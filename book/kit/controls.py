@@ -177,6 +177,25 @@ def two_readings(records: Sequence[Record], above: Reading, below: Reading) -> E
     return Evidence(kept)
 
 
+def against(found: Evidence, systems: Sequence[str]) -> dict[str, Evidence]:
+    """The joint decision less each control, by the keys of `CONTROLS`; none where no run tells it.
+
+    found: the runs of one place, as `book.kit.figures.shown` gives them.
+    """
+    runs = trainings(found, systems)
+    told = {key: two_readings(runs, joint, control.read) for key, control in CONTROLS.items()}
+    return {key: one for key, one in told.items() if one.runs}
+
+
+def of_painting(found: Evidence, systems: Sequence[str]) -> tuple[Evidence, Evidence]:
+    """What painting alone changes in the answers, and what deciding together does.
+
+    Painting: T3's own class for all of T2's nodule, which asks nobody else.
+    """
+    runs = trainings(found, systems)
+    return two_readings(runs, by_t3, answered), two_readings(runs, joint, answered)
+
+
 def trainings(found: Evidence, systems: Sequence[str]) -> list[Record]:
     """The runs as answered of these systems, and of all that tell the spread between trainings.
 

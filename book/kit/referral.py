@@ -142,7 +142,8 @@ def referred(found: Evidence, systems: Sequence[str]) -> dict[str, Referral]:
     """Contradictory images against as many of each other order, by system.
 
     The variance of a difference is that over patients and between trainings, as the rule has it;
-    the latter is pooled over all systems of the place. Without all three tasks a system is left out.
+    the latter is pooled over all systems of the place. A system without all three tasks is left
+    out.
     """
     runs = {
         system: {key: rows for key, run in keyed.items() if (rows := doubts(run)) is not None}

@@ -1,0 +1,108 @@
+"""The joint decision against fair controls: a sentence on painting, verdicts, and a table."""
+
+from collections.abc import Mapping, Sequence
+
+from ..controls import CONTROLS
+from ..stats import SUFFIX, Difference, Evidence
+from .changes import NEITHER, RULE, sentence, verdict
+from .measures import HEADLINE
+from .runs import ONE
+from .style import ABSENT, number, table, text
+
+# Mean Dice over all images comes last: most of what it gains is painting
+JUDGED = ("AUC", "F1", "dice_class_mean", "dice_paper_mean")
+MEAN_DICE = "dice_paper_mean"
+
+
+def worth(painted: Evidence, decided: Evidence, system: str) -> str:
+    """What deciding together is worth, in Markdown: what painting gives first, then the rest.
+
+    painted, decided: as `book.kit.controls.of_painting` gives them. Empty if it was not run.
+    """
+    family = between(decided, system)
+    if not family:
+        return ""
+    whole, part = family[MEAN_DICE], between(painted, system)[MEAN_DICE]
+    if whole.difference > 0:
+        said = (
+            "Of what deciding together adds to the mean Dice over all images, "
+            f"**{number(whole.difference)} points**, painting the nodule in one class gives "
+            f"**{number(part.difference)}** (T3's own class; nobody else is asked)."
+        )
+    else:
+        said = (
+            f"The mean Dice over all images is {sentence(whole)}; painting the nodule in one class "
+            f"(T3's own; nobody else is asked) makes it {sentence(part)}."
+        )
+    rest = "; ".join(
+        f"{HEADLINE[m]} {sentence(family[m])}{'' if family[m].clear else f', {NEITHER}'}"
+        for m in JUDGED[:-1]
+        if m in family
+    )
+    return f"{said} What does not depend on painting alone: {rest}."
+
+
+def controls_in_words(found: Mapping[str, Evidence], system: str) -> str:
+    """A line of Markdown for each control: is the joint decision told apart from it, and in what.
+
+    found: as `book.kit.controls.against` gives it.
+    """
+    lines = []
+    for key, control in CONTROLS.items():
+        family = between(found[key], system) if key in found else {}
+        family = {m: family[m] for m in JUDGED if m in family}
+        what = f"**{control.title}** ({control.keeps})"
+        if not family:
+            lines.append(f"- {what}: not told by these runs.")
+        elif clear := [d for d in family.values() if d.clear]:
+            told = "; ".join(f"{HEADLINE[d.measure]} {sentence(d)}" for d in clear)
+            lines.append(f"- {what}: {told}.")
+        else:
+            few = "too few patients to tell" if all(d.why for d in family.values()) else NEITHER
+            lines.append(f"- {what}: {few}.")
+    return "\n".join(lines)
+
+
+def controls_table(
+    found: Mapping[str, Evidence], systems: Sequence[str], titles: Mapping[str, str]
+) -> str:
+    """The joint decision less each control, by system, in points. ValueError if there is none.
+
+    found: as `book.kit.controls.against` gives it.
+    """
+    body: list[list[str] | str] = []
+    minded = False
+    for system in systems:
+        rows = [
+            (control, between(found[key], system))
+            for key, control in CONTROLS.items()
+            if key in found
+        ]
+        rows = [(control, family) for control, family in rows if family]
+        if not rows:
+            continue
+        body.append(f"<b>{text(titles.get(system, system))}</b>")
+        for control, family in rows:
+            trained = next(iter(family.values())).trainings
+            minded = minded or not next(iter(family.values())).spread_known
+            of = f"{trained} training{'s' * (trained != 1)}"
+            title = f"{text(control.title)}<br><small>{of}</small>"
+            body.append([title, *(_said(family.get(m)) for m in JUDGED)])
+    if not body:
+        raise ValueError("no run of the three tasks is here yet")
+    heads = [HEADLINE[m].replace(", ", ",<br>") for m in JUDGED]
+    note = f"In points, above 0 the joint decision is better. {RULE}{f' {ONE}' if minded else ''}"
+    return table(["decided together, less", *heads], body, note)
+
+
+def between(found: Evidence, system: str) -> dict[str, Difference]:
+    """The family of one network read in two ways, as `book.kit.controls.two_readings` has it."""
+    return found.differences(f"{system}{SUFFIX}", system)
+
+
+def _said(found: Difference | None) -> str:
+    if found is None:
+        return f"<small>{ABSENT}</small>"
+    name = f"<b>{verdict(found)}</b>" if found.clear else verdict(found).replace("; ", "<br>")
+    value, low, high = (number(v, signed=True) for v in (found.difference, found.low, found.high))
+    return f"{name}<br><small>{value} [{low}, {high}]</small>"
