@@ -57,6 +57,7 @@ def reliability_of(rows: pd.DataFrame, bins: int = BINS) -> Reliability:
     images, malignant, total = ((weights * each) @ groups for each in (1.0, truth, score))
     with np.errstate(invalid="ignore", divide="ignore"):  # a draw may leave a group empty
         shares = malignant / images
+        errors = np.abs(malignant - total).sum(1) / images.sum(1)
     who = patients(rows)[known]
     intervals = [
         wilson(
@@ -66,7 +67,6 @@ def reliability_of(rows: pd.DataFrame, bins: int = BINS) -> Reliability:
         )
         for k in range(len(there))
     ]
-    errors = np.abs(malignant - total).sum(1) / images.sum(1)
     return Reliability(total[0] / images[0], intervals, errors, len(set(who)))
 
 

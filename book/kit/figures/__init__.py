@@ -17,7 +17,7 @@ from .claims import (
     verdicts_table,
 )
 from .consistent import consistent_table, standing
-from .controls import controls_in_words, controls_table, worth
+from .controls import beyond_t1, controls_in_words, controls_table, worth
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost
 from .effects import answers, effect, effects, effects_key, effects_table, three_numbers
 from .fig3 import fig3_losses, fig3_table
@@ -118,6 +118,7 @@ __all__ = [
     "Reproduction",
     "answer",
     "answers",
+    "beyond_t1",
     "calibration",
     "calibration_error",
     "calibration_in_words",

@@ -75,4 +75,5 @@ def calibration_in_words(told: Mapping[str, Reliability], brier: Evidence, syste
         return said
     found = brier.difference(f"{system}{SUFFIX}", system, BRIER)
     apart = "" if found.clear else f", {NEITHER}"
-    return f"{said} Brier's score of the joint probability, less that of T1's: {sentence(found)}{apart}."
+    score = f"{sentence(found)}{apart}"
+    return f"{said} Brier's score of the joint probability, less that of T1's: {score}."

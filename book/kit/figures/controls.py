@@ -39,7 +39,7 @@ def worth(painted: Evidence, decided: Evidence, system: str) -> str:
         for m in JUDGED[:-1]
         if m in family
     )
-    return f"{said} What does not depend on painting alone: {rest}."
+    return f"{said} Judged by what painting does not flatter: {rest}."
 
 
 def controls_in_words(found: Mapping[str, Evidence], system: str) -> str:
@@ -61,6 +61,20 @@ def controls_in_words(found: Mapping[str, Evidence], system: str) -> str:
             few = "too few patients to tell" if all(d.why for d in family.values()) else NEITHER
             lines.append(f"- {what}: {few}.")
     return "\n".join(lines)
+
+
+def beyond_t1(found: Mapping[str, Evidence], system: str) -> str:
+    """Is the joint decision more than T1's class, painted? A sentence of Markdown; empty if untold.
+
+    found: as `book.kit.controls.against` gives it.
+    """
+    family = between(found["t1"], system) if "t1" in found else {}
+    family = {m: family[m] for m in JUDGED if m in family}
+    if not family:
+        return ""
+    clear = [f"{HEADLINE[m]} {sentence(d)}" for m, d in family.items() if d.clear]
+    told = "; ".join(clear) or f"**{NEITHER} by any of these**"
+    return f"Against T1's class alone, painted on the same nodule: {told}."
 
 
 def controls_table(
@@ -86,7 +100,7 @@ def controls_table(
             trained = next(iter(family.values())).trainings
             minded = minded or not next(iter(family.values())).spread_known
             of = f"{trained} training{'s' * (trained != 1)}"
-            title = f"{text(control.title)}<br><small>{of}</small>"
+            title = f"{control.title}<br><small>{of}</small>"
             body.append([title, *(_said(family.get(m)) for m in JUDGED)])
     if not body:
         raise ValueError("no run of the three tasks is here yet")
