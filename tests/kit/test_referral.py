@@ -127,7 +127,7 @@ def test_the_words_the_table_and_the_figure_say_it(referred):
     assert "points lower" in figures.referral_in_words(good)
     table = cells(figures.referral_table(referred, {"ms-mtl": "MS-MTL"}))
     assert table[1][0].startswith("MS-MTL") and len(table) == 1 + 2 * (1 + len(ORDERS))
-    assert table[2][1].startswith("0.0") and "lower" in table[3][3]
+    assert table[2][1].startswith("0.0") and table[3][3] == "fewer errors"
     drawn = figures.referral_curves([doubts(record(rows=full_rows()))], good)
     assert [t.name for t in drawn.data if t.showlegend is None][-1].startswith("contradictory")
     assert drawn.data[-1].y[0] == 0 and "at 50% kept" in drawn.layout.meta["alt"]

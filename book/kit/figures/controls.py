@@ -23,22 +23,18 @@ def worth(painted: Evidence, decided: Evidence, system: str) -> str:
     if not family:
         return ""
     whole, part = family[MEAN_DICE], between(painted, system)[MEAN_DICE]
-    if whole.difference > 0:
+    both = (
+        f"deciding together: {_judged(whole)}; painting the nodule in one class, T3's own: "
+        f"{_judged(part)}"
+    )
+    if 0 < part.difference <= whole.difference:
         said = (
-            "Of what deciding together adds to the mean Dice over all images, "
-            f"**{number(whole.difference)} points**, painting the nodule in one class gives "
-            f"**{number(part.difference)}** (T3's own class; nobody else is asked)."
+            f"**{number(part.difference)} of the {number(whole.difference)} points** that deciding "
+            f"together adds to the mean Dice over all images come from painting alone ({both})."
         )
     else:
-        said = (
-            f"The mean Dice over all images is {sentence(whole)}; painting the nodule in one class "
-            f"(T3's own; nobody else is asked) makes it {sentence(part)}."
-        )
-    rest = "; ".join(
-        f"{HEADLINE[m]} {sentence(family[m])}{'' if family[m].clear else f', {NEITHER}'}"
-        for m in JUDGED[:-1]
-        if m in family
-    )
+        said = f"What changes in the mean Dice over all images: {both}."
+    rest = "; ".join(f"{HEADLINE[m]} {_judged(family[m])}" for m in JUDGED[:-1] if m in family)
     return f"{said} Judged by what painting does not flatter: {rest}."
 
 
@@ -114,9 +110,14 @@ def between(found: Evidence, system: str) -> dict[str, Difference]:
     return found.differences(f"{system}{SUFFIX}", system)
 
 
+def _judged(found: Difference) -> str:
+    return sentence(found) + ("" if found.clear or found.why else f", {NEITHER}")
+
+
 def _said(found: Difference | None) -> str:
     if found is None:
         return f"<small>{ABSENT}</small>"
-    name = f"<b>{verdict(found)}</b>" if found.clear else verdict(found).replace("; ", "<br>")
+    name = verdict(found).replace("; ", ",<br>")
+    name = f"<b>{name}</b>" if found.clear else f"<small>{name}</small>"
     value, low, high = (number(v, signed=True) for v in (found.difference, found.low, found.high))
     return f"{name}<br><small>{value} [{low}, {high}]</small>"

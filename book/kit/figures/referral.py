@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ..referral import GRID, ORDERS, Referral, curves
-from ..stats import Interval, wilson
+from ..stats import Difference, Interval, wilson
 from .changes import NEITHER, sentence
 from .runs import ONE
 from .style import ABSENT, cell, faint, figure, number, series, table, text, words
@@ -115,7 +115,7 @@ def referral_table(told: Mapping[str, Referral], titles: Mapping[str, str]) -> s
             less = one.less.get(order)
             verdict = ABSENT
             if less is not None:
-                verdict = less.why or (sentence(less).split(" (")[0] if less.clear else NEITHER)
+                verdict = less.why or (_fewer(less) if less.clear else NEITHER)
             body.append(
                 [
                     title,
@@ -143,3 +143,7 @@ def left_by(told: Referral, order: str) -> Interval:
     """The share of kept images that are wrong, with its interval over patients."""
     shares = told.shares[order]
     return wilson(float(shares[0]), float(np.nanvar(shares[1:], ddof=1)), told.patients)
+
+
+def _fewer(found: Difference) -> str:
+    return f"<b>{'fewer' if found.difference < 0 else 'more'} errors</b>"
