@@ -23,17 +23,18 @@ def worth(painted: Evidence, decided: Evidence, system: str) -> str:
     if not family:
         return ""
     whole, part = family[MEAN_DICE], between(painted, system)[MEAN_DICE]
-    both = (
-        f"deciding together: {_judged(whole)}; painting the nodule in one class, T3's own: "
-        f"{_judged(part)}"
-    )
+    both = f"Deciding together: {_judged(whole)}; painting alone: {_judged(part)}."
     if 0 < part.difference <= whole.difference:
         said = (
             f"**{number(part.difference)} of the {number(whole.difference)} points** that deciding "
-            f"together adds to the mean Dice over all images come from painting alone ({both})."
+            "together adds to the mean Dice over all images come from painting alone: from giving "
+            f"the nodule one class, T3's own. {both}"
         )
     else:
-        said = f"What changes in the mean Dice over all images: {both}."
+        said = (
+            "The mean Dice over all images changes by painting alone, by giving the nodule one "
+            f"class, T3's own. {both}"
+        )
     rest = "; ".join(f"{HEADLINE[m]} {_judged(family[m])}" for m in JUDGED[:-1] if m in family)
     return f"{said} Judged by what painting does not flatter: {rest}."
 
