@@ -32,8 +32,8 @@ def worth(painted: Evidence, decided: Evidence, system: str) -> str:
         )
     else:
         said = (
-            "The mean Dice over all images changes by painting alone, by giving the nodule one "
-            f"class, T3's own. {both}"
+            "Painting alone, giving the nodule one class, T3's own, already changes the mean Dice "
+            f"over all images. {both}"
         )
     rest = "; ".join(f"{HEADLINE[m]} {_judged(family[m])}" for m in JUDGED[:-1] if m in family)
     return f"{said} Judged by what painting does not flatter: {rest}."
