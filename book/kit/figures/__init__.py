@@ -5,6 +5,7 @@ import below and its names in `__all__`. Give no file the name of a function: `b
 is the function.
 """
 
+from .calibrated import calibration_in_words, reliability_curves
 from .changes import answer, headline, sentence, tests_table, unlike, verdict
 from .claims import (
     MARKS,
@@ -16,7 +17,8 @@ from .claims import (
     verdicts_table,
 )
 from .consistent import consistent_table, standing
-from .costs import cost_figure, cost_rows, costs_beside
+from .controls import beyond_t1, controls_in_words, controls_table, worth
+from .costs import cost_figure, cost_rows, costs_beside, decision_cost
 from .effects import answers, effect, effects, effects_key, effects_table, three_numbers
 from .fig3 import fig3_losses, fig3_table
 from .finding import finding, found_in_words
@@ -66,6 +68,7 @@ from .presence import (
     silence_in_words,
 )
 from .recipe import gradient_angles, recipe_curves, recipe_table
+from .referral import referral_curves, referral_in_words, referral_table
 from .reprinted import lent_in_words, reprinted_table
 from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, told
 from .runs import levels
@@ -115,8 +118,10 @@ __all__ = [
     "Reproduction",
     "answer",
     "answers",
+    "beyond_t1",
     "calibration",
     "calibration_error",
+    "calibration_in_words",
     "cam_table",
     "cams",
     "changes_table",
@@ -125,11 +130,14 @@ __all__ = [
     "contradiction",
     "contradictions_by_kind",
     "contradictions_table",
+    "controls_in_words",
+    "controls_table",
     "cost_figure",
     "cost_rows",
     "costs_beside",
     "counted",
     "counts",
+    "decision_cost",
     "described",
     "dice_plane",
     "effect",
@@ -176,7 +184,11 @@ __all__ = [
     "reason_table",
     "recipe_curves",
     "recipe_table",
+    "referral_curves",
+    "referral_in_words",
+    "referral_table",
     "reliability",
+    "reliability_curves",
     "reprinted_table",
     "reproduce",
     "reproduced_table",
@@ -202,4 +214,5 @@ __all__ = [
     "verdict",
     "verdicts_table",
     "versions_table",
+    "worth",
 ]

@@ -359,3 +359,26 @@ def _heights(rows: Sequence[Cost], measure: str) -> tuple[list[float | None], di
 
 def _flat(head: str) -> str:
     return head.replace("<br>", " ")
+
+
+def decision_cost(bench: Mapping[str, Any]) -> str:
+    """What the joint decision adds to a network's time, a line of Markdown for each way to run it.
+
+    bench: results/bench/decode.json, by `ci/bench_decode.py`; medians of its rounds.
+
+    >>> spread = {"median": 0.01, "low": 0.01, "high": 0.02}
+    >>> took = {"network": {"median": 20.0}, "decision": {"median": 0.2}}
+    >>> bench = {"limit": 0.02, "share": {"float32": spread}, "milliseconds": {"float32": took}}
+    >>> decision_cost(bench)
+    '- float32: **1.0 %** (1.0 to 2.0), 0.20 ms beside 20.0 ms an image: the goal is met.'
+    """
+    lines = []
+    for where, share in bench["share"].items():
+        took = bench["milliseconds"][where]
+        met = "met" if share["median"] <= bench["limit"] else "missed"
+        lines.append(
+            f"- {text(where)}: **{number(share['median'])} %** ({number(share['low'])} to "
+            f"{number(share['high'])}), {took['decision']['median']:.2f} ms beside "
+            f"{took['network']['median']:.1f} ms an image: the goal is {met}."
+        )
+    return "\n".join(lines)

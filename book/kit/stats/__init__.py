@@ -24,7 +24,7 @@ from .rule import (
     holm,
     smallest_difference,
 )
-from .together import together, with_together
+from .together import log_odds, paint, together, with_together
 
 __all__ = [
     "DRAWS",
@@ -45,7 +45,9 @@ __all__ = [
     "corrected",
     "draw",
     "holm",
+    "log_odds",
     "over_sources",
+    "paint",
     "patients",
     "pooled",
     "refuse_other_data",

@@ -43,7 +43,7 @@ def together(record: Mapping[str, Any]) -> dict[str, Any] | None:
 def painted(rows: pd.DataFrame) -> pd.DataFrame | None:
     """T2's nodule in the class that T1 and Seg-as-Cls find together, from a run's counts.
 
-    None if an image holds nodules of two classes: then the counts do not say what is where.
+    None where `paint` gives none.
 
     >>> rows = pd.DataFrame({"label": [1], "p_malignant": [0.4], "seg_as_cls_p": [0.7]})
     >>> rows = rows.assign(nodule_inter=[6], nodule_pred=[8], nodule_true=[9])
@@ -51,12 +51,35 @@ def painted(rows: pd.DataFrame) -> pd.DataFrame | None:
     >>> painted(rows)[["malignant_inter", "malignant_pred", "benign_pred"]].iloc[0].tolist()
     [6, 8, 0]
     """
+    return paint(rows, expit(log_odds(rows[["p_malignant", "seg_as_cls_p"]]).mean(axis=1)))
+
+
+def log_odds(p: Any) -> Any:
+    """The log-odds of probabilities; 0 and 1 are taken as nearly so.
+
+    >>> float(log_odds(0.5))
+    0.0
+    """
+    return logit(np.clip(p, SURE, 1 - SURE))
+
+
+def paint(rows: pd.DataFrame, malignant: np.ndarray | pd.Series) -> pd.DataFrame | None:
+    """T2's nodule in one class, as rows of counts: malignant where that is more probable than not.
+
+    rows: with T2's nodule, `nodule_*`, and the truth; malignant (N,): the probability, which
+    becomes `p_malignant`. None if an image holds nodules of two classes: then the counts do not say
+    what is where.
+
+    >>> rows = pd.DataFrame({"label": [0], "nodule_inter": [6], "nodule_pred": [8]})
+    >>> rows = rows.assign(nodule_true=[9], benign_true=[9], malignant_true=[0])
+    >>> paint(rows, [0.2])[["benign_inter", "benign_pred", "malignant_pred"]].iloc[0].tolist()
+    [6, 8, 0]
+    """
     true = {name: rows[f"{name}_true"].to_numpy(float) for name in CLASSES}
     if (np.minimum(*true.values()) > 0).any():
         return None
-    both = [rows[name].clip(SURE, 1 - SURE) for name in ("p_malignant", "seg_as_cls_p")]
-    answered = rows[["case", "group", "label"] if "case" in rows else ["label"]].copy()
-    answered["p_malignant"] = expit(sum(map(logit, both)) / 2)
+    answered = rows[[name for name in ("case", "group", "label") if name in rows]].copy()
+    answered["p_malignant"] = malignant
     chosen = answered["p_malignant"] > 0.5
     for at, name in enumerate(CLASSES):
         mine = chosen == bool(at)

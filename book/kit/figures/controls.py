@@ -1,0 +1,124 @@
+"""The joint decision against fair controls: a sentence on painting, verdicts, and a table."""
+
+from collections.abc import Mapping, Sequence
+
+from ..controls import CONTROLS
+from ..stats import SUFFIX, Difference, Evidence
+from .changes import NEITHER, RULE, sentence, verdict
+from .measures import HEADLINE
+from .runs import ONE
+from .style import ABSENT, number, table, text
+
+# Mean Dice over all images comes last: most of what it gains is painting
+JUDGED = ("AUC", "F1", "dice_class_mean", "dice_paper_mean")
+MEAN_DICE = "dice_paper_mean"
+
+
+def worth(painted: Evidence, decided: Evidence, system: str) -> str:
+    """What deciding together is worth, in Markdown: what painting gives first, then the rest.
+
+    painted, decided: as `book.kit.controls.of_painting` gives them. Empty if it was not run.
+    """
+    family = between(decided, system)
+    if not family:
+        return ""
+    whole, part = family[MEAN_DICE], between(painted, system)[MEAN_DICE]
+    both = f"Deciding together: {_judged(whole)}; painting alone: {_judged(part)}."
+    if 0 < part.difference <= whole.difference:
+        said = (
+            f"**{number(part.difference)} of the {number(whole.difference)} points** that deciding "
+            "together adds to the mean Dice over all images come from painting alone: from giving "
+            f"the nodule one class, T3's own. {both}"
+        )
+    else:
+        said = (
+            "Painting alone, giving the nodule one class, T3's own, already changes the mean Dice "
+            f"over all images. {both}"
+        )
+    rest = "; ".join(f"{HEADLINE[m]} {_judged(family[m])}" for m in JUDGED[:-1] if m in family)
+    return f"{said} Judged by what painting does not flatter: {rest}."
+
+
+def controls_in_words(found: Mapping[str, Evidence], system: str) -> str:
+    """A line of Markdown for each control: is the joint decision told apart from it, and in what.
+
+    found: as `book.kit.controls.against` gives it.
+    """
+    lines = []
+    for key, control in CONTROLS.items():
+        family = between(found[key], system) if key in found else {}
+        family = {m: family[m] for m in JUDGED if m in family}
+        what = f"**{control.title}** ({control.keeps})"
+        if not family:
+            lines.append(f"- {what}: not told by these runs.")
+        elif clear := [d for d in family.values() if d.clear]:
+            told = "; ".join(f"{HEADLINE[d.measure]} {sentence(d)}" for d in clear)
+            lines.append(f"- {what}: {told}.")
+        else:
+            few = "too few patients to tell" if all(d.why for d in family.values()) else NEITHER
+            lines.append(f"- {what}: {few}.")
+    return "\n".join(lines)
+
+
+def beyond_t1(found: Mapping[str, Evidence], system: str) -> str:
+    """Is the joint decision more than T1's class, painted? A sentence of Markdown; empty if untold.
+
+    found: as `book.kit.controls.against` gives it.
+    """
+    family = between(found["t1"], system) if "t1" in found else {}
+    family = {m: family[m] for m in JUDGED if m in family}
+    if not family:
+        return ""
+    clear = [f"{HEADLINE[m]} {sentence(d)}" for m, d in family.items() if d.clear]
+    told = "; ".join(clear) or f"**{NEITHER} by any of these**"
+    return f"Against T1's class alone, painted on the same nodule: {told}."
+
+
+def controls_table(
+    found: Mapping[str, Evidence], systems: Sequence[str], titles: Mapping[str, str]
+) -> str:
+    """The joint decision less each control, by system, in points. ValueError if there is none.
+
+    found: as `book.kit.controls.against` gives it.
+    """
+    body: list[list[str] | str] = []
+    minded = False
+    for system in systems:
+        rows = [
+            (control, between(found[key], system))
+            for key, control in CONTROLS.items()
+            if key in found
+        ]
+        rows = [(control, family) for control, family in rows if family]
+        if not rows:
+            continue
+        body.append(f"<b>{text(titles.get(system, system))}</b>")
+        for control, family in rows:
+            trained = next(iter(family.values())).trainings
+            minded = minded or not next(iter(family.values())).spread_known
+            of = f"{trained} training{'s' * (trained != 1)}"
+            title = f"{control.title}<br><small>{of}</small>"
+            body.append([title, *(_said(family.get(m)) for m in JUDGED)])
+    if not body:
+        raise ValueError("no run of the three tasks is here yet")
+    heads = [HEADLINE[m].replace(", ", ",<br>") for m in JUDGED]
+    note = f"In points, above 0 the joint decision is better. {RULE}{f' {ONE}' if minded else ''}"
+    return table(["decided together, less", *heads], body, note)
+
+
+def between(found: Evidence, system: str) -> dict[str, Difference]:
+    """The family of one network read in two ways, as `book.kit.controls.two_readings` has it."""
+    return found.differences(f"{system}{SUFFIX}", system)
+
+
+def _judged(found: Difference) -> str:
+    return sentence(found) + ("" if found.clear or found.why else f", {NEITHER}")
+
+
+def _said(found: Difference | None) -> str:
+    if found is None:
+        return f"<small>{ABSENT}</small>"
+    name = verdict(found).replace("; ", ",<br>")
+    name = f"<b>{name}</b>" if found.clear else f"<small>{name}</small>"
+    value, low, high = (number(v, signed=True) for v in (found.difference, found.low, found.high))
+    return f"{name}<br><small>{value} [{low}, {high}]</small>"
