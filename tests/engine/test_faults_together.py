@@ -15,10 +15,11 @@ SYSTEM = "msl+intra"
 def following(engine, kernel):
     """The second process that `ci/run.py` has started, or the kernel in which it works."""
     for child in psutil.Process(engine.pid).children(recursive=True):
-        if "follow.py" in " ".join(child.cmdline()):
-            if not kernel:
-                return child
-            return next(iter(child.children()), None)
+        try:
+            if "follow.py" in " ".join(child.cmdline()):
+                return next(iter(child.children()), None) if kernel else child
+        except psutil.NoSuchProcess:  # a short-lived one has ended, or is about to
+            continue
     return None
 
 
