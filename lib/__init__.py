@@ -28,6 +28,7 @@ MODULES = (
     "dicom_seg",
     "experiments",
     "export",
+    "external",
     "home",
     "inference",
     "keep",
