@@ -41,10 +41,14 @@ def prepare(
     for a source without any mask.
 
     >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     cases, problems = prepare("phantom-mixed", folder)
-    >>> len(cases), cases["split"].unique().tolist(), problems
-    (400, ['test'], [])
+    >>> with TemporaryDirectory() as folder:  # doctest: +ELLIPSIS
+    ...     for name in ("benign", "malignant", "normal"):
+    ...         Path(folder, name).mkdir()
+    ...         Path(folder, name, f"{name} (1).png").touch()
+    ...     prepare("busi", folder)
+    Traceback (most recent call last):
+        ...
+    lib.external.ExternalError: busi: no image has a mask, so Dice and IoU cannot be measured. ...
     """
     table = sources.read(source, root)
     table = table.drop(columns=[name for name in ("split", "fold") if name in table])

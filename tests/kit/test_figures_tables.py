@@ -318,10 +318,11 @@ def test_an_external_test_stands_beside_its_own_source():
         "notes": ["a"],
     }
     one = record("ms-mtl", rows=rows, fold=2, external=external) | {"source": "busbra"}
-    shown = cells(figures.external_table([one], {"ms-mtl": "MS-MTL"}))
+    drawn = figures.external_table([one], {"ms-mtl": "MS-MTL"})
+    shown = cells(drawn)
     head, (heading,), answered, decided = shown
-    assert "MS-MTL (profile smoke, seed 0, fold 2), trained on BUS-BRA, tested on BUSI" in heading
-    assert "80 test images of 40 patients" in heading and heading.endswith("; a")
+    assert "MS-MTL (profile smoke, seed 0, fold 2),trained on BUS-BRA, tested on BUSI" in heading
+    assert "BUSI: 80 test images of 40 patients" in drawn and "malignant); a." in drawn
     at = head.index("AUC")
     value = 100 * roc_auc_score(rows["label"], rows["p_malignant"])
     assert as_numbers(answered[at])[0] == pytest.approx(value, abs=0.05)

@@ -47,21 +47,27 @@ def external_table(
             ]
             body.append([words, *cells])
     note = (
-        "In brackets 95 % intervals over patients; another training would move the numbers, too. "
-        "* The same network on the test images of its own source, without an interval here: other "
-        f"images, so a difference is one of images too. {FEW}"
+        f"{' '.join(map(_counted, records))} In brackets 95 % intervals over patients; another "
+        "training would move the numbers, too. * The same network on the test images of its own "
+        "source, without an interval here: other images, so a difference is one of images too. "
+        f"{FEW}"
     )
     return table(["in %", *(COLUMNS[m] for m in shown)], body, note)
 
 
 def _heading(record: Mapping[str, Any], titles: Mapping[str, str]) -> str:
-    """Which network, from where to where, on how many images, and what to mind."""
+    """Which network, from where to where."""
     own, other = (short_name((s, "")) for s in (record["source"], record["external"]["source"]))
     which = f"profile {record['profile']}, seed {record['seed']}"
     which += f", fold {record['fold']}" if record["fold"] else ""
     name = titles.get(record["experiment"], record["experiment"])
-    said = [counts(Evidence([record])), *record["external"]["notes"]]
     return (
-        f"<b>{text(name)}</b> ({text(which)}), trained on {text(own)}, tested on {text(other)}"
-        f"<br><small>{text('; '.join(said))}</small>"
+        f"<b>{text(name)}</b> ({text(which)}),<br>trained on {text(own)}, tested on {text(other)}"
     )
+
+
+def _counted(record: Mapping[str, Any]) -> str:
+    """On how many images, and what to mind."""
+    source = short_name((record["external"]["source"], ""))
+    said = [counts(Evidence([record])), *record["external"]["notes"]]
+    return text(f"{source}: {'; '.join(said)}.")
