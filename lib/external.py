@@ -68,8 +68,8 @@ def refuse(predictor: Predictor, source: str, fingerprint: str) -> None:
     """ExternalError if this network cannot be tested on this source, in words.
 
     That is if it tells other classes apart, says of each class by itself whether it is present, or
-    was trained on this source. Two folders of one's own are two sources, unless their images are
-    the same. `fingerprint`: of the source's cases, as from `lib.cases.fingerprint`.
+    has seen pictures of this source (`require_other`, or the same data). `fingerprint`: of the
+    source's cases, as from `lib.cases.fingerprint`.
     """
     about = predictor.about
     if predictor.classes != CLASSES:
@@ -82,11 +82,30 @@ def refuse(predictor: Predictor, source: str, fingerprint: str) -> None:
             f"{predictor.file.name}: {about['experiment']} says of each class whether it is "
             "present; an external test measures networks that choose one of two classes"
         )
-    if about["fingerprint"] == fingerprint or about["source"] == source != "folder":
+    require_other(about["source"], source)
+    if about["fingerprint"] == fingerprint:
+        raise ExternalError(f"{predictor.file.name}: was trained on images of this very {source}")
+
+
+def require_other(trained: str, source: str) -> None:
+    """ExternalError if a network of `trained` has seen pictures of `source`, by their names alone.
+
+    Two folders of one's own are two sources; the two phantoms are one: picture k of both is the
+    same where its label is.
+
+    >>> require_other("busbra", "busi")
+    >>> require_other("phantom", "phantom-mixed")
+    Traceback (most recent call last):
+        ...
+    lib.external.ExternalError: phantom and phantom-mixed share pictures: name another source
+    """
+    if trained == source != "folder":
         raise ExternalError(
-            f"{predictor.file.name}: was trained on images of {source}; its own test images are "
-            "measured in the results of its run. Name another source"
+            f"the network is trained on images of {source}, and measured on its own test images in "
+            "the results of its run: name another source"
         )
+    if ORGANS.get(trained) == ORGANS.get(source) == "phantom":
+        raise ExternalError(f"{trained} and {source} share pictures: name another source")
 
 
 def notes(trained: str, source: str, cases: pd.DataFrame) -> list[str]:
@@ -254,4 +273,14 @@ def _refuse_to_replace(
         )
 
 
-__all__ = ["ExternalError", "answers", "load_all", "measure", "notes", "path", "prepare", "refuse"]
+__all__ = [
+    "ExternalError",
+    "answers",
+    "load_all",
+    "measure",
+    "notes",
+    "path",
+    "prepare",
+    "refuse",
+    "require_other",
+]

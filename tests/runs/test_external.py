@@ -18,6 +18,7 @@ from lib.__main__ import main
 from lib.cases import CaseError, decode
 from lib.external import ExternalError
 from lib.networks import MSMTL
+from lib.sources import phantom, phantom_mixed
 from lib.square import fit_image, fit_mask
 
 MAKERS = {"busbra": make_busbra, "busi": make_busi}
@@ -109,9 +110,24 @@ def test_another_organ_is_told(tmp_path):
 
 
 def test_its_own_source_is_refused(tmp_path):
-    with pytest.raises(ExternalError, match="was trained on images of busi; its own test images"):
+    with pytest.raises(
+        ExternalError, match="is trained on images of busi, and measured on its own"
+    ):
         measured(tmp_path, "busi", "busi")
     assert not (tmp_path / "results").exists()
+
+
+def test_the_two_phantoms_share_pictures_and_are_refused(tmp_path):
+    plain, mixed = (
+        {
+            decode(row)[0].tobytes()
+            for row in one.read(tmp_path / name, cases=8, size=64).to_dict("records")
+        }
+        for name, one in {"a": phantom, "b": phantom_mixed}.items()
+    )
+    assert plain & mixed
+    with pytest.raises(ExternalError, match="phantom and phantom-mixed share pictures"):
+        external.refuse(lib.load(kept.small(tmp_path)), "phantom-mixed", "0123")
 
 
 def test_its_own_folder_is_refused_and_another_is_not(tmp_path):
@@ -119,7 +135,7 @@ def test_its_own_folder_is_refused_and_another_is_not(tmp_path):
     mark = lib.cases.fingerprint(cases)
     own = {"fingerprint": mark, "split": "2c3d", "counts": {}}
     predictor = lib.load(kept.small(tmp_path, source="folder", data=own))
-    with pytest.raises(ExternalError, match="was trained on images of folder"):
+    with pytest.raises(ExternalError, match="was trained on images of this very folder"):
         external.measure(predictor, "folder", cases, problems, tmp_path)
     external.refuse(predictor, "folder", "0123")
 
