@@ -10,44 +10,10 @@ outline, its outline with a class) and the losses that keep the three answers in
 """
 
 import importlib
+import pkgutil
 from typing import Any
 
-MODULES = (
-    "atomic",
-    "blocks",
-    "cache",
-    "callbacks",
-    "cam",
-    "cases",
-    "checkpoint",
-    "checks",
-    "consistency",
-    "cost",
-    "decode",
-    "dicom",
-    "dicom_seg",
-    "experiments",
-    "export",
-    "home",
-    "inference",
-    "keep",
-    "learner",
-    "likelihood",
-    "likeness",
-    "losses",
-    "metrics",
-    "networks",
-    "paper",
-    "paths",
-    "pictures",
-    "predictions",
-    "presence",
-    "profiles",
-    "results",
-    "soft",
-    "sources",
-    "training",
-)
+MODULES = [module.name for module in pkgutil.iter_modules(__path__) if module.name != "__main__"]
 NAMES = {
     "IntraTask": "callbacks",
     "InterTask": "callbacks",

@@ -1,4 +1,4 @@
-"""A kept network from the command line: python -m lib predict, and python -m lib export."""
+"""A kept network from the command line: python -m lib predict, test and export."""
 
 import argparse
 import sys
@@ -11,6 +11,7 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
 
 USE = "For research and teaching: no medical device, not for the care of patients."
 SHOWN = 10  # files at fault that are listed
+SHOWN_OF_TEST = ("ACC", "AUC", "F1", "dice_nodule", "dice_class_mean", "inconsis_cls")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -24,11 +25,10 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(words)
     from .checkpoint import CheckpointError
     from .export import ExportError
-    from .pictures import PictureError
 
     try:
         return asked.run(asked)
-    except (CheckpointError, ExportError, PictureError, ValueError) as error:
+    except (CheckpointError, ExportError, ValueError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         named = f"{Path(error.filename).name}: " if error.filename else ""
@@ -47,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--engine", default="auto", choices=("auto", "torch", "onnx"))
     predict.add_argument("--again", action="store_true", help="answer everything anew")
     predict.set_defaults(run=_predict)
+    test = commands.add_parser("test", help="measure it on another source's images", epilog=USE)
+    test.add_argument("model", help="NAME.safetensors, as a run keeps it")
+    test.add_argument("--source", required=True, help="busi, busbra, ddti, ..., folder")
+    test.add_argument("--root", help="its folder; default: where data/fetch.py puts it")
+    test.add_argument("--results", help="folder of the results; default: the book's own")
+    test.set_defaults(run=_test)
     export = commands.add_parser("export", help="write the network as ONNX", epilog=USE)
     export.add_argument("model", help="NAME.safetensors, as a run keeps it")
     export.add_argument("--onnx", required=True, help="the file to write")
@@ -78,6 +84,32 @@ def _predict(asked: argparse.Namespace) -> int:
     )
     print(USE)
     return 1 if done.failed else 0
+
+
+def _test(asked: argparse.Namespace) -> int:
+    from . import external, inference, paths
+
+    predictor = inference.load(paths.given(asked.model))
+    cases, problems = external.prepare(asked.source, asked.root, size=predictor.size)
+    root = paths.given(asked.results) if asked.results else None
+    record = external.measure(predictor, asked.source, cases, problems, root)
+    own, here = record["external"], record["data"]
+    print(f"{len(cases)} images of {asked.source}, {here['left_out']} left out; in brackets on the")
+    print(f"network's own test images ({record['source']})")
+    together = record["joint"] or {"metrics": {}}
+    for words, found, before in (
+        ("as answered", record["metrics"], own["metrics"]),
+        ("decided together", together["metrics"], own["joint"] or {}),
+    ):
+        for name in (name for name in SHOWN_OF_TEST if name in found):
+            home = f" ({before[name]:.3f})" if name in before else ""
+            print(f"  {words:17}{name:17}{found[name]:.3f}{home}")
+    for note in own["notes"]:
+        print(f"note: {note}")
+    file = "/".join(external.path(record, root).parts[-6:])
+    print(f"results: {file}; the book's page Use the network shows it with intervals")
+    print(USE)
+    return 0
 
 
 def _export(asked: argparse.Namespace) -> int:

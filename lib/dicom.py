@@ -5,6 +5,8 @@ they cannot reach a table, a result or a page.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,18 +98,41 @@ def read_pixels(path: str | Path) -> np.ndarray:
         ...
     lib.dicom.DicomError: not a DICOM file, or damaged: the mark DICM is missing
     """
+    found = _read(path, pixels=True)
+    return _decoded(found, _head(found))
+
+
+def frames(path: str | Path) -> Iterator[tuple[np.ndarray, Head, int, int, int]]:
+    """Each frame of a clip, or of a still, as `read_pixels` gives it, with what is said of it.
+
+    That is its head, the number of ultrasound regions stated, its own number, 1 up, and that of all
+    frames. Raises DicomError as `read_pixels`, but not for several frames.
+    """
+    found = _read(path, pixels=True)
+    number = _whole(found, "NumberOfFrames", 1)
+    found.NumberOfFrames = 1  # a frame is held to what a still is
+    head, regions = _head(found), len(found.get("SequenceOfUltrasoundRegions") or ())
+    if number < 1:
+        raise DicomError(f"states {number} frames")
+    found.NumberOfFrames = number
+    for at in range(number):
+        yield _decoded(found, head, at), head, regions, at + 1, number
+
+
+def _decoded(found: "Dataset", head: Head, frame: int | None = None) -> np.ndarray:
     from pydicom.pixels import apply_color_lut, pixel_array
 
-    found = _read(path, pixels=True)
-    head = _head(found)
     try:
-        pixels = pixel_array(found)
+        pixels = pixel_array(found, index=frame)
         if found.PhotometricInterpretation == "PALETTE COLOR":
             pixels = apply_color_lut(pixels, found)
             pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype != np.uint8 else pixels
     except Exception as error:  # decoders raise nearly every kind of error on damaged bytes
+        what = (
+            f"frame {frame + 1}" if frame is not None and found.NumberOfFrames > 1 else "its pixels"
+        )
         raise DicomError(
-            f"its pixels cannot be decoded ({_first_line(error)}). If the file is sound, save it "
+            f"{what} cannot be decoded ({first_line(error)}). If the file is sound, save it "
             "uncompressed, or as PNG"
         ) from error
     if pixels.shape[:2] != (head.height, head.width) or pixels.ndim not in (2, 3):
@@ -132,30 +157,20 @@ def _read(path: str | Path, pixels: bool) -> "Dataset":
     with path.open("rb") as file:
         if file.read(132)[128:] != b"DICM":
             raise DicomError("not a DICOM file, or damaged: the mark DICM is missing")
-    try:
-        syntax = read_file_meta_info(path).get("TransferSyntaxUID")
-    except Exception as error:
-        raise DicomError(f"damaged or cut off ({_first_line(error)})") from error
-    if syntax == DEFLATED:  # would be inflated whole, whatever its size
-        raise DicomError("is deflated as a whole, which may be a bomb: save it without that")
-    try:
+    with _damaged_if("damaged or cut off"):
+        if read_file_meta_info(path).get("TransferSyntaxUID") == DEFLATED:  # whatever its size
+            raise DicomError("is deflated as a whole, which may be a bomb: save it without that")
         tags = [*TAGS, "PixelData"] if pixels else list(TAGS)
         return dcmread(path, specific_tags=tags, stop_before_pixels=not pixels)
-    except Exception as error:
-        raise DicomError(f"damaged or cut off ({_first_line(error)})") from error
 
 
 def _head(found: "Dataset") -> Head:
-    try:
+    with _damaged_if("a damaged header"):
         height, width = (_whole(found, name) for name in ("Rows", "Columns"))
         frames = _whole(found, "NumberOfFrames", 1)
         colours = str(found.get("PhotometricInterpretation", "none"))
         samples = _whole(found, "SamplesPerPixel", 1)
         bits = _whole(found, "BitsAllocated")
-    except DicomError:
-        raise
-    except Exception as error:  # a value of the wrong kind is found when it is looked at
-        raise DicomError(f"a damaged header ({_first_line(error)})") from error
     if frames > 1:
         raise DicomError(
             f"a clip of {frames} frames: export the frame that was annotated as one picture"
@@ -188,15 +203,11 @@ def _whole(found: "Dataset", name: str, default: int | None = None) -> int:
 def _crop(found: "Dataset", width: int, height: int) -> tuple[int, int, int, int] | None:
     """The box around the ultrasound regions (PS3.3, C.8.5.5): corners are pixels, both inside."""
     names = ("MinX0", "MinY0", "MaxX1", "MaxY1")
-    try:
+    with _damaged_if("its ultrasound regions are damaged"):
         boxes = [
             [_whole(region, f"RegionLocation{name}") for name in names]
             for region in found.get("SequenceOfUltrasoundRegions") or ()
         ]
-    except DicomError:
-        raise
-    except Exception as error:
-        raise DicomError(f"its ultrasound regions are damaged ({_first_line(error)})") from error
     if not boxes:
         return None
     for x0, y0, x1, y1 in boxes:
@@ -211,6 +222,21 @@ def _crop(found: "Dataset", width: int, height: int) -> tuple[int, int, int, int
     return x0, y0, min(x1, width), min(y1, height)
 
 
-def _first_line(error: Exception) -> str:
-    """The start of an error's words: decoders' go on for pages."""
+@contextmanager
+def _damaged_if(what: str) -> Iterator[None]:
+    """DicomError for any other error: a value of the wrong kind is found when it is looked at."""
+    try:
+        yield
+    except DicomError:
+        raise
+    except Exception as error:
+        raise DicomError(f"{what} ({first_line(error)})") from error
+
+
+def first_line(error: Exception) -> str:
+    """The start of an error's words: decoders' go on for pages.
+
+    >>> first_line(ValueError("first\\nsecond")), first_line(MemoryError())
+    ('first', 'MemoryError')
+    """
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

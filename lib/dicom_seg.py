@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .atomic import replacing
+from .dicom import first_line
 
 if TYPE_CHECKING:
     from .inference import Predictor
@@ -50,8 +51,7 @@ def write(
             made = _segmentation(source, mask, frame if clip else 0, predictor)
             made.walk(partial(_point_to, kind, source.SOPInstanceUID, frame if clip else 0))
         except Exception as error:  # a header may lack anything that highdicom asks for
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-            said.append(f"no DICOM-SEG: its header does not allow one ({reason})")
+            said.append(f"no DICOM-SEG: its header does not allow one ({first_line(error)})")
             continue
         with replacing(target) as draft:
             made.save_as(draft)

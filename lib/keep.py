@@ -85,49 +85,44 @@ def card(about: Mapping[str, Any]) -> str:
     one = (about["joint"] or {}).get("metrics", {})
     measured = [name for name in CARD if name in about["metrics"]]
     seen = about.get("seen")
-    rows = [
+    lines = [
         f"| {CARD[name]} | {about['metrics'][name]:.3f} | "
         + (f"{one[name]:.3f} |" if name in one and not name.startswith("inconsis") else "- |")
         for name in measured
     ]
-    sides = (
-        f", {seen['side'][0]:.0f} to {seen['side'][1]:.0f} px on the longer side" if seen else ""
-    )
-    return "\n".join(
-        [
-            f"# {about['experiment']}, trained on {about['source']}",
-            "",
-            f"**{about['use'].capitalize()}. No medical device; not for the care of patients.**",
-            "",
-            "## What it is",
-            "",
-            f"A network of the system `{about['experiment']}`, profile `{about['profile']}`, seed "
-            f"{about['seed']}, fold {about['fold']}. It takes a grey picture of {about['size']} x "
-            f"{about['size']} pixels and answers with a class ({', '.join(about['classes'])}) and "
-            "an outline.",
-            "",
-            "## What it has seen",
-            "",
-            f"{images.get('train', 'unknown')} training images of `{about['source']}`{sides}; "
-            f"fingerprint of the data {about['fingerprint'][:16]}. Of other pictures it knows "
-            "nothing: another organ, scanner or setting makes its answers worth little.",
-            "",
-            f"## How well it did, on {images.get('test', 'unknown')} test images",
-            "",
-            "| measure | the tasks' own answers | the one answer |",
-            "|---|---|---|",
-            *rows,
-            "",
-            "One training, one set of test images: another seed gives other figures.",
-            "",
-            "## Licence and versions",
-            "",
-            f"Licence: {about.get('licence', 'not stated')}. Code {about['commit'][:12]}; "
-            + ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-            + ".",
-            "",
-        ]
-    )
+    rows = "\n".join(lines)
+    low, high = seen["side"] if seen else (0, 0)
+    sides = f", {low:.0f} to {high:.0f} px on the longer side" if seen else ""
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return f"""\
+# {about["experiment"]}, trained on {about["source"]}
+
+**{about["use"].capitalize()}. No medical device; not for the care of patients.**
+
+## What it is
+
+A network of the system `{about["experiment"]}`, profile `{about["profile"]}`, seed \
+{about["seed"]}, fold {about["fold"]}. It takes a grey picture of {about["size"]} x \
+{about["size"]} pixels and answers with a class ({", ".join(about["classes"])}) and an outline.
+
+## What it has seen
+
+{images.get("train", "unknown")} training images of `{about["source"]}`{sides}; fingerprint of the \
+data {about["fingerprint"][:16]}. Of other pictures it knows nothing: another organ, scanner or \
+setting makes its answers worth little.
+
+## How well it did, on {images.get("test", "unknown")} test images
+
+| measure | the tasks' own answers | the one answer |
+|---|---|---|
+{rows}
+
+One training, one set of test images: another seed gives other figures.
+
+## Licence and versions
+
+Licence: {about.get("licence", "not stated")}. Code {about["commit"][:12]}; {versions}.
+"""
 
 
 def describe(file: Path) -> dict[str, Any]:

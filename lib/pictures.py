@@ -123,34 +123,9 @@ def _still(file: Path, name: str) -> Picture:
 
 
 def _frames(file: Path, name: str) -> Iterator[Picture]:
-    """Each frame as `lib.dicom.read_pixels` gives a still."""
-    from pydicom.pixels import apply_color_lut, pixel_array
-
-    found = dicom._read(file, pixels=True)
-    number = dicom._whole(found, "NumberOfFrames", 1)
-    found.NumberOfFrames = 1  # a frame is held to what a still is
-    head, regions = dicom._head(found), len(found.get("SequenceOfUltrasoundRegions") or ())
-    if number < 1:
-        raise dicom.DicomError(f"states {number} frames")
-    found.NumberOfFrames = number
-    for at in range(number):
-        try:
-            values = pixel_array(found, index=at)
-            if found.PhotometricInterpretation == "PALETTE COLOR":
-                values = apply_color_lut(values, found)
-                values = (values >> 8).astype(np.uint8) if values.dtype != np.uint8 else values
-        except Exception as error:  # decoders raise nearly every kind of error on damaged bytes
-            what = f"frame {at + 1}" if number > 1 else "its pixels"
-            reason = dicom._first_line(error)
-            raise dicom.DicomError(f"{what} cannot be decoded ({reason})") from error
-        if values.shape[:2] != (head.height, head.width):
-            raise dicom.DicomError(f"its pixels have the shape {values.shape}")
-        if found.PhotometricInterpretation == "MONOCHROME1":  # 0 is white
-            low = -(1 << found.BitsStored - 1) if found.PixelRepresentation else 0
-            high = low + (1 << found.BitsStored) - 1
-            values = (high + low - values.astype(np.int64)).astype(values.dtype)
+    for values, head, regions, at, number in dicom.frames(file):
         grey, coloured = _look(values)
-        clip = {"frame": at + 1, "frames": number} if number > 1 else {}
+        clip = {"frame": at, "frames": number} if number > 1 else {}
         yield Picture(name, grey, head.crop, coloured, max(regions, 1), **clip)
 
 

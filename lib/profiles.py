@@ -113,65 +113,36 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile(
-            "smoke",
-            "seconds: does everything run?",
-            size=64,
-            epochs=2,
-            lr=1e-3,
-            decoder_channels=(32, 24, 16, 16, 8),
-            phantoms=80,
+            "smoke", "seconds: does everything run?",
+            size=64, epochs=2, lr=1e-3, decoder_channels=(32, 24, 16, 16, 8), phantoms=80,
         ),
         Profile(
-            "quick",
-            "about two minutes on two cores: see the method work on the phantom",
-            size=96,
-            epochs=8,
-            lr=1e-3,
-            phantoms=400,
+            "quick", "about two minutes on two cores: see the method work on the phantom",
+            size=96, epochs=8, lr=1e-3, phantoms=400,
         ),
         Profile(
-            "laptop",
-            "about ten minutes on two cores for a data set of 2000 images",
-            size=96,
-            epochs=7,
-            lr=1e-3,
-            images=8400,
-            phantoms=1200,
+            "laptop", "about ten minutes on two cores for a data set of 2000 images",
+            size=96, epochs=7, lr=1e-3, images=8400, phantoms=1200,
         ),
         Profile(
             "laptop-long",
             "twice as long as laptop, all else the same: has the training come to rest?",
-            size=96,
-            epochs=14,
-            lr=1e-3,
-            images=16800,
-            phantoms=1200,
+            size=96, epochs=14, lr=1e-3, images=16800, phantoms=1200,
         ),
         Profile(
             "evidence",
             "what the book's findings rest on: five to ten minutes of one core for each training",
-            size=128,
-            epochs=10,
-            lr=1e-3,
-            images=12000,
-            precision="auto",
-            phantoms=960,
+            size=128, epochs=10, lr=1e-3, images=12000, precision="auto", phantoms=960,
             phantom_test=2400,
         ),
         Profile(
             "paper",
             "the paper's setting, for a GPU; epochs are ours, the paper does not state them",
-            size=512,
-            epochs=100,
-            lr=3e-4,
-            schedule="cosine",
-            encoder="resnet101",
-            decoder_channels=(256, 128, 64, 32, 16),
-            precision="auto",
-            phantoms=4493,
+            size=512, epochs=100, lr=3e-4, schedule="cosine", encoder="resnet101",
+            decoder_channels=(256, 128, 64, 32, 16), precision="auto", phantoms=4493,
         ),
     )
-}
+}  # fmt: skip
 
 
 def find(name: str) -> Profile:

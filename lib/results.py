@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,48 +25,19 @@ RESULTS = paths.given(os.environ.get("LIB_RESULTS", ROOT / "results"))
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 KEYS = (
-    "schema",
-    "experiment",
-    "source",
-    "profile",
-    "seed",
-    "parameters",
-    "data",
-    "versions",
-    "commit",
-    "code",
-    "machine",
-    "seconds",
-    "memory_mb",
-    "model",
-    "history",
-    "metrics",
-    "per_image",
-)
+    "schema", "experiment", "source", "profile", "seed", "parameters", "data", "versions", "commit",
+    "code", "machine", "seconds", "memory_mb", "model", "history", "metrics", "per_image",
+)  # fmt: skip
 # What older runs did not record, and what is meant by that.
 LATER = {"fold": 0, "joint": None, "presence": None, "validation": None}
 FAILURE_KEYS = (
-    "experiment",
-    "source",
-    "profile",
-    "seed",
-    "error",
-    "message",
-    "cell",
-    "commit",
-    "code",
+    "experiment", "source", "profile", "seed", "error", "message", "cell", "commit", "code",
     "versions",
-)
+)  # fmt: skip
 PACKAGES = (
-    "torch",
-    "torchvision",
-    "fastai",
-    "segmentation-models-pytorch",
-    "timm",
-    "numpy",
-    "pandas",
+    "torch", "torchvision", "fastai", "segmentation-models-pytorch", "timm", "numpy", "pandas",
     "scikit-learn",
-)
+)  # fmt: skip
 
 
 class ResultError(ValueError):
@@ -83,14 +54,9 @@ def stem(seed: int, fold: int = 0) -> str:
 
 
 def path(
-    source: str,
-    profile: str,
-    experiment: str,
-    seed: int,
-    root: Path | None = None,
-    *,
+    source: str, profile: str, experiment: str, seed: int, root: Path | None = None, *,
     fold: int = 0,
-) -> Path:
+) -> Path:  # fmt: skip
     """Where a run's results lie: results/SOURCE/PROFILE/EXPERIMENT/seedK.json; `~` is the home.
 
     A run on a fold that was asked for lies beside it, as foldF-seedK.json.
@@ -175,19 +141,13 @@ def load(file: str | Path) -> dict[str, Any]:
     lib.results.ResultError: seed0.json: no such run; run book/experiment.ipynb first
     """
     file = Path(file)
-    try:
-        record = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise ResultError(f"{file}: no such run; run book/experiment.ipynb first") from None
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{file}: cannot be read ({error}); run it again") from error
+    if not file.exists():
+        raise ResultError(f"{file}: no such run; run book/experiment.ipynb first")
+    record = _read(file, "run it again")
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__
         raise ResultError(f"{file}: schema {found}, this version reads {SCHEMA}; run it again")
-    if missing := [key for key in KEYS if key not in record]:
-        raise ResultError(f"{file}: lacks {', '.join(missing)}; run it again")
-    if wrong := _no_name(record):
-        raise ResultError(f"{file}: {wrong}; run it again")
+    _require_whole(file, record, KEYS, "run it again")
     return LATER | record
 
 
@@ -220,14 +180,9 @@ def changed_modules(then: Mapping[str, str], now: Mapping[str, str]) -> list[str
 
 
 def failure_path(
-    source: str,
-    profile: str,
-    experiment: str,
-    seed: int,
-    root: Path | None = None,
-    *,
+    source: str, profile: str, experiment: str, seed: int, root: Path | None = None, *,
     fold: int = 0,
-) -> Path:
+) -> Path:  # fmt: skip
     """Where it is noted that a run failed: beside its results, as seedK.failed.json.
 
     >>> failure_path("phantom", "quick", "mtl", seed=0, root=Path("results")).name
@@ -278,15 +233,23 @@ def load_failures(root: Path | None = None) -> list[dict[str, Any]]:
 
 
 def _load_failure(file: Path) -> dict[str, Any]:
-    try:
-        failure = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{file}: cannot be read ({error}); delete it") from error
-    if missing := [key for key in FAILURE_KEYS if key not in failure]:
-        raise ResultError(f"{file}: lacks {', '.join(missing)}; delete it")
-    if wrong := _no_name(failure):
-        raise ResultError(f"{file}: {wrong}; delete it")
+    failure = _read(file, "delete it")
+    _require_whole(file, failure, FAILURE_KEYS, "delete it")
     return {"fold": 0} | failure
+
+
+def _read(file: Path, advice: str) -> Any:
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{file}: cannot be read ({error}); {advice}") from error
+
+
+def _require_whole(file: Path, record: Any, keys: Iterable[str], advice: str) -> None:
+    if missing := [key for key in keys if key not in record]:
+        raise ResultError(f"{file}: lacks {', '.join(missing)}; {advice}")
+    if wrong := _no_name(record):
+        raise ResultError(f"{file}: {wrong}; {advice}")
 
 
 def _of(record: Mapping[str, Any], root: Path | None) -> Path:

@@ -69,6 +69,7 @@ def run(tmp_path_factory):
         given = {
             "source": "folder", "root": str(root), "experiment": "unet-seg3", "profile": "smoke",
             "device": "cpu", "results": str(results),
+            "test_source": "folder", "test_root": str(own_folder(home / "second", cases=12)),
         }  # fmt: skip
         exec(CODE[0], space)
         space |= given
@@ -87,10 +88,12 @@ def test_the_folder_names_somebody(run):
 
 def test_results_name_nobody(run):
     home, *_ = run
-    files = [path for path in (home / "results").rglob("*") if path.is_file()]
-    record = json.loads(next(p for p in files if p.name == "seed0.json").read_text())
-    assert all(name.startswith("case") for name in record["per_image"]["case"])
-    assert all(name.startswith("patient") for name in record["per_image"]["group"])
+    files = sorted(path for path in (home / "results").rglob("*") if path.is_file())
+    records = [json.loads(p.read_text()) for p in files if p.name == "seed0.json"]
+    assert [len(record["per_image"]["case"]) for record in records] == [12, 8]  # the external test
+    for record in records:
+        assert all(name.startswith("case") for name in record["per_image"]["case"])
+        assert all(name.startswith("patient") for name in record["per_image"]["group"])
     for path in files:
         assert not planted_in(str(path.relative_to(home))) and not planted_in(path.read_bytes())
         assert str(home).encode() not in path.read_bytes()
@@ -144,7 +147,7 @@ def test_no_picture_of_a_folder_is_kept(run):
 def test_the_record_has_no_pixel(run):
     """As large as numbers of a few images are; and no list as long as a picture."""
     home, *_ = run
-    (file,) = (home / "results").rglob("seed0.json")
+    (file,) = (home / "results" / "folder").rglob("seed0.json")
     record = json.loads(file.read_text())
     assert max(len(column) for column in record["per_image"].values()) == 8
     assert file.stat().st_size < 30_000

@@ -7,13 +7,15 @@ from urllib.parse import unquote
 
 import pandas as pd
 import pytest
-from records import as_numbers, record, some_rows
+from records import as_numbers, cells, record, some_rows
+from sklearn.metrics import roc_auc_score
 
 from book.kit import figures
 from book.kit.figures.apart import apart
 from book.kit.figures.reproduced import as_frame
 from book.kit.figures.sortable import Cell, Column
 from book.kit.stats import SUFFIX, Evidence, with_together
+from lib.metrics import beside
 
 
 def system(name, *rows, **more):
@@ -305,3 +307,26 @@ def test_machines_and_versions_are_numbered_by_how_often_they_were_used():
     lines = lines_of(figures.machines_table(runs))
     assert [cells[0] for cells in lines.values()] == ["2", "1"]
     assert lines["M1"][-1] == "2"
+
+
+def test_an_external_test_stands_beside_its_own_source():
+    rows = beside(some_rows(80), some_rows(80))
+    external = {
+        "source": "busi",
+        "metrics": {"AUC": 0.912},
+        "joint": {"AUC": 0.934},
+        "notes": ["a"],
+    }
+    one = record("ms-mtl", rows=rows, fold=2, external=external) | {"source": "busbra"}
+    drawn = figures.external_table([one], {"ms-mtl": "MS-MTL"})
+    shown = cells(drawn)
+    head, (heading,), answered, decided = shown
+    assert "MS-MTL (profile smoke, seed 0, fold 2),trained on BUS-BRA, tested on BUSI" in heading
+    assert "BUSI: 80 test images of 40 patients" in drawn and "malignant); a." in drawn
+    at = head.index("AUC")
+    value = 100 * roc_auc_score(rows["label"], rows["p_malignant"])
+    assert as_numbers(answered[at])[0] == pytest.approx(value, abs=0.05)
+    assert as_numbers(answered[at])[-1] == 91.2 and as_numbers(decided[at])[-1] == 93.4
+    assert answered[head.index("T1 againstT3")].count("*") == 0  # unknown at home
+    with pytest.raises(ValueError, match="no external test"):
+        figures.external_table([])

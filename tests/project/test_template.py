@@ -39,6 +39,8 @@ def test_it_starts_with_its_own_parameters(tmp_path):
         ({"fold": -1}, "fold=-1; use the number of a fold"),
         ({"fold": "2"}, "fold='2' is not of the type int"),
         ({"keep": "yes"}, "keep='yes' is not of the type bool"),
+        ({"test_source": "phantom"}, "images of phantom.* name another source"),
+        ({"test_source": "busi", "keep": False}, "needs the kept network: keep=True"),
     ],
 )
 def test_a_wrong_parameter_ends_the_run_before_it_begins(given, words):

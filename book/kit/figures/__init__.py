@@ -20,6 +20,7 @@ from .consistent import consistent_table, standing
 from .controls import beyond_t1, controls_in_words, controls_table, worth
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost
 from .effects import answers, effect, effects, effects_key, effects_table, three_numbers
+from .external import external_table
 from .fig3 import fig3_losses, fig3_table
 from .finding import finding, found_in_words
 from .gains import (
@@ -145,6 +146,7 @@ __all__ = [
     "effects_key",
     "effects_table",
     "evidence",
+    "external_table",
     "fig3_losses",
     "fig3_table",
     "figure",
