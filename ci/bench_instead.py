@@ -102,7 +102,7 @@ def run(
         "looked_at": {"valid": len(seen), "test": len(rows)},
         "precision": lib.learner.choose_precision(contestant.precision, "cpu"),
         "lines": lines_of_code(module),
-        "about": getattr(module, "ABOUT", {}),
+        "notes": task.notes,
         "per_image": lib.results.columns(rows),
     }
 

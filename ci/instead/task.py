@@ -3,8 +3,9 @@
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -18,11 +19,13 @@ class Task:
     """One split of a data set as pictures: PART/images/CASE.png and PART/masks/CASE.png.
 
     Images are grey and masks 0 and 1 (nodule), uint8, at each image's own size. cases: the table
-    of `lib.prepare_cases` that they were made from; folder: where they lie.
+    of `lib.prepare_cases` that they were made from; folder: where they lie; notes: what a contestant
+    chose by itself, for its record.
     """
 
     cases: pd.DataFrame
     folder: Path
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def files(self, part: str) -> list[Path]:
         """The images of "train", "valid" or "test", by name."""
