@@ -61,10 +61,8 @@ def train(task: Task, clock: Clock) -> Answer:
     trainer = nnUNetTrainer(plans, "2d", 0, dataset, torch.device("cpu"))
     os.environ["nnUNet_n_proc_DA"] = "0"  # augments in this process; a plan needs one
     trainer.on_train_start()
-    task.notes |= {
-        "patch": list(trainer.configuration_manager.patch_size),
-        "batch": trainer.configuration_manager.batch_size,
-    }
+    planned = trainer.configuration_manager
+    task.notes.update(patch=list(planned.patch_size), batch=planned.batch_size)
     reader = NaturalImage2DIO()
 
     def answer(files):
