@@ -21,15 +21,15 @@ own, which lies over the book's, so that both compute with the same torch:
 """
 
 import argparse
-import ast
 import importlib
 import inspect
+import io
 import json
 import os
 import platform
 import sys
 import tempfile
-import textwrap
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -54,6 +54,8 @@ from lib.inference import to_own_size
 FOLDER = lib.results.RESULTS / "bench" / "instead"
 FOLD, SEED = 1, 0
 EVERY = 4  # of the validation images, one in so many is looked at during the training
+WHITE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
+         tokenize.ENDMARKER)  # fmt: skip
 PACKAGES = (*lib.results.PACKAGES, "monai", "nnunetv2")
 
 
@@ -101,7 +103,7 @@ def run(
         "curve": [[round(at, 4), round(value, 5)] for at, value in clock.curve],
         "looked_at": {"valid": len(seen), "test": len(rows)},
         "precision": lib.learner.choose_precision(contestant.precision, "cpu"),
-        "lines": lines_of_code(module),
+        "lines": lines_of_code(inspect.getsource(module)),
         "notes": task.notes,
         "per_image": lib.results.columns(rows),
     }
@@ -131,22 +133,15 @@ def dice(rows: pd.DataFrame) -> float:
     return lib.metrics.summarise(rows)["dice_nodule"]
 
 
-def lines_of_code(module: ModuleType) -> int:
-    """Lines of a contestant's file, without empty ones, comments and what explains."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(module)))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            value = body[0].value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                del body[0]
-    used = {
-        line
-        for node in ast.walk(tree)
-        if hasattr(node, "lineno")
-        for line in (node.lineno, node.end_lineno)
-    }
-    return len(used)
+def lines_of_code(source: str) -> int:
+    """Lines of a program, without empty ones, comments and docstrings."""
+    lines = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in WHITE and not (
+            token.type == tokenize.STRING and token.line.lstrip().startswith('"""')
+        ):
+            lines |= set(range(token.start[0], token.end[0] + 1))
+    return len(lines)
 
 
 def processor() -> dict[str, Any]:
@@ -174,9 +169,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def target(name: str, minutes: float, folder: Path = FOLDER) -> Path:
+def target(name: str, minutes: float) -> Path:
     """Where a run's record lies."""
-    return folder / f"{name}-{minutes:g}.json"
+    return FOLDER / f"{name}-{minutes:g}.json"
 
 
 def save(record: dict[str, Any], file: Path) -> None:
@@ -186,13 +181,13 @@ def save(record: dict[str, Any], file: Path) -> None:
         draft.write_text("{\n" + text + "\n}\n")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ask.add_argument("name", choices=CONTESTANTS)
     ask.add_argument("minutes", type=float, help="of the processor, for the training")
     ask.add_argument("--root", help="folder of BUS-BRA; without, where data/fetch.py puts it")
     ask.add_argument("--phantom", type=int, help="train on so many phantoms, and write nothing")
-    asked = ask.parse_args()
+    asked = ask.parse_args(arguments)
     file = target(asked.name, asked.minutes)
     if asked.minutes <= 0:
         ask.error(f"minutes is {asked.minutes:g}; a training needs some")

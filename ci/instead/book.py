@@ -16,7 +16,12 @@ PROFILE = lib.profiles.find("evidence")
 def train(task: Task, clock: Clock, system: str) -> Answer:
     """Train a system of `lib.experiments` by its name."""
     system = lib.experiments.find(system)
-    dls = lib.dataloaders(task.cases, size=PROFILE.size, batch_size=PROFILE.batch_size)
+    dls = lib.dataloaders(
+        task.cases,
+        size=PROFILE.size,
+        batch_size=PROFILE.batch_size,
+        cache=task.folder.parents[1],
+    )
     learn = lib.task_learner(
         dls,
         system.build(PROFILE),

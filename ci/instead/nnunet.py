@@ -59,7 +59,7 @@ def train(task: Task, clock: Clock) -> Answer:
     kept = tempfile.TemporaryDirectory(dir=task.folder.parent, prefix=".draft-nnunet-")
     plans, dataset = plan(task, Path(kept.name))
     trainer = nnUNetTrainer(plans, "2d", 0, dataset, torch.device("cpu"))
-    os.environ["nnUNet_n_proc_DA"] = "0"  # augments in this process; a plan needs one
+    os.environ |= {"nnUNet_n_proc_DA": "0"}  # augments in this process; a plan needs one
     trainer.on_train_start()
     planned = trainer.configuration_manager
     task.notes.update(patch=list(planned.patch_size), batch=planned.batch_size)

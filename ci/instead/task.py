@@ -19,8 +19,8 @@ class Task:
     """One split of a data set as pictures: PART/images/CASE.png and PART/masks/CASE.png.
 
     Images are grey and masks 0 and 1 (nodule), uint8, at each image's own size. cases: the table
-    of `lib.prepare_cases` that they were made from; folder: where they lie; notes: what a contestant
-    chose by itself, for its record.
+    of `lib.prepare_cases` that they were made from; folder: where they lie; notes: what a
+    contestant chose by itself, for its record.
     """
 
     cases: pd.DataFrame

@@ -35,6 +35,14 @@ from .gains import (
 )
 from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid
 from .images import outline, overlays, pick_cases
+from .instead import (
+    instead_curves,
+    instead_goals,
+    instead_in_words,
+    instead_level,
+    instead_made,
+    instead_table,
+)
 from .measures import (
     COLUMNS,
     HEADLINE,
@@ -160,6 +168,12 @@ __all__ = [
     "gradient_angles",
     "grid",
     "headline",
+    "instead_curves",
+    "instead_goals",
+    "instead_in_words",
+    "instead_level",
+    "instead_made",
+    "instead_table",
     "learning_curves",
     "ledger_table",
     "lent_in_words",

@@ -1,0 +1,98 @@
+"""The figures of the page *What else one could use*."""
+
+import numpy as np
+import pytest
+
+from book.kit import figures
+
+
+def record(contestant, minutes, dice, title=None, images=400):
+    """A training whose test images all have this Dice: 2 x inter of 200 pixels in both."""
+    rng = np.random.default_rng(0)
+    each = np.clip(dice + rng.normal(0, 0.1, 60), 0, 1)
+    each += dice - each.mean()
+    rows = {
+        "case": [f"c{at}" for at in range(60)],
+        "group": [f"p{at // 2}" for at in range(60)],
+        "label": [at % 2 for at in range(60)],
+        "nodule_inter": list(1000 * each),
+        "nodule_pred": [1000] * 60,
+        "nodule_true": [1000] * 60,
+    }
+    return {
+        "contestant": contestant,
+        "title": title or contestant,
+        "minutes": minutes,
+        "seconds": {"training": 59.0 * minutes, "preparation": 10.0},
+        "images": images,
+        "dice_nodule": dice,
+        "curve": [[minutes / 2, dice / 2], [minutes, dice]],
+        "lines": 42,
+        "notes": {"patch": [384, 448], "batch": 13} if contestant == "nnunet" else {},
+        "precision": "bfloat16" if contestant == "ms-mtl" else "float32",
+        "machine": {"name": "A processor"},
+        "versions": {"torch": "2.0"} | ({"nnunetv2": "2.8.1"} if contestant == "nnunet" else {}),
+        "per_image": rows,
+    }
+
+
+def test_the_interval_is_that_of_the_draws_of_patients():
+    run = record("monai", 5, 0.75)
+    found = figures.instead_level(run)
+    rng = np.random.default_rng(1)
+    dice = np.array(run["per_image"]["nodule_inter"]).reshape(30, 2) / 1000
+    means = [dice[rng.integers(0, 30, 30)].mean() for _ in range(4000)]
+    assert found.estimate == pytest.approx(0.75)
+    assert found[1:] == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.008)
+
+
+def test_a_line_and_a_point_for_each_training_in_the_colour_of_its_contestant():
+    drawn = figures.instead_curves(
+        [record("monai", 15, 0.75), record("monai", 5, 0.5), record("nnunet", 5, 0.25, "nn <U>")]
+    )
+    lines = [line for line in drawn.data if line.mode == "lines"]
+    points = [line for line in drawn.data if line.mode == "markers"]
+    assert [line.y for line in lines] == [(25.0, 50.0), (37.5, 75.0), (12.5, 25.0)]
+    assert [point.y for point in points] == [(50.0,), (75.0,), (25.0,)]
+    assert [line.showlegend for line in lines] == [True, False, True]
+    assert lines[0].line.color == points[1].marker.color != lines[2].line.color
+    assert lines[2].name == "nn &lt;U&gt;"
+    assert "monai 75.0 on test images after 15 minutes" in drawn.layout.meta["alt"]
+    with pytest.raises(ValueError, match="no run"):
+        figures.instead_curves([])
+
+
+def test_the_table_has_a_row_for_each_training_and_stands_empty():
+    shown = figures.instead_table([record("ms-mtl", 5, 0.5, images=1234)])
+    for part in ("ms-mtl", "<b>50.0</b>", "1,234", ">42<", "one joint answer"):
+        assert part in shown
+    assert "<tbody>" in figures.instead_table([])
+
+
+def test_what_came_out_is_told_best_first_with_what_was_not_run():
+    said = figures.instead_in_words([record("monai", 5, 0.5), record("nnunet", 5, 0.75)])
+    assert said.index("nnunet 75.0") < said.index("monai 50.0")
+    assert "5 minutes of unet-seg2, ms-mtl, fastai-lite0, fastai-resnet34" in said
+    assert "15 minutes, all; 45 minutes, all" in said
+
+
+@pytest.mark.parametrize(
+    ("runs", "nnunet", "monai"),
+    [
+        ([("ms-mtl", 5, 0.86), ("nnunet", 45, 0.5), ("monai", 15, 0.84)], "reached", "reached"),
+        ([("ms-mtl", 15, 0.86), ("nnunet", 45, 0.5), ("monai", 15, 0.9)], "open", "missed"),
+        ([("unet-seg2", 5, 0.86), ("nnunet", 15, 0.9), ("monai", 5, 0.84)], "missed", "open"),
+        ([("unet-seg2", 15, 0.84), ("nnunet", 5, 0.5)], "open", "open"),
+        ([("unet-seg2", 45, 0.84), ("nnunet", 5, 0.5), ("monai", 5, 0.5)], "missed", "missed"),
+    ],
+)
+def test_goals_are_judged_by_the_shortest_budget_that_reached_them(runs, nnunet, monai):
+    said = figures.instead_goals([record(*run) for run in runs]).splitlines()
+    assert [line.split(":")[1].split(".")[0].strip() for line in said] == [nnunet, monai]
+
+
+def test_with_what_it_was_computed():
+    said = figures.instead_made([record("ms-mtl", 5, 0.5), record("nnunet", 5, 0.5, "nnU-Net")])
+    assert "A processor" in said and "torch 2.0, nnunetv2 2.8.1" in said
+    assert "In bfloat16: ms-mtl. In float32: nnU-Net." in said
+    assert "384 x 448 px in batches of 13" in said
