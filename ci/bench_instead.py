@@ -114,8 +114,8 @@ def score(answer: Answer, files: list[Path], task: Task) -> pd.DataFrame:
     known = task.cases.set_index("case")
     rows = []
     for file, given in zip(files, answer(files), strict=True):
-        mask = np.asarray(Image.open(task.mask(file)))
-        given = np.asarray(given, np.uint8)
+        mask = np.array(Image.open(task.mask(file)))
+        given = np.array(given, np.uint8)
         if given.shape != mask.shape:  # of the square that the picture was fitted into
             given = to_own_size(given, mask.shape)
         nodule = torch.from_numpy(given > 0)

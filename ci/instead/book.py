@@ -36,7 +36,7 @@ def train(task: Task, clock: Clock, system: str) -> Answer:
         learn.model.eval()
         for file in files:
             image = fit_image(np.asarray(Image.open(file)), PROFILE.size)
-            image = torch.from_numpy(image)[None, None] / 127.5 - 1
+            image = torch.tensor(image)[None, None] / 127.5 - 1
             with torch.autocast("cpu", torch.bfloat16, enabled=learn.precision == "bfloat16"):
                 logits = learn.model(image.contiguous(memory_format=torch.channels_last))
             yield logits.seg2.argmax(1)[0].byte().numpy()

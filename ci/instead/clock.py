@@ -36,7 +36,7 @@ class Clock:
     >>> while clock.step(16, None):
     ...     pass
     >>> clock.steps, clock.images, round(clock.share, 2), len(clock.curve)
-    (6, 96, 1.0, 4)
+    (6, 96, 1.0, 5)
     """
 
     def __init__(

@@ -1,5 +1,6 @@
 """The runner of ci/bench_instead.py, with the contestants that need nothing more than the book."""
 
+import doctest
 import json
 from itertools import count
 
@@ -13,6 +14,7 @@ from torch import nn
 import lib
 from ci import bench_instead
 from ci.instead import book, fastai_smp
+from ci.instead import clock as clocks
 from ci.instead.clock import Clock
 from ci.instead.task import Task, lay_out
 from lib.networks import Adapted, TaskLogits
@@ -54,6 +56,10 @@ def test_a_clock_counts_the_training_and_not_the_looks():
     assert shares == [pytest.approx(step / 10) for step in range(10)]
     assert [round(60 * at) for at, _ in clock.curve] == [2, 3, 5, 8, 10]
     assert clock.preparation == 1
+
+
+def test_the_example_of_a_clock_runs():
+    assert doctest.testmod(clocks) == (0, 5)
 
 
 def test_no_step_begins_that_would_not_end_in_time():
