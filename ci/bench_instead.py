@@ -11,7 +11,8 @@ are looked at once, at the end. One scorer judges all, in each image's own size.
 repeated.
 
 MONAI comes with the book's own tools (`pip install -e .[dev]`). nnU-Net has an environment of its
-own, which lies over the book's, so that both compute with the same torch:
+own, which lies over the book's, so that both compute with the same torch. Its plan for BUS-BRA
+takes about 10 GB of memory:
 
     .venv/bin/python -m venv .venv-nnunet
     (cd .venv/lib/python3.*/site-packages && pwd) > nnunet.pth

@@ -64,7 +64,7 @@ def test_a_line_and_a_point_for_each_training_in_the_colour_of_its_contestant():
 
 def test_the_table_has_a_row_for_each_training_and_stands_empty():
     shown = figures.instead_table([record("ms-mtl", 5, 0.5, images=1234)])
-    for part in ("ms-mtl", "<b>50.0</b>", "1,234", ">42<", "one joint answer"):
+    for part in ("ms-mtl", "<b>50.0</b>", "1,234", "42 lines", "10 s", "one joint answer"):
         assert part in shown
     assert "<tbody>" in figures.instead_table([])
 
@@ -72,8 +72,8 @@ def test_the_table_has_a_row_for_each_training_and_stands_empty():
 def test_what_came_out_is_told_best_first_with_what_was_not_run():
     said = figures.instead_in_words([record("monai", 5, 0.5), record("nnunet", 5, 0.75)])
     assert said.index("nnunet 75.0") < said.index("monai 50.0")
-    assert "5 minutes of unet-seg2, ms-mtl, fastai-lite0, fastai-resnet34" in said
-    assert "15 minutes, all; 45 minutes, all" in said
+    assert "5 minutes: U-Net(Seg2), MS-MTL, fastai with Lite0, fastai with ResNet-34;" in said
+    assert "15 minutes: all; 45 minutes: all" in said
 
 
 @pytest.mark.parametrize(
