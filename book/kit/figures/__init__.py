@@ -48,9 +48,10 @@ from .measures import (
 from .picker import packed_numbers, picked, picker, picker_script
 from .places import (
     LOCAL,
-    PROFILE,
+    PROFILES,
     SOURCES,
     counts,
+    earlier,
     evidence,
     of_classes,
     place_name,
@@ -106,7 +107,7 @@ __all__ = [
     "MARKS",
     "MINUS",
     "NAMES",
-    "PROFILE",
+    "PROFILES",
     "RIGHT",
     "SECTIONS",
     "SHORT",
@@ -141,6 +142,7 @@ __all__ = [
     "decision_cost",
     "described",
     "dice_plane",
+    "earlier",
     "effect",
     "effects",
     "effects_key",
