@@ -102,6 +102,6 @@ def test_a_system_that_cannot_contradict_itself_stands_beside(found):
 def test_the_words_have_the_numbers(found):
     words = figures.found_in_words(found, "ms-mtl", "terms")
     assert words.count("[50.0 %](results.html)") == 2
-    assert f"AUC is [{figures.sentence(found.differences('terms', 'ms-mtl')['AUC'])}]" in words
+    assert f"AUC: [{figures.sentence(found.differences('terms', 'ms-mtl')['AUC'])}]" in words
     joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")["F1"]
     assert joint.above == 1 and figures.sentence(joint) in words
