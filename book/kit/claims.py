@@ -60,7 +60,8 @@ class Claim:
 class Part(NamedTuple):
     """One comparison of a claim: what was found, or why nothing was.
 
-    printed: the paper's own difference, if it prints one; missing: systems that were not run.
+    printed: the paper's own difference, if it prints one; missing: systems that were not run;
+    profile: that of the runs, where it is not the one that the source is shown by.
 
     >>> Part(Comparison("mtl", None, "inconsis_cls"), "not run", missing=("mtl",)).missing
     ('mtl',)
@@ -72,6 +73,7 @@ class Part(NamedTuple):
     printed: float | None = None
     missing: tuple[str, ...] = ()
     why: str = ""
+    profile: str = ""
 
 
 class Finding(NamedTuple):
@@ -152,8 +154,13 @@ def combined(verdicts: Iterable[Verdict]) -> Verdict:
     return next((name for name in Verdict.__args__ if name in found), "not testable here")
 
 
-def ledger(claims: Sequence[Claim], found: Evidence, paper: Printed) -> list[Finding]:
+def ledger(
+    claims: Sequence[Claim], found: Evidence, paper: Printed, earlier: Evidence | None = None
+) -> list[Finding]:
     """Every claim on the runs of one source and profile; paper: the values that the paper prints.
+
+    earlier: runs of this source in another profile. They judge a comparison only if `found` has not
+    got both of its systems, so that no comparison has two verdicts.
 
     >>> {one.verdict for one in ledger(CLAIMS, Evidence([]), {})} == {
     ...     "not run", "not testable here"
@@ -162,7 +169,7 @@ def ledger(claims: Sequence[Claim], found: Evidence, paper: Printed) -> list[Fin
     """
     findings = []
     for claim in claims:
-        parts = tuple(_part(comparison, found, paper) for comparison in claim.comparisons)
+        parts = tuple(_first(c, found, paper, earlier) for c in claim.comparisons)
         findings.append(Finding(claim, combined(part.verdict for part in parts), parts))
     return findings
 
@@ -184,6 +191,18 @@ def _comparisons(
 ) -> list[Comparison]:
     sides = ([one] if isinstance(one, str) else one for one in (above, below))
     return [Comparison(*pair, share) for pair in product(*sides, measures)]
+
+
+def _first(
+    comparison: Comparison, found: Evidence, paper: Printed, earlier: Evidence | None
+) -> Part:
+    part = _part(comparison, found, paper)
+    if part.verdict != "not run" or earlier is None:
+        return part
+    other = _part(comparison, earlier, paper)
+    if other.verdict == "not run":
+        return part
+    return other._replace(profile=earlier.records[0]["profile"])
 
 
 def _part(comparison: Comparison, found: Evidence, paper: Printed) -> Part:

@@ -42,7 +42,19 @@ PAIRS = (
         f"{FULL}{SUFFIX}",
         JOINT,
     ),
+    Pair(
+        "What do the terms change where T1's loss weighs less?",
+        "with the three terms, less without, T1's loss at .2 in both",
+        "ms-mtl-balanced+intra+inter",
+        "ms-mtl-balanced",
+    ),
 )
+SMALLER = "once-light"  # class and outline on one encoder, no T3
+# What to call two of the headline's four, on the first page
+SIMPLE = {
+    "class and outline alone, painted": SMALLER,
+    "two networks, painted": "unet-seg2+clsnet",
+}
 # Systems that cannot contradict themselves, and the network for one task that each is set against:
 # alone, or else in a pair of two, where it is the same network.
 CONSISTENT = (
@@ -63,8 +75,8 @@ ONE_SIDED = 0.9  # an interval of 90 % ends where a one-sided one of 95 % does
 def compared(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS) -> Compared:
     """Each pair by its primary measures: pooled over `POOLED`, then on each source that has both.
 
-    The pooled row is left out where fewer than two of these sources have the pair, and a measure of
-    it where they point in different ways: there each source speaks for itself.
+    The pooled row is left out where fewer than two of these sources have the pair in one profile,
+    and a measure of it where they point in different ways: there each source speaks for itself.
     """
     told: dict[str, dict[str, dict[str, Difference]]] = {}
     for pair in pairs:
@@ -73,7 +85,8 @@ def compared(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS) -> 
             for place, one in _in_order(found)
             if (family := one.differences(pair.above, pair.below))
         }
-        over = [family for place, family in each.items() if place[0] in POOLED]
+        some = {place: family for place, family in each.items() if place[0] in POOLED}
+        over = list(some.values()) if len({profile for _, profile in some}) == 1 else []
         both = {m: d for m, d in pooled(over).items() if not _signs_differ(over, m)}
         told[pair.change] = ({TOGETHER: both} if both else {}) | {
             short_name(place): family for place, family in each.items()

@@ -7,6 +7,7 @@ import pytest
 import lib
 from book.kit import figures
 from book.kit.claims import FULL, PLAIN
+from book.kit.plan import SMALLER
 
 pytestmark = pytest.mark.browser
 
@@ -33,8 +34,8 @@ def test_it_is_read_in_a_minute(visit):
 
 def test_its_numbers_are_those_of_the_results(visit, found):
     page = visit("index.html").page
-    one = found["busbra", figures.PROFILE]
-    said = figures.found_in_words(one, PLAIN, FULL)
+    one = next(one for (source, _), one in found.items() if source == "busbra")
+    said = figures.found_in_words(one, PLAIN, FULL, SMALLER)
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", said).replace("**", "")
     shown = " ".join(words_of(page).replace("\u2019", "'").split())
     assert plain in shown

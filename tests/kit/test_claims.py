@@ -162,6 +162,22 @@ def test_the_tables_say_what_was_found():
     assert figures.counted(found).startswith(f"Of {len(CLAIMS)} claims: ")
 
 
+def test_older_runs_judge_only_what_the_others_have_not_got():
+    old = [run(name, wrong=0.3, profile="laptop") for name in (PLAIN, FULL, "mtl")]
+    new = [run(PLAIN, profile="evidence"), run(FULL, wrong=0.0, profile="evidence")]
+    pairs = [Comparison(PLAIN, FULL, "inconsis_cls"), Comparison("mtl", PLAIN, "AUC")]
+    pairs.append(Comparison("mtl", "segnet", "AUC"))
+    asked = [Claim("?", f"Claim {n}.", "section 5", (pair,)) for n, pair in enumerate(pairs)]
+    one, two, three = claims.ledger(asked, Evidence(new), {}, Evidence(old))
+    assert one.verdict == "reproduced"  # by the older runs the two are alike
+    assert [found.parts[0].profile for found in (one, two, three)] == ["", "laptop", ""]
+    assert two.parts[0].found.trainings == 1 and three.verdict == "not run"
+    shown = figures.verdicts_table({"": [one, two, three]})
+    assert shown.count("profile laptop") == 1
+    table = figures.ledger_table([one, two, three])
+    assert table.count("profile laptop") == 2  # at the claim, and at its comparison
+
+
 def test_a_claim_that_is_partly_run_says_how_far():
     claim = next(c for c in CLAIMS if len(c.comparisons) == 12)
     (found,) = claims.ledger([claim], Evidence([run(FULL), run("segnet")]), {})

@@ -90,7 +90,30 @@ def test_sources_that_point_in_different_ways_are_not_pooled():
     told = plan.compared(both)[plan.PAIRS[0].change]
     assert "inconsis_cls" not in told.get("Pooled", {})
     said = figures.answers(plan.compared(both), plan.pooled_rows())
-    assert re.search(r"Contradictions, T1 and T3: each source for itself: BUS-BRA .* fewer", said)
+    alone = told["BUS-BRA"]["inconsis_cls"]
+    assert alone.clear and f"**BUS-BRA {figures.sentence(alone)}**" in said
+    assert re.search(r"T1 and T3: each source for itself: \*\*BUS-BRA .* fewer", said)
+
+
+def with_profile(profile, records):
+    return [one | {"profile": profile} for one in records]
+
+
+def test_a_source_is_shown_by_the_first_profile_that_it_has():
+    every = with_profile("evidence", runs("busbra")) + runs("busbra", mtl=0.3) + runs("phantom")
+    every += with_profile("quick", runs("ddti"))
+    shown, older = figures.shown(every), figures.earlier(every)
+    assert list(shown) == [("phantom", "laptop"), ("busbra", "evidence")]
+    assert "mtl" not in shown["busbra", "evidence"].runs
+    assert list(older) == [("busbra", "laptop")] and "mtl" in older["busbra", "laptop"].runs
+
+
+def test_two_profiles_are_not_pooled():
+    mixed = figures.shown(with_profile("evidence", runs("busbra")) + runs("phantom"))
+    alike = figures.shown(runs("busbra") + runs("phantom"))
+    change = plan.PAIRS[0].change
+    assert "Pooled" not in plan.compared(mixed)[change]
+    assert "Pooled" in plan.compared(alike)[change]
 
 
 def test_the_answers_have_the_numbers_and_say_what_is_constructed(found):

@@ -85,9 +85,23 @@ def test_the_figure_shows_what_the_evidence_says(found):
         figures.finding({}, "ms-mtl", "terms")
 
 
+def test_a_system_that_cannot_contradict_itself_stands_beside(found):
+    rows = {k: v for k, v in found.records[0]["per_image"].items() if k != "seg_as_cls"}
+    once = NAMES | {"experiment": "once", "per_image": rows}
+    both = stats.Evidence([*found.records, once])
+    drawn = figures.finding({("phantom", "laptop"): both}, "ms-mtl", "terms", {"painted": "once"})
+    assert [trace.name for trace in drawn.data[:4]][-1] == "painted"
+    assert list(drawn.data[3].x) == [0.0]  # its one answer contradicts nothing
+    said = figures.found_in_words(both, "ms-mtl", "terms", "once")
+    auc = 100 * both.value("once", "AUC")
+    assert f"AUC [{auc:.1f} %](results.html) against [{auc:.1f} %](results.html)" in said
+    plain = figures.found_in_words(found, "ms-mtl", "terms", "once")
+    assert said.startswith(plain) and "smaller" not in plain
+
+
 def test_the_words_have_the_numbers(found):
     words = figures.found_in_words(found, "ms-mtl", "terms")
     assert words.count("[50.0 %](results.html)") == 2
-    assert f"AUC is [{figures.sentence(found.differences('terms', 'ms-mtl')['AUC'])}]" in words
+    assert f"AUC: [{figures.sentence(found.differences('terms', 'ms-mtl')['AUC'])}]" in words
     joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")["F1"]
     assert joint.above == 1 and figures.sentence(joint) in words

@@ -56,9 +56,10 @@ from .measures import (
 from .picker import packed_numbers, picked, picker, picker_script
 from .places import (
     LOCAL,
-    PROFILE,
+    PROFILES,
     SOURCES,
     counts,
+    earlier,
     evidence,
     of_classes,
     place_name,
@@ -114,7 +115,7 @@ __all__ = [
     "MARKS",
     "MINUS",
     "NAMES",
-    "PROFILE",
+    "PROFILES",
     "RIGHT",
     "SECTIONS",
     "SHORT",
@@ -149,6 +150,7 @@ __all__ = [
     "decision_cost",
     "described",
     "dice_plane",
+    "earlier",
     "effect",
     "effects",
     "effects_key",

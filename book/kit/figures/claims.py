@@ -1,7 +1,7 @@
 """The ledger of claims as tables: verdicts side by side, and the numbers behind each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from ..claims import FULL, PLAIN, Comparison, Finding, Part, Reason
@@ -170,7 +170,7 @@ def _numbers(part: Part, titles: Mapping[str, str]) -> list[str]:
         theirs,
         stacked(d.interval, signed=True),
         number(d.detectable),
-        str(d.trainings),
+        str(d.trainings) + _profile({part.profile}),
         f"{_marked(part.verdict)}{_false(d.not_above)}",
     ]
 
@@ -188,7 +188,17 @@ def _verdict(found: Finding) -> str:
     if told:
         mark += _false(max(one.not_above for one in told), len(told) > 1)
     alone = told and all(one.trainings == 1 for one in told)
-    return mark + ("<br><small>one training</small>" if alone else "")
+    return (
+        mark
+        + ("<br><small>one training</small>" if alone else "")
+        + _profile({part.profile for part in run})
+    )
+
+
+def _profile(profiles: Collection[str]) -> str:
+    """Which other profile a verdict rests on, if on one."""
+    others = ", ".join(sorted(profile for profile in profiles if profile))
+    return f"<br><small>profile {text(others)}</small>" if others else ""
 
 
 def _forwards(found: Difference) -> Difference:

@@ -1,6 +1,7 @@
 """What the book found, for its first page: one figure and two sentences, made from the results."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,18 +23,26 @@ MEASURES = {
 NONE = Interval(0.0, 0.0, 0.0)  # contradictions of one answer: by construction
 
 
-def finding(found: Mapping[Place, Evidence], plain: str, terms: str) -> go.Figure:
+def finding(
+    found: Mapping[Place, Evidence],
+    plain: str,
+    terms: str,
+    simple: Mapping[str, str] = MappingProxyType({}),
+) -> go.Figure:
     """Four measures on every source: as answered, with the three terms, decided together.
 
     `found`: by source and profile, with the records of `stats.together`; plain, terms: the system
-    without and with the three terms. A hollow mark rests on one training. Raises ValueError if no
-    place has the first.
+    without and with the three terms; simple: what to call it -> a system that cannot contradict
+    itself, drawn beside them where a source has it. A hollow mark rests on one training. Raises
+    ValueError if no place has the first.
     """
     ways = {
         "as answered": plain,
         "trained with the three terms": terms,
         "decided together, same network": f"{plain}{SUFFIX}",
     }
+    there = {system for one in found.values() for system in one.runs}
+    ways |= {way: system for way, system in simple.items() if system in there}
     places = {place: one for place, one in found.items() if plain in one.runs}
     if not places:
         raise ValueError(f"no run of {plain} is here yet")
@@ -48,7 +57,7 @@ def finding(found: Mapping[Place, Evidence], plain: str, terms: str) -> go.Figur
             hollow = ["-open" * (len(places[place].runs[system]) == 1) for place in levels]
             drawn.add_scatter(
                 x=[points(value.estimate) for value in levels.values()],
-                y=[row + 0.22 * (order - 1) for row in rows],
+                y=[row + 0.8 * ((order + 0.5) / len(ways) - 0.5) for row in rows],
                 error_x=error_bars(bars),
                 mode="markers",
                 marker={
@@ -82,7 +91,7 @@ def finding(found: Mapping[Place, Evidence], plain: str, terms: str) -> go.Figur
     }
     return figure(
         f"Four measures in per cent with 95 % intervals. {'; '.join(told)}.",
-        height=300 + 90 * len(places),
+        height=280 + 130 * len(places),
         base=drawn,
         margin={"t": 110, "b": 30},
         legend={"y": 1.12, "font": {"size": 12}},
@@ -90,8 +99,12 @@ def finding(found: Mapping[Place, Evidence], plain: str, terms: str) -> go.Figur
     )
 
 
-def found_in_words(one: Evidence, plain: str, terms: str) -> str:
-    """The finding on one source in two sentences of Markdown, each number a link to its row."""
+def found_in_words(one: Evidence, plain: str, terms: str, simple: str = "") -> str:
+    """The finding on one source in three sentences of Markdown, each number a link to its row.
+
+    simple: a system of class and outline alone, which cannot contradict itself; its levels stand
+    beside those of the first, without a verdict.
+    """
 
     def linked(words: str) -> str:
         return f"[{words}](results.html)"
@@ -109,14 +122,23 @@ def found_in_words(one: Evidence, plain: str, terms: str) -> str:
         after = one.level(terms, "inconsis_cls").estimate
         words += (
             f"; trained with the paper's three terms, in {linked(f'{number(after)} %')}. "
-            f"Its AUC is then {changed(terms, 'AUC')}"
+            f"AUC: {changed(terms, 'AUC')}"
         )
     words += "."
     if joint in one.runs:
+        told = "; ".join(f"{MEASURES[m]}: {changed(joint, m)}" for m in [*MEASURES][1:])
         words += (
             " **Deciding the three answers together**, with the same network and no training, "
-            f"leaves no contradiction, by construction; its AUC is {changed(joint, 'AUC')}, its "
-            f"F1 {changed(joint, 'F1')}."
+            f"leaves none, by construction. {told}."
+        )
+    if simple in one.runs:
+        auc, dice = (
+            " against ".join(linked(f"{number(one.value(s, m))} %") for s in (simple, plain))
+            for m in ("AUC", "dice_class_mean")
+        )
+        words += (
+            " **A smaller network for class and outline alone**, the class painted on the outline, "
+            f"cannot contradict itself either: AUC {auc}, class Dice {dice}."
         )
     return words
 
@@ -125,6 +147,6 @@ def level(one: Evidence, system: str, measure: str) -> Interval | None:
     """A measure with its interval; contradictions of one answer are 0; None if it was not run."""
     if system not in one.runs:
         return None
-    if measure == "inconsis_cls" and system.endswith(SUFFIX):
-        return NONE
-    return one.level(system, measure) if measure in one.measures(system) else None
+    if measure in one.measures(system):
+        return one.level(system, measure)
+    return NONE if measure == "inconsis_cls" else None

@@ -21,7 +21,9 @@ SOURCES = {
     "tnscui": "TNSCUI 2020 (thyroid, public)",
     "folder": "your own images",
 }
-PROFILE = "laptop"  # the profile whose runs the pages of results show
+# Whose runs the pages of results show: of each source those of the first that it has. What was not
+# run in it is shown from a later one, in a place of its own.
+PROFILES = ("evidence", "laptop")
 LOCAL = ("quick", "smoke")  # profiles whose results are made on the reader's machine
 
 Place = tuple[str, str]
@@ -73,12 +75,25 @@ def evidence(
 
 
 def shown(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]:
-    """`evidence` of the runs of `PROFILE`, each as answered and, where it can be, decided together.
+    """`evidence` of each source's runs in the first of `PROFILES` that it has: one place a source.
+
+    Each as answered and, where it can be, decided together.
 
     >>> shown([{"source": "busbra", "profile": "smoke", "experiment": "mtl", "seed": 0}])
     {}
     """
-    return evidence(with_together([run for run in records if run["profile"] == PROFILE]))
+    best = {record["source"]: _first(record["source"], records) for record in records}
+    return _together([run for run in records if run["profile"] == best[run["source"]]])
+
+
+def earlier(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]:
+    """The places of the same sources in the later ones of `PROFILES`, read as in `shown`.
+
+    For what the first has not got: a system, a reading. What it has is judged there alone.
+    """
+    best = {record["source"]: _first(record["source"], records) for record in records}
+    others = [run for run in records if run["profile"] not in (best[run["source"]], None)]
+    return _together([run for run in others if run["profile"] in PROFILES])
 
 
 def counts(found: Evidence) -> str:
@@ -112,6 +127,16 @@ def short_name(place: Place) -> str:
     """
     name = SOURCES.get(place[0], place[0]).partition(" (")[0].removeprefix("the ")
     return name[0].upper() + name[1:]
+
+
+def _first(source: str, records: Sequence[Mapping[str, Any]]) -> str | None:
+    """The first of `PROFILES` in which a source has runs."""
+    there = {run["profile"] for run in records if run["source"] == source}
+    return next((profile for profile in PROFILES if profile in there), None)
+
+
+def _together(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]:
+    return evidence(with_together(records))
 
 
 def _tested(found: Evidence) -> pd.DataFrame:
