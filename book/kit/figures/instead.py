@@ -25,6 +25,9 @@ BEYOND = {
     "over mirrored images, postprocessing that is chosen on data",
 }
 
+# A long heading stays in sight where the table scrolls below it
+HEADING = '"position:sticky;left:.5rem;max-width:min(40rem,78vw);font-weight:normal"'
+
 TITLES = {
     "unet-seg2": "U-Net(Seg2)",
     "ms-mtl": "MS-MTL",
@@ -141,12 +144,12 @@ def instead_table(records: Records) -> str:
         for record in runs:
             if record is runs[0]:
                 rows.append(
-                    f"<b>{text(record['title'])}</b>, {record['lines']} lines of code. "
-                    f"<small>Beyond the mask: {BEYOND[name]}.</small>"
+                    f"<div style={HEADING}><b>{text(record['title'])}</b>, {record['lines']} lines "
+                    f"of code. <small>Beyond the mask: {BEYOND[name]}.</small></div>"
                 )
             rows.append(
                 [
-                    f"{record['minutes']:g} minutes",
+                    f"{record['minutes']:g} min",
                     cell(instead_level(record)),
                     f"{record['images']:,}",
                     f"{record['seconds']['preparation']:.0f} s",
@@ -173,7 +176,7 @@ def instead_in_words(records: Records) -> str:
     for minutes in sorted({record["minutes"] for record in records}):
         runs = [record for record in records if record["minutes"] == minutes]
         runs.sort(key=lambda record: -record["dice_nodule"])
-        reached = ", ".join(
+        reached = "; ".join(
             f"{text(record['title'])} {words(instead_level(record))}" for record in runs
         )
         said.append(f"- **{minutes:g} minutes of one core:** {reached}.")
