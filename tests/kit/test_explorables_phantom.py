@@ -203,7 +203,7 @@ def test_a_switch_leaves_the_rest_of_the_neck():
 
 
 def test_a_second_nodule_is_set_without_the_first():
-    """Of two nodules each has its own part of the mask, whatever the other is; of none nobody has."""
+    """Of two nodules each has its own part of the mask, whatever the other is."""
     plain, other = asdict(Features()), asdict(Features("mixed", margin="lobulated/irregular"))
     drawn = [[], [], [plain, plain], [plain, other], [other, plain]]
     given = [{"nodules": every, "size": 64, "seed": s} for s in range(3) for every in drawn]

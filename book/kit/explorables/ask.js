@@ -172,7 +172,7 @@ const render = ({ model, el }) => {
     if (!every.length) return words;
     if (every.length === 1) return `${words} A reader who knows these words, and nothing else, finds it malignant with a probability of ${percent(worth[0].after, 0)}.`;
     const known = worth[1].ratio / (worth[0].ratio + worth[1].ratio);
-    return `${words} A reader who knows these words, and that there is one of each, takes the malignant one for it with a probability of ${percent(known, 0)}.`;
+    return `${words} A reader who knows these words, and that there is one of each, finds the malignant one with a probability of ${percent(known, 0)}.`;
   };
   const taughtOf = (nodules) => {
     const quoted = (some) => some.map(({ title }) => `\u201c${title}\u201d`).join(" and ");

@@ -45,23 +45,22 @@ export const settleNodules = (table) => (state, changed) => {
   return { ...agreeOnFluid(state, changed), ...toSecond(agreeOnFluid(fromSecond(names, state), fromSecond(names, changed))) };
 };
 
-// Whether the first nodule of a mask lies left of the second.
-const firstIsLeft = (mask, side) => {
-  const sums = [0, 0, 0], counts = [0, 0, 0];
+// What is told of the benign and of the malignant nodule, from left to right in the `mask` of drawNeck.
+export const fromTheLeft = (told, mask) => {
+  const side = Math.sqrt(mask.length), sums = [0, 0, 0], counts = [0, 0, 0];
   mask.forEach((number, i) => {
     sums[number] += i % side;
     counts[number] += 1;
   });
-  return sums[1] / counts[1] < sums[2] / counts[2];
+  const [left, right] = sums[1] / counts[1] < sums[2] / counts[2] ? told : [...told].reverse();
+  return `on the left ${left}; on the right ${right}`;
 };
 
-// In words that follow "the neck with"; `mask` of drawNeck.
+// In words that follow "the neck with".
 export const describeNodules = (every, mask) => {
   if (!every.length) return "no nodule";
   if (every.length === 1) return describeNodule(every[0]);
-  const told = every.map((nodule, n) => `the ${n ? "malignant" : "benign"} one, ${describeNodule(nodule)}`);
-  if (!firstIsLeft(mask, Math.sqrt(mask.length))) told.reverse();
-  return `two nodules: on the left ${told[0]}; on the right ${told[1]}`;
+  return `two nodules: ${fromTheLeft(every.map((nodule, n) => `the ${n ? "malignant" : "benign"} one, ${describeNodule(nodule)}`), mask)}`;
 };
 
 // The switch, and the controls of the features, which follow it: off without a nodule, and of two

@@ -2,7 +2,7 @@
 import { button, control, controls, endBar, make, percent, sentence, valueTable } from "./controls.js";
 import { drawNeck } from "./neck.js";
 import { capital, describeNodule } from "./nodule.js";
-import { chosenNodule, describeNodules, noduleControls, noduleFields, nodulesOf, RIGHT_ANSWERS, setChosen, settleNodules } from "./nodules.js";
+import { chosenNodule, describeNodules, fromTheLeft, noduleControls, noduleFields, nodulesOf, RIGHT_ANSWERS, setChosen, settleNodules } from "./nodules.js";
 import { BLUE, GREEN, greyPicture, outlineMask, RED } from "./paint.js";
 import { seededSource } from "./random.js";
 import { flagField, makeStore, numberField } from "./state.js";
@@ -32,9 +32,8 @@ const makePicture = () => {
     const lines = every.length === 2 ? [[GREEN, [8, 5]], [RED, [3, 3]]] : every.length ? [[BLUE, [8, 5]]] : [];
     if (outlined) lines.forEach(([colour, dash], n) => outlineMask(context, ZOOM, drawn.mask.map((number) => number === n + 1), colour, dash));
     const round = ["", "; a dashed line runs round it", "; a dashed line runs round the benign one, a dotted one round the malignant one"][outlined ? every.length : 0];
-    const words = describeNodules(every, drawn.mask);
-    canvas.setAttribute("aria-label", `Simulated ultrasound of the neck with ${words}${round}.`);
-    return words;
+    canvas.setAttribute("aria-label", `Simulated ultrasound of the neck with ${describeNodules(every, drawn.mask)}${round}.`);
+    return drawn.mask;
   };
   return { element: make("div", { class: "stage picture" }, canvas), draw };
 };
@@ -57,13 +56,13 @@ const render = ({ model, el }) => {
   const right = make("p", { class: "note" }), lines = make("p", { class: "note" }, "Dashed and green: the benign nodule. Dotted and red: the malignant one.");
   const worth = valueTable("Points of each value, its share in each class, and their ratio", ["", "points", "benign", "malignant", "ratio"]);
   const result = valueTable("What follows", ["", ""]);
-  worth.element.classList.add("wraps");
+  for (const { element } of [worth, result]) element.classList.add("wraps");
   // The game: a patient whose class is asked for, until the answer; then what came out.
   let patient = null, outcome = "";
   const score = { asked: 0, reader: 0, ideal: 0 };
 
   const draw = (state) => {
-    const every = nodulesOf(table, state), words = picture.draw(every, Math.round(state.neck), state.outline);
+    const every = nodulesOf(table, state), mask = picture.draw(every, Math.round(state.neck), state.outline);
     if (patient && (every.length !== 1 || names.some((name) => state[name] !== patient.nodule[name]))) patient = null; // a link was followed
     const asks = patient !== null;
     for (const part of [switches, next, right]) part.hidden = asks;
@@ -79,7 +78,7 @@ const render = ({ model, el }) => {
       return {};
     }
     const chosen = chosenNodule(state), both = every.map((nodule) => judge(table, nodule, state.before / 100));
-    return every.length === 1 ? writeOne(state, every[0], both[0], asks) : writeTwo(words, chosen, both);
+    return every.length === 1 ? writeOne(state, every[0], both[0], asks) : writeTwo(mask, chosen, both);
   };
   const writeWorth = (found, head) => {
     worth.write([
@@ -107,17 +106,18 @@ const render = ({ model, el }) => {
     return { points, level, benign, malignant, ratio, after };
   };
   // Of one of each class: which is which. Either may be the malignant one, so the shares of patients drop out.
-  const writeTwo = (words, chosen, both) => {
+  const writeTwo = (mask, chosen, both) => {
     const { points, level, benign, malignant, ratio } = both[chosen];
     const after = ratio / (both[0].ratio + both[1].ratio), known = both[1].ratio / (both[0].ratio + both[1].ratio);
     writeWorth(both[chosen], chosen ? "the malignant nodule" : "the benign nodule");
     result.write([
       ["level of ACR TI-RADS", `TR${level}`],
-      ["the malignant one of the two, before the picture", percent(0.5, 0)],
-      ["the malignant one of the two, with both nodules' features", percent(after)],
+      ["the malignant one, before the picture", percent(0.5, 0)],
+      ["the malignant one, with the features of both", percent(after)],
     ]);
-    said.say(`${capital(words)}. The benign one has TR${both[0].level}, the malignant one TR${both[1].level}. ` +
-      `A reader who knows these words, and that there is one of each, takes the malignant one for it with a probability of ${percent(known)}.`);
+    const told = both.map(({ level }, n) => `the ${n ? "malignant" : "benign"} nodule, TR${level}`);
+    said.say(`${capital(fromTheLeft(told, mask))}. A reader who knows the features of both, and that there is one of each, ` +
+      `finds the malignant one with a probability of ${percent(known)}.`);
     return { points, level, benign, malignant, ratio, after };
   };
   const store = makeStore({ model, name: "phantom", fields, draw, settle: settleNodules(table) });
