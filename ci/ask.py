@@ -295,14 +295,15 @@ def apart(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str,
     `largest` and `mean`: between two probabilities; `cls_largest`: of T1's; `classes`: how many
     pictures T1 gives another class; `pixels`: share of pixels that T2 or T3 gives another class.
     """
-    switched = {task: one[task].argmax(1) != other[task].argmax(1) for task in TASKS}
+    switched = {task: one[task].argmax(1) != other[task].argmax(1) for task in ("seg2", "seg3")}
+    said = (one["cls"] > 0.5) != (other["cls"] > 0.5)  # of two answers, each by itself
     pixels = np.concatenate([switched["seg2"], switched["seg3"]])
     away = {task: np.abs(one[task] - other[task]) for task in TASKS}
     return {
         "largest": float(max(values.max() for values in away.values())),
         "mean": float(np.mean([values.mean() for values in away.values()])),
         "cls_largest": float(away["cls"].max()),
-        "classes": int(switched["cls"].sum()),
+        "classes": int(said.any(1).sum()),
         "pixels": float(pixels.mean()),
     }
 
