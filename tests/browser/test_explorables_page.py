@@ -459,8 +459,8 @@ def test_of_two_nodules_each_has_its_features(visit):
     restored = visit("phantom", linked(page))
     assert picture(restored) == picture(page) and cell(restored, row) == cell(page, row)
     restored.get_by_text("A typical benign nodule").click()
-    restored.wait_for_selector("[data-field=composition2][value=mixed]:checked, td:text-is('TR1')")
-    assert restored.locator("[data-field=composition]:checked").input_value() == "solid"
+    restored.wait_for_selector("[data-field=echogenicity2][value='hyper/isoechoic']:checked")
+    assert restored.locator("[data-field=echogenicity]:checked").input_value() == "hypoechoic"
     restored.get_by_text("Guess the class").click()
     restored.wait_for_selector("[role=status]:has-text('benign or malignant?')")
     assert "two nodules" not in picture(restored).words

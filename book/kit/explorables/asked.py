@@ -53,7 +53,7 @@ def networks_script(folder: Path) -> str:
 
 
 def measures_table(made: Mapping[str, Any]) -> str:
-    """HTML of a table: how well the networks of two classes do on test phantoms, as the page runs them.
+    """HTML of a table: how the networks of two classes do on test phantoms, as the page runs them.
 
     >>> test = {"AUC": 0.8, "ACC": 0.7, "dice_nodule": 0.9, "inconsis_cls": 0.1, "inconsis_seg2": 0}
     >>> one = {"title": "MTL", "test": test, "test_joint": test, "weights": {}}
