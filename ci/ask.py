@@ -45,6 +45,7 @@ from lib.blocks import GREY
 from lib.decode import TASKS
 from lib.home import HOME
 from lib.learner import seed_everything
+from lib.networks import PresenceLogits, TaskLogits
 from lib.networks.depthwise import Depthwise
 from lib.profiles import Profile
 
@@ -181,7 +182,11 @@ class Answers(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return tuple(p for _, p in self.network(image).probabilities.items())
+        scores = self.network(image)
+        if isinstance(scores, PresenceLogits):  # its own way holds a table, which no export takes
+            maps = TaskLogits(seg2=scores.seg2, seg3=scores.seg3).probabilities
+            return scores.cls.sigmoid(), maps.seg2, maps.seg3
+        return tuple(p for _, p in scores.probabilities.items())
 
 
 def as_onnx(network: nn.Module, size: int) -> onnx.ModelProto:

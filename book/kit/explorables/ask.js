@@ -140,7 +140,7 @@ const render = ({ model, el }) => {
       const { cls, maps } = weightsOf(side);
       return `${side.title.toLowerCase()} ${cls.toFixed(2)} and ${maps.toFixed(2)}`;
     }).join("; ")}.${sides.filter(({ rule }) => rule).map(({ title, rule }) =>
-      ` ${title}: "no nodule" where one is less probable than ${percent(rule.threshold, 0)}, or smaller than ${rule.size} pixels of the network's picture.`).join("")}`;
+      ` ${title}: "no nodule" where one is less probable than ${percent(rule.threshold, 0)}${rule.size ? `, or smaller than ${rule.size} pixels of the network's picture` : ""}.`).join("")}`;
     if (found) said.say(outcome + sides.map(({ name, title }) => `${title}: ${spoken(found[name])}.`).join(" "));
   };
 
