@@ -168,7 +168,7 @@ const render = ({ model, el }) => {
 
   // What the features alone tell.
   const describeOf = (every) => {
-    const worth = every.map((nodule) => judge(table, nodule, table.malignant)), words = `${capital(shown.words ?? "")}.`;
+    const worth = every.map((nodule) => judge(table, nodule, table.malignant)), words = `${capital(shown.words)}.`;
     if (!every.length) return words;
     if (every.length === 1) return `${words} A reader who knows these words, and nothing else, finds it malignant with a probability of ${percent(worth[0].after, 0)}.`;
     const known = worth[1].ratio / (worth[0].ratio + worth[1].ratio);
@@ -194,8 +194,7 @@ const render = ({ model, el }) => {
       picture.draw(shown.image, own ? "Your own picture, reduced to the square that the networks take." : `Simulated ultrasound of the neck with ${shown.words}.`);
       writeCount();
     }
-    const words = describeOf(every);
-    ideal.textContent = `${words} Right answers here. ${RIGHT_ANSWERS[state.nodules]}`;
+    if (!own) ideal.textContent = `${describeOf(every)} Right answers here. ${RIGHT_ANSWERS[state.nodules]}`;
     taught.textContent = every.length === 1 ? "" : taughtOf(every.length);
     if (!networks) said.say(`The networks are not started yet. The picture shows ${shown.words}.`);
     askBoth();
