@@ -120,7 +120,7 @@ def test_features_by_mouse_and_keyboard(started):
     agrees = "agree" if says == draws else "contradict"
     assert answer(page, "T1 and T3", 2) == agrees
     words = page.locator("[aria-label='With the three terms'] canvas").first
-    assert f"T1 {'says' if agrees == 'contradict' else 'and T3'}" in words.get_attribute(
+    assert f"T1 {'says' if agrees == 'contradict' else 'and T3 agree'}" in words.get_attribute(
         "aria-label"
     )
 
@@ -247,9 +247,10 @@ def test_no_nodule_and_two_are_answered_as_python_answers_them(started, made, no
             assert float(answer(page, "T1, probability of benign", column)) == pytest.approx(
                 told["cls"][0, 0], abs=1e-3
             )
-            seen |= names
+            seen |= names if "weights" in one else set()
         again(page, page.get_by_role("button", name="Another neck").click)
-    assert {"none": "a class without a mask", "two": "one class in T1, two in T3"}[nodules] in seen
+    assert nodules == "two" or "a class without a mask" in seen
+    assert not seen & {"a mask without a class", "two classes in T1, one in T3"}  # of two classes
     page.get_by_role("button", name="more random patients").click()
     said(page, "50 random patients:")
     rows = page.locator(".values").nth(1).locator("tbody tr").all_inner_texts()

@@ -67,10 +67,11 @@ const makeView = (caption) => {
   return { element: make("figure", {}, canvas, make("figcaption", {}, caption)), draw };
 };
 
-const spoken = ({ says, draws, contradicts, together }) =>
+// `truth`: the right label, where the features do not have to tell it.
+const spoken = ({ says, draws, contradicts, together }, truth = says) =>
   contradicts
     ? `T1 says ${calledOf(says)}, T3's map ${draws < 0 ? "shows no nodule" : calledOf(draws)}: a contradiction, decided together as ${calledOf(together)}`
-    : `T1 and T3 both say ${calledOf(says)}${together === says ? "" : `, together they say ${calledOf(together)}`}`;
+    : `T1 and T3 agree, ${calledOf(says)}${truth === says ? "" : ", and both are wrong"}${together === says ? "" : `; together they say ${calledOf(together)}`}`;
 
 const ROWS = {
   "T1, probability of malignant": ({ p }) => p[1].toFixed(3),
@@ -105,8 +106,7 @@ const render = ({ model, el }) => {
   const ideal = make("p", { class: "note" }), taught = make("p", { class: "note" });
   const answers = valueTable("What each network says of this picture", ["", ...sides.map(({ title }) => title)]);
   const counted = valueTable("Random patients of the phantom, T1 against T3", []);
-  for (const { element } of [answers, counted]) element.classList.add("wraps");
-  answers.element.classList.add("words");
+  answers.element.classList.add("wraps", "words");
   const said = sentence(), progress = make("p", { class: "note" }), weighed = make("p", { class: "note" });
 
   let networks = null; // once the reader has started them
@@ -118,7 +118,7 @@ const render = ({ model, el }) => {
 
   const neckOf = (every, neck) => {
     const { image, mask } = drawNeck(every, seededSource(neck), SIZE);
-    return { image, grey: fitImage(image, SIZE, SIZE, table.size), several: every.length !== 1, words: describeNodules(every, mask) };
+    return { image, grey: fitImage(image, SIZE, SIZE, table.size), several: every.length !== 1, truth: [-1, undefined, 2][every.length], words: describeNodules(every, mask) };
   };
   const weightsOf = ({ weights }) => (state.by === "equal" ? EQUAL : weights);
   // With one nodule a network of two classes is read as in the paper.
@@ -128,11 +128,12 @@ const render = ({ model, el }) => {
   };
 
   const write = (found) => {
+    const truth = shown?.truth;
     answers.write(Object.entries(ROWS).map(([words, read]) => [words, ...sides.map(({ name }) => (found ? read(found[name]) : DASH))]));
     for (const { name, title, asked, joint } of sides) {
       if (!found) continue;
       const { t2, benign, malignant, decided, together } = found[name], fills = [benign, malignant];
-      asked.draw(shown.image, `${title}: ${spoken(found[name])}. T2's outline holds ${areaOf(t2)} pixels, T3's map ${areaOf(benign)} benign and ${areaOf(malignant)} malignant.`, { fills, outline: t2 });
+      asked.draw(shown.image, `${title}: ${spoken(found[name], truth)}. T2's outline holds ${areaOf(t2)} pixels, T3's map ${areaOf(benign)} benign and ${areaOf(malignant)} malignant.`, { fills, outline: t2 });
       const one = [1, 2].map((value) => decided.map((number) => number === value));
       joint.draw(shown.image, `${title}, decided together: ${calledOf(together)}, ${areaOf(one[0])} pixels benign and ${areaOf(one[1])} malignant.`, { fills: one });
     }
@@ -141,7 +142,7 @@ const render = ({ model, el }) => {
       return `${side.title.toLowerCase()} ${cls.toFixed(2)} and ${maps.toFixed(2)}`;
     }).join("; ")}.${sides.filter(({ rule }) => rule).map(({ title, rule }) =>
       ` ${title}: "no nodule" where one is less probable than ${percent(rule.threshold, 0)}${rule.size ? `, or smaller than ${rule.size} pixels of the network's picture` : ""}.`).join("")}`;
-    if (found) said.say(outcome + sides.map(({ name, title }) => `${title}: ${spoken(found[name])}.`).join(" "));
+    if (found) said.say(outcome + sides.map(({ name, title }) => `${title}: ${spoken(found[name], truth)}.`).join(" "));
   };
 
   // Asks about what is on the page; while an answer is made the reader may go on, the last picture counts.
@@ -172,7 +173,7 @@ const render = ({ model, el }) => {
     if (!every.length) return words;
     if (every.length === 1) return `${words} A reader who knows these words, and nothing else, finds it malignant with a probability of ${percent(worth[0].after, 0)}.`;
     const known = worth[1].ratio / (worth[0].ratio + worth[1].ratio);
-    return `${words} A reader who knows these words, and that there is one of each, finds the malignant one with a probability of ${percent(known, 0)}.`;
+    return `${words} A reader who knows these words, and that there is one of each, finds the malignant one with a probability of ${percent(known)}.`;
   };
   const taughtOf = (nodules) => {
     const quoted = (some) => some.map(({ title }) => `\u201c${title}\u201d`).join(" and ");
@@ -288,10 +289,11 @@ const render = ({ model, el }) => {
       const [low, high] = wilsonInterval(hits, count.patients);
       return [words, count.patients, hits, share(hits), count.patients ? `${percent(low)} to ${percent(high)}` : DASH, ...right];
     };
+    const { length } = nodulesOf(table, state);
     counted.write([
       ...sides.map(({ name, title }) => row(title, count.of[name].contradictions, share(count.of[name].right), share(count.of[name].joint))),
       row(`${sides.length === 2 ? "both" : `all ${COUNTS[sides.length]}`}, of the same patient`, count.all, DASH, DASH),
-    ], [fields.nodules.options[state.nodules], "patients", "contradictions", "share", "95 % interval", "T1 is right", "together right"]);
+    ], [["no nodule", "one nodule", "two nodules"][length], "patients", "contradictions", "share", "95 % interval", "T1 is right", "together right"]);
   };
   // A patient with so many nodules, and the label that is right.
   const patientOf = (nodules, number) => {
