@@ -47,6 +47,7 @@ class Trial:
     looked at once, at its end; decay: weight decay (AdamW) if above 0; grey: the second stage's
     first layer sees the image as the first one does; head: "norm" for `ClassLayer`, "plain" for
     the paper's random layer; slow: learning rate of the encoders, as a share of the others';
+    apart: T3's loss stays in stage 2, and does not reach stage 1 through what is handed over;
     fast: `lib.networks.depthwise`, which the networks did not have when "today" was run; look:
     batches an epoch of which the tasks' gradients are kept. The other fields are a profile's.
     """
@@ -68,6 +69,7 @@ class Trial:
     grey: bool = False
     head: str = "plain"
     slow: float = 1.0
+    apart: bool = False
     fast: bool = True
     look: int = 0
 
@@ -95,6 +97,9 @@ TRIALS = {
     "96-norm": Trial(head="norm", epochs=17),
     "160-norm": Trial(head="norm", size=160, epochs=12),
     "early-64-128-norm": Trial(head="norm", size=128, epochs=12, early=(64, 0.4)),
+    "128-norm-apart": Trial(head="norm", size=128, epochs=10, apart=True),
+    "128-norm-0.2-apart": Trial(head="norm", t1=0.2, size=128, epochs=10, apart=True),
+    "once-light-128": Trial("once-light", head="norm", size=128, epochs=10),
     "lr-2e-3": Trial(head="norm", lr=2e-3),
     "batch-8": Trial(head="norm", batch_size=8, epochs=6),
 }
@@ -189,6 +194,11 @@ def see_grey(network: nn.Module) -> None:
         first[:, :1] = network.stage1.encoder.model.conv_stem.weight
 
 
+def stages_apart(network: nn.Module) -> None:
+    """T3's loss stays in stage 2: nothing goes back through the logits that stage 1 hands over."""
+    network.stage2.register_forward_pre_hook(lambda _, given: tuple(x.detach() for x in given))
+
+
 def plain_head(network: nn.Module) -> None:
     """T1's layer as the paper words it: random at first, and not behind batch normalisation."""
     for module in list(network.modules()):
@@ -242,6 +252,8 @@ def run(name: str, trial: Trial, root: str | None) -> None:
     network = system.build(profile)
     if trial.grey:
         see_grey(network)
+    if trial.apart:
+        stages_apart(network)
     if trial.head == "plain":
         plain_head(network)
     weights = {} if trial.t1 == 1 else {"T1 BCE": trial.t1}

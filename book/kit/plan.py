@@ -42,6 +42,12 @@ PAIRS = (
         f"{FULL}{SUFFIX}",
         JOINT,
     ),
+    Pair(
+        "What do the terms change where T1's loss weighs less?",
+        "with the three terms, less without, T1's loss at .2 in both",
+        "ms-mtl-balanced+intra+inter",
+        "ms-mtl-balanced",
+    ),
 )
 SMALLER = "once-light"  # class and outline on one encoder, no T3
 # What to call two of the headline's four, on the first page

@@ -90,7 +90,9 @@ def test_sources_that_point_in_different_ways_are_not_pooled():
     told = plan.compared(both)[plan.PAIRS[0].change]
     assert "inconsis_cls" not in told.get("Pooled", {})
     said = figures.answers(plan.compared(both), plan.pooled_rows())
-    assert re.search(r"Contradictions, T1 and T3: each source for itself: BUS-BRA .* fewer", said)
+    alone = told["BUS-BRA"]["inconsis_cls"]
+    assert alone.clear and f"**BUS-BRA {figures.sentence(alone)}**" in said
+    assert re.search(r"T1 and T3: each source for itself: \*\*BUS-BRA .* fewer", said)
 
 
 def with_profile(profile, records):

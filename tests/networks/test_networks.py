@@ -4,6 +4,7 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
+from ci.recipe import stages_apart
 from lib.cost import forward_flops, parameter_count
 from lib.networks import MSMTL, TaskLogits, WeightsError, encoders, smp_model
 
@@ -52,6 +53,20 @@ def test_a_training_batch_of_one_image_is_refused_and_read_when_trained():
     with pytest.raises(ValueError, match="a training batch of one image"):
         network(torch.zeros(1, 1, 64, 64))
     assert network.eval()(torch.zeros(1, 1, 64, 64)).cls.shape == (1, 2)
+
+
+def test_the_trial_of_stages_apart_keeps_t3s_gradient_in_stage_2():
+    torch.manual_seed(0)
+    network = MSMTL("resnet18", **SMALL).eval()
+    image = torch.randn(1, 1, 64, 64)
+    before = network(image).seg3
+    stages_apart(network)
+    network(image).seg3.sum().backward()
+    assert torch.equal(before, network(image).seg3)  # the answers are the same
+    assert all(weight.grad is None for weight in network.stage1.parameters())
+    assert network.stage2.encoder.conv1.weight.grad.abs().sum() > 0
+    network(image).seg2.sum().backward()  # T2 still teaches stage 1
+    assert network.stage1.encoder.conv1.weight.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize(("handoff", "channels"), [("logits", 3), ("features", 9)])

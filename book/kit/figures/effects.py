@@ -172,6 +172,11 @@ def effect(found: Difference) -> str:
     return f"not decided: {sentence(found)}"
 
 
+def _of_one(row: str, found: Difference) -> str:
+    said = f"{row} {effect(found)}"
+    return f"**{said}**" if found.clear else said
+
+
 def _lines(
     both: Mapping[str, Difference], single: Mapping[str, Mapping[str, Difference]]
 ) -> list[str]:
@@ -184,7 +189,7 @@ def _lines(
         if found is None:
             each = {row: family[measure] for row, family in single.items() if measure in family}
             same = all(one.low == one.high for one in each.values())
-            alone = "; ".join(f"{row} {sentence(one)}" for row, one in each.items())
+            alone = "; ".join(_of_one(row, one) for row, one in each.items())
             told = "the same in every image" if same else f"each source for itself: {alone}"
             lines.append(f"{name}: {told}.")
         elif found.clear:

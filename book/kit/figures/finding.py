@@ -91,7 +91,7 @@ def finding(
     }
     return figure(
         f"Four measures in per cent with 95 % intervals. {'; '.join(told)}.",
-        height=300 + 90 * len(places),
+        height=280 + 130 * len(places),
         base=drawn,
         margin={"t": 110, "b": 30},
         legend={"y": 1.12, "font": {"size": 12}},
