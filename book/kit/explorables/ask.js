@@ -292,7 +292,7 @@ const render = ({ model, el }) => {
     const { length } = nodulesOf(table, state);
     counted.write([
       ...sides.map(({ name, title }) => row(title, count.of[name].contradictions, share(count.of[name].right), share(count.of[name].joint))),
-      row(`${sides.length === 2 ? "both" : `all ${COUNTS[sides.length]}`}, of the same patient`, count.all, DASH, DASH),
+      row(`${sides.length === 2 ? "both" : `all ${COUNTS[sides.length]}`} at once`, count.all, DASH, DASH),
     ], [["no nodule", "one nodule", "two nodules"][length], "patients", "contradictions", "share", "95 % interval", "T1 is right", "together right"]);
   };
   // A patient with so many nodules, and the label that is right.

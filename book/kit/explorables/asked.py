@@ -152,13 +152,16 @@ def weight_in_words(made: Mapping[str, Any], speed: Mapping[str, Any], networks:
     >>> speed = {"browser": "Chromium 1, headless", "answers_per_second": 12.2, "cores": 2}
     >>> weight_in_words(made, speed, 1_300_000)[:60]
     '**The weight of the page.** The button loads 6.3 MB: ONNX Ru'
+    >>> weight_in_words(made, speed | {"load_before": 6.5}, 1_300_000)[-60:]
+    'on a machine of 2 cores that were busy with other work, too.'
     """
     runtime = made["runtime"]["bytes"]
+    busy = speed.get("load_before", 0) >= speed["cores"]
     return (
         f"**The weight of the page.** The button loads {(runtime + networks) / 1e6:.1f} MB: ONNX "
         f"Runtime {made['versions']['onnxruntime-web']}, zipped, {runtime / 1e6:.1f} MB, and the "
         f"networks, {networks / 1e6:.1f} MB. Nothing of it is loaded before. "
         f"{speed['browser'].split(',')[0]} then draws a phantom and asks every network about it "
         f"{speed['answers_per_second']:.0f} times a second, with one thread on a machine of "
-        f"{speed['cores']} cores."
+        f"{speed['cores']} cores{' that were busy with other work, too' if busy else ''}."
     )
