@@ -1,10 +1,11 @@
-"""The two networks of the page "Ask the network": python ci/ask.py, into results/bench/ask.
+"""The networks of the page "Ask the network": python ci/ask.py, into results/bench/ask.
 
-Trains MS-MTL without and with the paper's three terms on the phantom, small enough for a browser,
-with one thread; then writes each as ONNX with weights of 8 bits, and made.json: how they were
-made, how well they do, and what the fewer bits cost. Needs `npm ci --prefix ci` for the runtime of
-the page. A training that was interrupted goes on, and one that is done is not repeated: delete
-data/ask to begin anew.
+Trains MS-MTL without and with the paper's three terms on the phantom, and MS-MTL that may answer
+"none" and "both" on phantom-mixed, small enough for a browser, with one thread; then writes each as
+ONNX with weights of 8 bits, and made.json: how they were made, how well they do, and what the fewer
+bits cost. Needs `npm ci --prefix ci` for the runtime of the page. A training that was interrupted
+goes on, and one that is done is not repeated: delete data/ask to begin anew. With names, only these
+are made, and of the others made.json keeps what it has.
 """
 
 import os
@@ -22,6 +23,8 @@ import subprocess
 import tempfile
 import time
 import warnings
+from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,12 +45,18 @@ from lib.blocks import GREY
 from lib.decode import TASKS
 from lib.home import HOME
 from lib.learner import seed_everything
+from lib.networks import PresenceLogits, TaskLogits
 from lib.networks.depthwise import Depthwise
 from lib.profiles import Profile
 
 FOLDER = lib.results.RESULTS / "bench" / "ask"
 PAIR = ("ms-mtl", "ms-mtl+intra+inter")  # without and with the three terms
-TITLES = {PAIR[0]: "Without the terms", PAIR[1]: "With the three terms"}
+MIXED = "ms-mtl-present"  # without them, and taught images of no nodule and of two
+TITLES = {
+    PAIR[0]: "Without the terms",
+    PAIR[1]: "With the three terms",
+    MIXED: "Taught none and both",
+}
 SEED, PHANTOMS, TESTS = 0, 4000, 1000
 PICTURES = 50  # of the test set, on which runtimes are compared
 PROFILE = Profile(
@@ -62,12 +71,16 @@ PROFILE = Profile(
     decoder_channels=(48, 32, 24, 16, 8),
     phantoms=PHANTOMS,
 )
+SHORT = replace(PROFILE, name="page-short", about="six minutes on one core", epochs=18)
+PROFILES = dict.fromkeys(PAIR, PROFILE) | {MIXED: SHORT}
+SOURCES = dict.fromkeys(PAIR, "phantom") | {MIXED: "phantom-mixed"}
 WORK = HOME / "data" / "ask"  # what is kept between trainings and exports; not committed
 
 
-def loaders() -> tuple[Any, str]:
-    """The phantoms as loaders, and their fingerprint."""
-    cases = lib.sources.phantom.read(cases=PROFILE.phantoms, test=TESTS)
+@cache
+def loaders(source: str) -> tuple[Any, str]:
+    """The phantoms of a source as loaders, and their fingerprint."""
+    cases = lib.sources.read(source, cases=PROFILE.phantoms, test=TESTS)
     cases, _ = lib.prepare_cases(cases, seed=SEED, size=PROFILE.size)
     seed_everything(SEED)
     dls = lib.dataloaders(
@@ -76,14 +89,15 @@ def loaders() -> tuple[Any, str]:
     return dls, lib.cases.fingerprint(cases)
 
 
-def trained(name: str, dls: Any, fingerprint: str) -> tuple[Any, dict[str, Any]]:
+def trained(name: str) -> tuple[Any, dict[str, Any]]:
     """The learner of one system, trained or as it was kept, and what its training was."""
-    system = lib.experiments.find(name)
+    system, profile = lib.experiments.find(name), PROFILES[name]
+    dls, fingerprint = loaders(SOURCES[name])
     seed_everything(SEED)
-    network = system.build(PROFILE)
-    settings = {**system.record(), **PROFILE.record(), "seed": SEED, "fingerprint": fingerprint}
+    network = system.build(profile)
+    settings = {**system.record(), **profile.record(), "seed": SEED, "fingerprint": fingerprint}
     begun = time.process_time()
-    learn = lib.training.train(system, network, dls, PROFILE, folder=WORK / name, settings=settings)
+    learn = lib.training.train(system, network, dls, profile, folder=WORK / name, settings=settings)
     told = WORK / name / "told.json"
     if not told.exists():
         told.write_text(
@@ -168,7 +182,11 @@ class Answers(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return tuple(p for _, p in self.network(image).probabilities.items())
+        scores = self.network(image)
+        if isinstance(scores, PresenceLogits):  # its own way holds a table, which no export takes
+            maps = TaskLogits(seg2=scores.seg2, seg3=scores.seg3).probabilities
+            return scores.cls.sigmoid(), maps.seg2, maps.seg3
+        return tuple(p for _, p in scores.probabilities.items())
 
 
 def as_onnx(network: nn.Module, size: int) -> onnx.ModelProto:
@@ -282,14 +300,15 @@ def apart(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str,
     `largest` and `mean`: between two probabilities; `cls_largest`: of T1's; `classes`: how many
     pictures T1 gives another class; `pixels`: share of pixels that T2 or T3 gives another class.
     """
-    switched = {task: one[task].argmax(1) != other[task].argmax(1) for task in TASKS}
+    switched = {task: one[task].argmax(1) != other[task].argmax(1) for task in ("seg2", "seg3")}
+    said = (one["cls"] > 0.5) != (other["cls"] > 0.5)  # of two answers, each by itself
     pixels = np.concatenate([switched["seg2"], switched["seg3"]])
     away = {task: np.abs(one[task] - other[task]) for task in TASKS}
     return {
         "largest": float(max(values.max() for values in away.values())),
         "mean": float(np.mean([values.mean() for values in away.values()])),
         "cls_largest": float(away["cls"].max()),
-        "classes": int(switched["cls"].sum()),
+        "classes": int(said.any(1).sum()),
         "pixels": float(pixels.mean()),
     }
 
@@ -319,10 +338,21 @@ def other_ways(model: onnx.ModelProto, grey: np.ndarray) -> dict[str, onnx.Model
 
 
 def measured(learn: Any, network: nn.Module) -> dict[str, Any]:
-    """Weights of the joint decision, and the measures on validation and test phantoms."""
+    """Weights of the joint decision, and the measures on validation and test phantoms.
+
+    Of a network that may answer "none" and "both": the rule of that decision, and the measures of
+    presence on test phantoms.
+    """
     learn.model = network
+    if hasattr(network, "presence"):
+        report = network.presence(learn)
+        _, shown = lib.predict(learn, subset=2)
+        of = {f"test_{kind}": values for kind, values in report["metrics"].items()}
+        found = {name: {k: round(v, 4) for k, v in values.items()} for name, values in of.items()}
+        found |= {"rule": report["decision"], "test": found.pop("test_raw")}
+        return found | {"images": shown["image"].numpy()}
     weights = lib.learner.decoder_weights(learn)
-    found: dict[str, Any] = {"weights": weights.record()}
+    found = {"weights": weights.record()}
     for part, subset in (("valid", 1), ("test", 2)):
         rows, shown = lib.predict(learn, subset=subset, weights=weights)
         joint = lib.metrics.summarise(lib.metrics.decided(rows))
@@ -333,6 +363,7 @@ def measured(learn: Any, network: nn.Module) -> dict[str, Any]:
 
 def exported(name: str, learn: Any, told: dict[str, Any]) -> dict[str, Any]:
     """Writes one network; what is known of it."""
+    dls, fingerprint = loaders(SOURCES[name])
     whole = folded(learn.model)
     fewer = rounded(whole)
     before, after = measured(learn, whole), measured(learn, fewer)
@@ -349,6 +380,10 @@ def exported(name: str, learn: Any, told: dict[str, Any]) -> dict[str, Any]:
         told
         | {
             "title": TITLES[name],
+            "source": SOURCES[name],
+            "epochs": PROFILES[name].epochs,
+            "fingerprint": fingerprint,
+            "phantoms": {part: len(dls.cases[k]) for k, part in enumerate(lib.cases.SPLITS)},
             "file": file.name,
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
@@ -371,29 +406,26 @@ def exported(name: str, learn: Any, told: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     torch.set_num_threads(1)
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("names", nargs="*", default=PAIR, help="train only these, export none")
-    names = options.parse_args().names
-    dls, fingerprint = loaders()
-    found = {name: trained(name, dls, fingerprint) for name in names}
-    if set(found) != set(PAIR):
-        return
+    options.add_argument("names", nargs="*", choices=[*TITLES], help="make only these")
+    names = options.parse_args().names or TITLES
     FOLDER.mkdir(parents=True, exist_ok=True)
+    file = FOLDER / MADE
+    kept = json.loads(file.read_text())["networks"] if file.exists() else {}
+    kept |= {name: exported(name, *trained(name)) for name in names}
     packages = json.loads((Path(__file__).parent / "package-lock.json").read_text())["packages"]
     runtime = subprocess.check_output(["node", Path(__file__).parent / "runtime.mjs"])
     record = {
         "size": PROFILE.size,
         "profile": PROFILE.record(),
         "seed": SEED,
-        "fingerprint": fingerprint,
-        "phantoms": {part: len(dls.cases[k]) for k, part in enumerate(lib.cases.SPLITS)},
         "compared": PICTURES,
         "versions": lib.results.versions()
         | {name: version(name) for name in ("onnx", "onnxruntime")}
         | {name: packages[f"node_modules/{name}"]["version"] for name in ("onnxruntime-web",)},
         "runtime": {"bytes": len(runtime)},
-        "networks": {name: exported(name, *found[name]) for name in PAIR},
+        "networks": {name: kept[name] for name in TITLES if name in kept},
     }
-    with replacing(FOLDER / MADE) as draft:
+    with replacing(file) as draft:
         draft.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))
 

@@ -1,7 +1,7 @@
 """Answers a second of the page "Ask the network": python ci/ask_speed.py, into results/bench/ask.
 
 Needs the built book. In headless Chromium, from a file: the page draws phantoms and puts each to
-both networks, as its button for random patients does; one answer is a picture and what both say.
+every network, as its button for random patients does; one answer is a picture and what all say.
 """
 
 import os
@@ -21,7 +21,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(PAGE.as_uri())
         begun = time.perf_counter()
-        page.get_by_role("button", name="Start the two networks").click()
+        page.get_by_role("button", name="Start the three networks").click()
         page.wait_for_selector("[data-answered]", timeout=120_000)
         started = time.perf_counter() - begun
         more = page.get_by_role("button", name="more random patients")

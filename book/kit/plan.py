@@ -133,7 +133,10 @@ def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dic
                 rows[short_name(place)] = {
                     m: _against(one, system, m) for m in SINGLE if _known(one, system, m)
                 }
-        over = {m: [row[m] for row in rows.values() if row.get(m)] for m in SINGLE}
+        over = {
+            m: [row[m] for row in rows.values() if row.get(m) and row[m].spread_known]
+            for m in SINGLE
+        }
         both = {m: over_sources(some, ONE_SIDED) for m, some in over.items() if len(some) > 1}
         told[system] = ({TOGETHER: both} if both else {}) | rows
     return told

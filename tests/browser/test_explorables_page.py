@@ -400,6 +400,72 @@ def test_guessing_hides_the_words_until_the_answer(visit):
     page.wait_for_selector("[role=status]:has-text('4 points, TR4')")
 
 
+def test_without_a_nodule_its_controls_are_off(visit):
+    page = visit("phantom", width=360, touch=True)
+    features = page.locator("[data-field=composition], [data-field=foci], [data-field=outline]")
+    begin = page.get_by_role("button", name="A typical benign nodule")
+    why = page.get_by_text("There is no nodule here that could have features")
+    before = picture(page)
+    assert "T1: the class of the nodule" in page.locator("body").inner_text()
+    page.get_by_text("no nodule", exact=True).tap()
+    page.wait_for_selector("canvas[aria-label*='with no nodule']")
+    assert changed(before, picture(page)) > 0.02
+    assert all(one.is_disabled() for one in [*features.all(), begin]) and why.is_visible()
+    assert "T1: neither class is present" in page.locator("body").inner_text()
+    assert not page.locator(".values").first.is_visible()
+    assert "No nodule: there is nothing to describe" in page.locator("[role=status]").inner_text()
+    restored = visit("phantom", linked(page))
+    assert picture(restored).grey == picture(page).grey
+    restored.locator("[data-field=nodules][value=none]").focus()
+    restored.keyboard.press("ArrowLeft")
+    restored.wait_for_selector("canvas[aria-label*='hypoechoic nodule']")
+    assert changed(before, picture(restored)) == 0
+    features = restored.locator("[data-field=composition], [data-field=foci]").first
+    assert features.is_enabled() and restored.locator(".values").first.is_visible()
+
+
+def test_of_two_nodules_each_has_its_features(visit):
+    """By keyboard; what follows for which of the two is the malignant one is Bayes's."""
+
+    def known(benign, malignant):
+        one, other = (
+            probability(nodule, "malignant") / probability(nodule, "benign")
+            for nodule in (benign, malignant)
+        )
+        return f"{100 * other / (one + other):.1f} %"
+
+    typical = Features("solid", "hypoechoic", "wider", "lobulated/irregular", "punctate")
+    row = "malignant one, with the features of both"
+    page = visit("phantom")
+    page.locator("[data-field=nodules][value=one]").focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_selector("canvas[aria-label*='with two nodules']")
+    assert "T1: both classes are present" in page.locator("body").inner_text()
+    page.locator("[data-field=which][value=first]").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(f"td:text-is('{known(Features(), typical)}')")
+    assert cell(page, "all five") == str(typical.points)
+    assert page.locator("[data-field=foci2]").input_value() == "punctate"
+    assert not page.locator("[data-field=foci]").is_visible()
+    before = picture(page)
+    page.locator("[data-field=composition2][value=cystic]").check()
+    page.wait_for_selector("canvas[aria-label*='cystic, anechoic']")
+    cystic = Features("cystic", "anechoic", "wider", "lobulated/irregular", "punctate")
+    assert cell(page, row) == known(Features(), cystic)
+    assert 0.005 < changed(before, picture(page)) < 0.5
+    page.locator("[data-field=outline]").check()
+    page.wait_for_selector("canvas[aria-label*='a dotted one round the malignant one']")
+    restored = visit("phantom", linked(page))
+    assert picture(restored) == picture(page) and cell(restored, row) == cell(page, row)
+    restored.get_by_text("A typical benign nodule").click()
+    restored.wait_for_selector("[data-field=echogenicity2][value='hyper/isoechoic']:checked")
+    assert restored.locator("[data-field=echogenicity]:checked").input_value() == "hypoechoic"
+    restored.get_by_text("Guess the class").click()
+    restored.wait_for_selector("[role=status]:has-text('benign or malignant?')")
+    assert "two nodules" not in picture(restored).words
+
+
 def test_the_phantom_is_quick_enough_for_a_switch(visit):
     """Not a benchmark: a picture that took half a second would be a mistake on any machine."""
     page = visit("phantom")

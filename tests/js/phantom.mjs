@@ -35,11 +35,11 @@ const recordedSource = ({ calls, values: written }) => {
 
 const picture = ({ image, mask }, more) => ({ image: text(image), mask: text(mask), ...more });
 process.stdout.write(JSON.stringify({
-  replayed: given.recorded?.map(({ features, size, ...numbers }) => {
+  replayed: given.recorded?.map(({ nodules, size, ...numbers }) => {
     const source = recordedSource(numbers);
-    return picture(drawNeck(features, source, size), { left: source.left() });
+    return picture(drawNeck(nodules, source, size), { left: source.left() });
   }),
-  seeded: given.seeded?.map(({ features, size, seed }) => picture(drawNeck(features, seededSource(seed), size))),
+  seeded: given.seeded?.map(({ nodules, size, seed }) => picture(drawNeck(nodules, seededSource(seed), size))),
   worth: given.table && {
     every: everyNodule(given.table).map((nodule) => ({ nodule, ...judge(given.table, nodule, given.before) })),
     levels: [1, 2, 3, 4, 5].map((level) => shareOfLevel(given.table, level, given.before)),

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from statsmodels.stats.proportion import proportion_confint
 
 from book.kit import explorables
-from lib import decode, metrics, results
+from lib import decode, metrics, presence, results
 from lib.blocks import GREY
 from lib.sources.phantom import Features, all_features
 from lib.square import fit_image
@@ -89,7 +90,8 @@ def test_answers_are_read_as_the_measures_and_the_decoder_read_them():
     for case, page in zip(cases, node({"answers": given})["read"], strict=True):
         rows = metrics.count_batch(mask=nothing, label=torch.tensor([0]), **case).iloc[0]
         one = decode.joint(case, weights)
-        assert page["p"] == pytest.approx(rows["p_malignant"], abs=1e-6)
+        assert page["p"] == pytest.approx(case["cls"][0].tolist(), abs=1e-6)
+        assert page["p"][1] == pytest.approx(rows["p_malignant"], abs=1e-6)
         assert page["says"] == case["cls"].argmax(1).item()
         assert page["draws"] == rows["seg_as_cls"]
         assert page["contradicts"] == (page["says"] != page["draws"])
@@ -100,9 +102,85 @@ def test_answers_are_read_as_the_measures_and_the_decoder_read_them():
         assert sum(page["malignant"]) == rows["malignant_pred"]
         assert page["together"] == one.label.item()
         assert page["sure"] == pytest.approx(one.cls[0, 1].item(), abs=1e-5)
-        assert page["nodule"] == one.nodule.flatten().int().tolist()
+        assert page["decided"] == (one.nodule * (one.label + 1)).flatten().int().tolist()
         seen.add((page["draws"], page["contradicts"]))
     assert {(0, False), (0, True), (1, False), (1, True), (-1, True)} <= seen
+
+
+def islands(rng, side=9):
+    """Probabilities of one picture with none to some pieces of either class, and two answers."""
+    scores = np.full((3, side, side), -1.0)
+    for _ in range(rng.integers(0, 5)):
+        row, column = rng.integers(0, side - 2, 2)
+        high, wide = rng.integers(1, 4, 2)
+        scores[rng.integers(1, 3), row : row + high, column : column + wide] += 3
+    scores[0] += 1.5
+    other = np.stack([scores[0], scores[1:].max(0) - rng.choice([0.0, 2.0, 9.0])])
+    seg2, seg3 = (
+        torch.from_numpy(some + rng.normal(0, 0.4, some.shape)).float().softmax(0)[None]
+        for some in (other, scores)
+    )
+    return {"cls": torch.from_numpy(rng.random((1, 2))).float(), "seg2": seg2, "seg3": seg3}
+
+
+def ruled(rng):
+    """A decision's rule with any kinds, weights and limits."""
+    kinds = tuple(sorted(rng.choice(4, rng.integers(2, 5), replace=False).tolist()))
+    bias = tuple(rng.normal(0, 1, len(kinds)).tolist()) if rng.random() < 0.7 else ()
+    weights = decode.Weights(*rng.uniform(0, 1.5, 4), bias=bias)
+    return presence.Rule(weights, kinds, float(rng.choice([0, 0.3, 0.7])), int(rng.choice([0, 4])))
+
+
+def test_presence_is_read_and_decided_as_lib_presence_does():
+    rng = np.random.default_rng(2)
+    cases = [(islands(rng), ruled(rng)) for _ in range(300)]
+    cases[0][0]["seg2"][:], cases[0][0]["seg3"][:] = 1 / 2, 1 / 3  # ties everywhere
+    given = [
+        {name: packed(values, "<f4") for name, values in case.items()} | {"rule": rule.record()}
+        for case, rule in cases
+    ]
+    nothing, unknown = torch.zeros(1, 9, 9, dtype=torch.long), torch.tensor([-1])
+    names, answers = set(), set()
+    for (case, rule), page in zip(cases, node({"present": given})["present"], strict=True):
+        one = presence.decide(case, rule)
+        rows = presence.count_presence(nothing, unknown, case, one)
+        row, there = rows.iloc[0], presence.contradictions(rows).iloc[0]
+        expected = [name for kind, name in presence.CONTRADICTIONS.items() if there[kind]]
+        assert sorted(page["names"]) == sorted(expected)
+        assert page["says"] == row["t1_benign"] + 2 * row["t1_malignant"] - 1
+        assert page["draws"] == row["t3_benign"] + 2 * row["t3_malignant"] - 1
+        assert any(page["t2"]) == row["t2"]
+        assert page["posterior"] == pytest.approx(one.posterior[0].tolist(), abs=1e-5)
+        assert page["probability"] == pytest.approx(one.probability[0].tolist(), abs=1e-5)
+        assert page["sure"] == page["probability"][1]
+        assert page["decided"] == one.mask.flatten().tolist()
+        assert page["together"] == presence.kind(one.present.int()).item() - 1
+        names |= set(expected)
+        answers.add(page["together"])
+    assert names == set(presence.CONTRADICTIONS.values()) and answers == {-1, 0, 1, 2}
+
+
+def test_two_classes_are_named_by_piece_where_there_may_be_two_nodules():
+    """T1 of one softmax says one class: of T1, T2 and T3 as lib.presence reads them."""
+    rng = np.random.default_rng(3)
+    cases = [islands(rng) for _ in range(100)]
+    for case in cases:
+        case["cls"] = torch.cat([case["cls"][:, :1], 1 - case["cls"][:, :1]], 1)
+    weights = {"weights": decode.EQUAL.record(), "byPiece": True}
+    given = [{name: packed(p, "<f4") for name, p in case.items()} | weights for case in cases]
+    seen = set()
+    for case, page in zip(cases, node({"answers": given})["read"], strict=True):
+        drawn = presence.piece_classes(case["seg3"])[0]
+        t1 = torch.nn.functional.one_hot(case["cls"][0].argmax(), 2)
+        rows = [(*t1.tolist(), (case["seg2"].argmax(1) > 0).any().item(), *drawn.tolist())]
+        columns = ["t1_benign", "t1_malignant", "t2", "t3_benign", "t3_malignant"]
+        there = presence.contradictions(pd.DataFrame(rows, columns=columns)).iloc[0]
+        expected = [name for kind, name in presence.CONTRADICTIONS.items() if there[kind]]
+        assert sorted(page["names"]) == sorted(expected)
+        assert page["draws"] == presence.kind(drawn.int()[None]).item() - 1
+        assert page["contradicts"] == (page["says"] != page["draws"])
+        seen |= set(expected)
+    assert len(seen) == 4  # T1 names one class, neither none nor two
 
 
 # ---- The search and the count
@@ -148,7 +226,12 @@ def test_the_networks_are_those_that_were_measured_and_small(made):
         data = (KEPT / one["file"]).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (one["bytes"], one["sha256"])
         sizes += len(data)
-    assert list(made["networks"]) == ["ms-mtl", "ms-mtl+intra+inter"] and sizes <= 2_000_000
+    names = ["ms-mtl", "ms-mtl+intra+inter", "ms-mtl-present"]
+    assert list(made["networks"]) == names and sizes <= 2_000_000
+    ways = ["weights", "weights", "rule"]  # the last may say none and both
+    assert [
+        next(key for key in ("weights", "rule") if key in made["networks"][n]) for n in names
+    ] == ways
 
 
 def test_the_page_was_equal_to_torch_and_its_own_error_is_told(made):

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from book.kit import explorables
-from lib.sources import exact, phantom
+from lib.sources import exact, phantom, phantom_mixed
 from lib.sources.phantom import FEATURES, POINTS, Features
 
 SCRIPT = Path(__file__).parents[1] / "js" / "phantom.mjs"
+HELD = {"normal": (), "both": ("benign", "malignant")}  # the nodules' classes, else the label's
 
 
 def node(given):
@@ -78,6 +80,13 @@ class Recorder(exact.Generator):
         return self.keep("standard_exponential", lambda: draw(size))
 
 
+def record(nodules, size, rng):
+    """What node needs to draw the same again."""
+    numbers = base64.b64encode(np.concatenate(rng.values).tobytes()).decode()
+    features = [asdict(nodule) for nodule in nodules]
+    return {"nodules": features, "size": size, "calls": rng.calls, "values": numbers}
+
+
 def each_value():
     """Nodules that together show every value of every feature, several times."""
     rng = np.random.default_rng(0)
@@ -88,21 +97,28 @@ def each_value():
             yield fitting[rng.integers(len(fitting))]
 
 
-CASES = [(nodule, seed, 48) for seed, nodule in enumerate(each_value())]
-CASES += [(nodule, 100 + seed, 33) for seed, nodule in enumerate(each_value()) if seed % 3 == 0]
+EVERY = list(each_value())
+CASES = [((nodule,), seed, 48) for seed, nodule in enumerate(EVERY)]
+CASES += [((nodule,), 100 + seed, 33) for seed, nodule in enumerate(EVERY) if seed % 3 == 0]
 CASES += [
-    (Features(), 200, 128),
-    (Features("cystic", "anechoic", foci="comet-tail"), 201, 128),
-    (Features("mixed", shape="taller", margin="extrathyroidal", foci="punctate"), 202, 128),
-    (Features("spongiform", margin="ill-defined", foci="rim calcification"), 203, 128),
-    (Features(margin="lobulated/irregular", foci="macrocalcification"), 204, 128),
+    ((Features(),), 200, 128),
+    ((Features("cystic", "anechoic", foci="comet-tail"),), 201, 128),
+    ((Features("mixed", shape="taller", margin="extrathyroidal", foci="punctate"),), 202, 128),
+    ((Features("spongiform", margin="ill-defined", foci="rim calcification"),), 203, 128),
+    ((Features(margin="lobulated/irregular", foci="macrocalcification"),), 204, 128),
 ]
+CASES += [((), 300 + seed, size) for seed, size in enumerate((33, 48, 48, 128))]
+CASES += [((one, EVERY[-seed]), 400 + seed, 48) for seed, one in enumerate(EVERY)]
+CASES += [((EVERY[5], EVERY[8]), 500, 128), ((Features(), Features("mixed")), 501, 33)]
 
 
 def test_the_cases_show_every_value():
     for name, values in POINTS.items():
-        assert {getattr(nodule, name) for nodule, *_ in CASES[:18]} == set(values)
-    assert len(CASES) > 20
+        for place in (0, 1):
+            shown = [every[place] for every, *_ in CASES if len(every) > place]
+            assert {getattr(nodule, name) for nodule in shown} == set(values)
+    counts = [len(every) for every, *_ in CASES]
+    assert [counts.count(n) > least for n, least in enumerate((3, 20, 15))] == [True] * 3
 
 
 def test_the_same_numbers_make_the_same_picture():
@@ -112,28 +128,48 @@ def test_the_same_numbers_make_the_same_picture():
     levels one in a hundred may be off by one, and one in a thousand by more, where a threshold is.
     """
     drawings, recorded = [], []
-    for nodule, seed, size in CASES:
+    for nodules, seed, size in CASES:
         rng = Recorder(seed)
-        drawings.append(phantom.draw(nodule, rng, size))
-        assert (drawings[-1].image == phantom.draw(nodule, seed, size).image).all()
-        numbers = base64.b64encode(np.concatenate(rng.values).tobytes()).decode()
-        features = asdict(nodule)
-        recorded.append({"features": features, "size": size, "calls": rng.calls, "values": numbers})
+        drawings.append(phantom.draw(nodules, rng, size))
+        assert (drawings[-1].image == phantom.draw(nodules, seed, size).image).all()
+        recorded.append(record(nodules, size, rng))
     pages = node({"recorded": recorded})["replayed"]
-    for (nodule, _, size), drawing, page in zip(CASES, drawings, pages, strict=True):
+    for (nodules, _, size), drawing, page in zip(CASES, drawings, pages, strict=True):
         image, mask = pixels(page, size)
-        assert page["left"] == 0, nodule
-        assert (mask == drawing.mask).all(), nodule
+        assert page["left"] == 0, nodules
+        assert set(np.unique(drawing.mask)) == set(range(len(nodules) + 1))
+        assert (mask == drawing.mask).all(), nodules
         difference = np.abs(image - drawing.image)
-        assert (difference > 0).mean() <= 0.01, nodule
-        assert (difference > 1).mean() <= 0.001, nodule
+        assert (difference > 0).mean() <= 0.01, nodules
+        assert (difference > 1).mean() <= 0.001, nodules
+
+
+def test_the_pages_pictures_are_those_of_phantom_mixed(tmp_path):
+    """The numbers of the source's own images, of all four labels, and its files."""
+    cases = phantom_mixed.read(tmp_path / "mixed", cases=24, size=48)
+    recorded = []
+    for k, label in enumerate(cases["label"]):
+        seeded = np.random.default_rng([0, k])
+        every = tuple(phantom.draw_features(c, seeded) for c in HELD.get(label, (label,)))
+        rng = Recorder(0)
+        rng.bit_generator.state = seeded.bit_generator.state
+        phantom.draw(every, rng, 48)
+        recorded.append(record(every, 48, rng))
+    assert set(cases["label"]) == {"normal", "benign", "malignant", "both"}
+    pages = node({"recorded": recorded})["replayed"]
+    for (_, case), page in zip(cases.iterrows(), pages, strict=True):
+        image, mask = pixels(page, 48)
+        difference = np.abs(image - np.asarray(Image.open(case["image"]), int))
+        assert (difference > 0).mean() <= 0.01 and (difference > 1).mean() <= 0.001
+        assert mask.max() == len(case["mask"])
+        for number, region in enumerate(case["mask"], 1):
+            assert ((mask == number) == (np.asarray(Image.open(region.outline)) > 0)).all()
 
 
 def test_another_order_of_numbers_is_noticed():
     rng = Recorder(0)
     phantom.draw(Features(), rng, 32)
-    one = {"features": asdict(Features(foci="punctate")), "size": 32, "calls": rng.calls}
-    one["values"] = base64.b64encode(np.concatenate(rng.values).tobytes()).decode()
+    one = record((Features(foci="punctate"),), 32, rng)
     with pytest.raises(AssertionError, match="integers 1"):
         node({"recorded": [one]})
 
@@ -148,7 +184,7 @@ def test_a_switch_leaves_the_rest_of_the_neck():
         "composition": Features("mixed"),
     }
     given = [
-        {"features": asdict(f), "size": 64, "seed": s}
+        {"nodules": [asdict(f)], "size": 64, "seed": s}
         for s in range(4)
         for f in (plain, *others.values())
     ]
@@ -164,6 +200,21 @@ def test_a_switch_leaves_the_rest_of_the_neck():
             assert same == 1 if name == "again" else 0.5 < same < 1, name
             assert (outline == mask).all() == (name != "margin"), name
     assert all((necks[0] == other).mean() < 0.2 for other in necks[1:])
+
+
+def test_a_second_nodule_is_set_without_the_first():
+    """Of two nodules each has its own part of the mask, whatever the other is."""
+    plain, other = asdict(Features()), asdict(Features("mixed", margin="lobulated/irregular"))
+    drawn = [[], [], [plain, plain], [plain, other], [other, plain]]
+    given = [{"nodules": every, "size": 64, "seed": s} for s in range(3) for every in drawn]
+    found = iter(node({"seeded": given})["seeded"])
+    for _ in range(3):
+        (one, nothing), again, *two = (pixels(next(found), 64) for _ in drawn)
+        assert nothing.max() == 0 and len(np.unique(one)) > 50 and (one == again[0]).all()
+        (_, same), (_, second), (_, first) = two
+        assert set(np.unique(same)) == {0, 1, 2}
+        assert ((same == 1) == (second == 1)).all() and ((same == 2) != (second == 2)).any()
+        assert ((same == 2) == (first == 2)).all() and ((same == 1) != (first == 1)).any()
 
 
 def test_the_pages_own_random_numbers():

@@ -3,6 +3,7 @@
 import math
 import re
 import subprocess
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,28 @@ def test_a_source_is_shown_by_the_first_profile_that_it_has():
     assert list(shown) == [("phantom", "laptop"), ("busbra", "evidence")]
     assert "mtl" not in shown["busbra", "evidence"].runs
     assert list(older) == [("busbra", "laptop")] and "mtl" in older["busbra", "laptop"].runs
+
+
+def test_one_training_is_neither_pooled_nor_told_apart():
+    """Its interval is about patients alone, and so too narrow to be weighed against others."""
+    single = runs("phantom", seeds=(0,))
+    told = plan.compared(figures.shown(runs("busbra") + single))[plan.PAIRS[0].change]
+    assert "Pooled" not in told and not told["Phantom"]["inconsis_cls"].spread_known
+    alone = plan.compared(figures.shown(single))
+    said = figures.answers(alone, plan.pooled_rows())
+    assert alone[plan.PAIRS[0].change]["Phantom"]["inconsis_cls"].clear
+    assert "T3: each source for itself: Phantom of one training, whose chance is not in" in said
+    assert "<b>\N{MINUS SIGN}" not in figures.effects_table(alone, ("inconsis_cls",), {})
+
+
+def test_the_key_names_what_is_drawn(found):
+    told = plan.compared(found)
+    key = figures.effects_key(told)
+    drawn = [change for change, each in told.items() if each]
+    assert 0 < len(drawn) < len(told)  # of one pair nothing was run
+    assert all((escape(change) in key) == bool(each) for change, each in told.items())
+    every = figures.effects_key(dict.fromkeys(told, told[drawn[0]]))
+    assert all(escape(change) in every for change in told)
 
 
 def test_two_profiles_are_not_pooled():

@@ -12,6 +12,7 @@ from .asked import (
     costs_in_words,
     measures_table,
     networks_script,
+    presence_measures_table,
     weight_in_words,
 )
 from .bundle import NAMES, bundle
@@ -34,6 +35,7 @@ __all__ = [
     "made_of",
     "measures_table",
     "networks_script",
+    "presence_measures_table",
     "show",
     "tirads",
     "weight_in_words",

@@ -15,7 +15,9 @@ MADE = "made.json"  # beside the networks: how they were made
 def asked(
     made: Mapping[str, Any], folder: str = "../_static/ask", *, megabytes: float
 ) -> dict[str, Any]:
-    """For "ask": the table of the phantom, and of each network its title and decoder's weights.
+    """For "ask": the table of the phantom, and of each network its title and how it decides.
+
+    That is by the decoder's weights or, where a network may say none and both, by the rule.
 
     `made`: as `ci/ask.py` writes it; `folder`: address of runtime.js and networks.js, from the
     page; `megabytes`: size of the two together, which the reader is told before they are loaded.
@@ -25,7 +27,7 @@ def asked(
     {'mtl': {'title': 'MTL', 'weights': {'cls': 1}}}
     """
     networks = {
-        name: {key: one[key] for key in ("title", "weights")}
+        name: {key: one[key] for key in ("title", "weights", "rule") if key in one}
         for name, one in made["networks"].items()
     }
     about = {"folder": folder, "size": made["size"], "megabytes": round(megabytes, 1)}
@@ -51,14 +53,14 @@ def networks_script(folder: Path) -> str:
 
 
 def measures_table(made: Mapping[str, Any]) -> str:
-    """HTML of a table: how well the two networks do on the test phantoms, as the page runs them.
+    """HTML of a table: how the networks of two classes do on test phantoms, as the page runs them.
 
     >>> test = {"AUC": 0.8, "ACC": 0.7, "dice_nodule": 0.9, "inconsis_cls": 0.1, "inconsis_seg2": 0}
-    >>> one = {"title": "MTL", "test": test, "test_joint": test, "bytes": 500_000}
-    >>> "10.0 %" in measures_table({"networks": {"mtl": one}, "phantoms": {"test": 10}})
+    >>> one = {"title": "MTL", "test": test, "test_joint": test, "weights": {}}
+    >>> "10.0 %" in measures_table({"networks": {"mtl": one | {"phantoms": {"test": 10}}}})
     True
     """
-    networks = list(made["networks"].values())
+    networks = [one for one in made["networks"].values() if "weights" in one]
     rows = {
         "T1 and T3 contradict each other": ("test", "inconsis_cls"),
         "nodules of T2 and T3 that differ, 1 \N{MINUS SIGN} IoU": ("test", "inconsis_seg2"),
@@ -71,8 +73,39 @@ def measures_table(made: Mapping[str, Any]) -> str:
         [words, *(f"{100 * one[part][measure]:.1f} %" for one in networks)]
         for words, (part, measure) in rows.items()
     ]
-    note = f"On {made['phantoms']['test']} test phantoms, one training each."
+    tests = networks[0]["phantoms"]["test"]
+    note = f"On {tests} test phantoms with one nodule each, one training each."
     return table(["", *(one["title"] for one in networks)], lines, note)
+
+
+def presence_measures_table(made: Mapping[str, Any]) -> str:
+    """HTML of a table: how well a network does that may say none and both, as answered and decided.
+
+    >>> test = {"kind_right": 0.8, "false_alarm": 0.1, "missed": 0, "dice_nodule": 0.7}
+    >>> test |= {"AUC_benign": 0.9, "AUC_malignant": 0.9, "contradiction": 0.25}
+    >>> one = {"title": "Free", "rule": {}, "phantoms": {"test": 10}}
+    >>> one |= {"test": test, "test_joint": test | {"contradiction": 0}}
+    >>> "25.0 %" in presence_measures_table({"networks": {"free": one}})
+    True
+    """
+    rows = {
+        "just what is there is said to be there": "kind_right",
+        "pictures without a nodule in which one is drawn": "false_alarm",
+        "pictures with a nodule in which none is drawn": "missed",
+        "Dice of the nodules": "dice_nodule",
+        "AUC, a benign one is present": "AUC_benign",
+        "AUC, a malignant one is present": "AUC_malignant",
+        "answers contradict each other": "contradiction",
+    }
+    [one] = [one for one in made["networks"].values() if "rule" in one]
+    lines = [
+        [words, *(f"{100 * one[part][measure]:.1f} %" for part in ("test", "test_joint"))]
+        for words, measure in rows.items()
+    ]
+    note = (
+        f"On {one['phantoms']['test']} test phantoms with none, one or two nodules; one training."
+    )
+    return table([one["title"], "as answered", "decided together"], lines, note)
 
 
 def costs_in_words(made: Mapping[str, Any]) -> str:
@@ -100,7 +133,7 @@ def costs_in_words(made: Mapping[str, Any]) -> str:
         f"On {made['compared']} test phantoms the runtime of the page gives the probabilities that "
         f"torch gives with the same weights, to {equal:.5f}. What was given up for a small file is "
         "another matter. Weights are numbers of 8 bits, with one step for each channel, which "
-        f"makes {after:.2f} MB of {before:.1f} MB, both networks together. On the same phantoms "
+        f"makes {after:.2f} MB of {before:.1f} MB, all networks together. On the same phantoms "
         f"this moves T1's probability by {most('cls_largest'):.3f} at most and turns "
         f"{sum(found['classes'] for found in kept)} of {len(kept) * made['compared']} classes. In "
         f"the maps it moves a probability by {most('mean'):.4f} in the mean, at a border by as "
@@ -119,13 +152,16 @@ def weight_in_words(made: Mapping[str, Any], speed: Mapping[str, Any], networks:
     >>> speed = {"browser": "Chromium 1, headless", "answers_per_second": 12.2, "cores": 2}
     >>> weight_in_words(made, speed, 1_300_000)[:60]
     '**The weight of the page.** The button loads 6.3 MB: ONNX Ru'
+    >>> weight_in_words(made, speed | {"load_before": 6.5}, 1_300_000)[-60:]
+    'on a machine of 2 cores that were busy with other work, too.'
     """
     runtime = made["runtime"]["bytes"]
+    busy = speed.get("load_before", 0) >= speed["cores"]
     return (
         f"**The weight of the page.** The button loads {(runtime + networks) / 1e6:.1f} MB: ONNX "
         f"Runtime {made['versions']['onnxruntime-web']}, zipped, {runtime / 1e6:.1f} MB, and the "
         f"networks, {networks / 1e6:.1f} MB. Nothing of it is loaded before. "
-        f"{speed['browser'].split(',')[0]} then draws a phantom and answers it by both networks "
+        f"{speed['browser'].split(',')[0]} then draws a phantom and asks every network about it "
         f"{speed['answers_per_second']:.0f} times a second, with one thread on a machine of "
-        f"{speed['cores']} cores."
+        f"{speed['cores']} cores{' that were busy with other work, too' if busy else ''}."
     )

@@ -16,13 +16,15 @@ NAMES = (
 )
 STYLE = FOLDER / "explorables.css"
 
+# A comment on a line of its own: it stays in our files, and costs the reader nothing.
+_COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)
 # The two forms that our modules use; anything else stays, and node would refuse the bundle.
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=const )", re.MULTILINE)
 
 
 def bundle(name: str) -> str:
-    """The source of the explorable `name` with its imports written out, each once.
+    """The source of the explorable `name` with its imports written out, each once, uncommented.
 
     Names at the top of the modules must therefore differ; tests/kit/test_explorables.py sees to it.
     Raises ValueError for an explorable that is not in `NAMES`.
@@ -45,4 +47,4 @@ def _gather(file: str, parts: dict[str, str]) -> None:
     for needed in _IMPORT.findall(source):
         if needed not in parts:
             _gather(needed, parts)
-    parts[file] = _IMPORT.sub("", source)
+    parts[file] = _COMMENT.sub("", _IMPORT.sub("", source))

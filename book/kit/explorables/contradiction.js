@@ -1,15 +1,15 @@
 // What three answers say, whether they contradict each other, and where the next contradiction is.
 import { segAsCls } from "./consistency.js";
 import { jointDecision } from "./decode.js";
+import { contradictionsIn, decidePresent, labelOf, pieceClasses, saysPresent } from "./presence.js";
 import { everyNodule } from "./tirads.js";
 
-// The answers of one network to one picture, read as lib/metrics.py reads them. A class is 0 benign,
-// 1 malignant, -1 no nodule; masks hold 1 for each pixel. `shared`: intersection over union of the
-// nodules of T2 and T3, 1 where both are empty. `weights`: of the joint decision.
-export const readAnswers = ({ cls, seg2, seg3 }, weights) => {
-  const pixels = seg3.length / 3, shape = { images: 1, classes: 2, pixels };
-  const [t2, benign, malignant] = [0, 1, 2].map(() => new Uint8Array(pixels));
-  let both = 0, either = 0, drawn = 0;
+// The masks of T2 and T3, 1 for each pixel, and the classes of T3's pieces. `shared`: intersection over
+// union of the nodules of T2 and T3, 1 where both are empty.
+const readMaps = ({ seg2, seg3 }) => {
+  const pixels = seg3.length / 3;
+  const [t2, benign, malignant, painted] = [0, 1, 2, 3].map(() => new Uint8Array(pixels));
+  let both = 0, either = 0;
   for (let i = 0; i < pixels; i++) {
     const [none, one, other] = [seg3[i], seg3[pixels + i], seg3[2 * pixels + i]];
     t2[i] = seg2[pixels + i] > seg2[i];
@@ -18,14 +18,38 @@ export const readAnswers = ({ cls, seg2, seg3 }, weights) => {
     const t3 = benign[i] || malignant[i];
     both += t2[i] && t3;
     either += t2[i] || t3;
-    drawn += t3;
+    painted[i] = benign[i] + 2 * malignant[i];
   }
-  const map = segAsCls(seg3, shape).value;
-  const joint = jointDecision({ cls, seg2, seg3 }, shape, weights);
-  const says = Number(cls[1] > cls[0]), draws = drawn ? Number(map[1] > map[0]) : -1;
+  return { t2, benign, malignant, shared: either ? both / either : 1, drawn: pieceClasses(seg3, painted) };
+};
+
+// The names of the contradictions of one picture's answers; T3 is read piece by piece.
+const namesOf = (t1, { t2, drawn }) => contradictionsIn({ t1, t2: t2.includes(1), t3: drawn });
+
+// The answers of one network to one picture, read as lib/metrics.py reads them. A class is 0 benign,
+// 1 malignant, -1 no nodule, 2 one of each. `p`: T1's probabilities of benign and malignant. `weights`:
+// of the joint decision, whose mask `decided` holds 0, or 1 + the class. `byPiece`: T3 is read as in
+// lib/presence, where there may be two nodules, not as a whole.
+export const readAnswers = ({ cls, seg2, seg3 }, weights, byPiece = false) => {
+  const shape = { images: 1, classes: 2, pixels: seg3.length / 3 }, maps = readMaps({ seg2, seg3 });
+  const { drawn, ...masks } = maps, map = segAsCls(seg3, shape).value;
+  const { label: [together], posterior, nodule } = jointDecision({ cls, seg2, seg3 }, shape, weights);
+  const says = Number(cls[1] > cls[0]), some = drawn.includes(true);
+  const draws = byPiece ? labelOf(drawn) : some ? Number(map[1] > map[0]) : -1;
   return {
-    p: cls[1], says, draws, contradicts: says !== draws, shared: either ? both / either : 1,
-    t2, benign, malignant, together: joint.label[0], sure: joint.posterior[1], nodule: joint.nodule,
+    ...masks, p: [...cls], says, draws, contradicts: says !== draws, names: namesOf([says === 0, says === 1], maps),
+    together, sure: posterior[1], decided: nodule.map((on) => on * (together + 1)),
+  };
+};
+
+// The same of a network of which T1 says of each class whether it is present, with the decision's rule.
+export const readPresent = ({ cls, seg2, seg3 }, rule) => {
+  const maps = readMaps({ seg2, seg3 }), { drawn, ...masks } = maps, t1 = saysPresent(cls);
+  const { present, probability, painted } = decidePresent({ cls, seg2, seg3 }, rule);
+  const says = labelOf(t1), draws = labelOf(drawn);
+  return {
+    ...masks, p: [...cls], says, draws, contradicts: says !== draws, names: namesOf(t1, maps),
+    together: labelOf(present), sure: probability[1], decided: painted,
   };
 };
 

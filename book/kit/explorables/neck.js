@@ -1,4 +1,4 @@
-// A neck with one nodule, drawn step by step as in lib.sources.phantom: what each TI-RADS feature
+// A neck with no nodule, one or two, drawn step by step as in lib.sources.phantom: what each TI-RADS feature
 // does to scatterers, reflectors and attenuation. Shadow and enhancement are not painted: they follow.
 import { decibel, edge, limit, line, makeScene, scan, TISSUE } from "./scanner.js";
 
@@ -74,10 +74,12 @@ const placeNodule = (scene, features, x, drawnWidth) => {
 };
 
 // Deep tissue, strap muscle, lobe, isthmus, carotid, trachea, fat and skin, back to front.
-const paintNeck = (scene, nodule) => {
+const paintNeck = (scene, nodules, front) => {
   const { source, z, x, size, wide, mirrors, loss } = scene;
-  const { front } = nodule;
-  const left = nodule.x - nodule.a, right = nodule.x + nodule.a, bottom = nodule.z + nodule.b;
+  const some = nodules.length > 0;
+  const left = some ? Math.min(...nodules.map((one) => one.x - one.a)) : 0.35;
+  const right = some ? Math.max(...nodules.map((one) => one.x + one.a)) : 0.6;
+  const bottom = some ? Math.max(...nodules.map((one) => one.z + one.b)) : 0.6;
 
   const coarse = scene.texture(9, 4), fine = scene.texture(34, 6);
   scene.each((i) => (scene.echo[i] = DEEP + 3.5 * coarse[i] + 4.5 * fine[i]));
@@ -98,17 +100,18 @@ const paintNeck = (scene, nodule) => {
   const colli = scene.ellipse(source.uniform(0.4, 0.8), bottom + source.uniform(0.22, 0.3), 0.4, 0.1, 0.1);
   scene.paint((i) => edge(colli[i], 0.02), (_, row, column) => MUSCLE + 3.5 * fibres[(size - 1 - row) * wide + column]);
 
-  // The lobe holds its nodule: it grows with it, but not where it breaks out.
+  // The lobe holds its nodules: it grows with them, but not where one breaks out.
   const lobeLeft = Math.min(source.uniform(0.12, 0.24), left - 0.03);
   const lobeRight = Math.max(source.uniform(0.74, 0.86), right + 0.03);
   const lobeBottom = Math.max(source.uniform(0.66, 0.8), bottom + 0.04);
   const a = (lobeRight - lobeLeft) / 2, b = (lobeBottom - front) / 2, middle = (lobeLeft + lobeRight) / 2;
   const body = scene.ellipse(middle, front + b, a, b, source.uniform(-0.08, 0.08));
-  const bridge = source.uniform(0.02, 0.035), breaksOut = nodule.features.margin === "extrathyroidal";
+  const bridge = source.uniform(0.02, 0.035);
+  const held = nodules.filter(({ features }) => features.margin !== "extrathyroidal");
   const lobe = scene.map((i, row, column) => {
     const isthmus = bridge - Math.abs(z[row] - front - 0.05 - 0.03 * (x[column] - lobeRight));
     const gland = Math.max(body[i], Math.min(isthmus, x[column] - middle));
-    return breaksOut ? gland : Math.max(gland, nodule.inside[i] + 0.03);
+    return held.reduce((grown, { inside }) => Math.max(grown, inside[i] + 0.03), gland);
   });
   const soft = scene.texture(6, 6), grain = scene.texture(16, 14);
   scene.paint((i) => edge(lobe[i]), (i) => 0.9 * soft[i] + 0.7 * grain[i]);
@@ -243,21 +246,35 @@ const paintFoci = (scene, nodule) => {
   }
 };
 
-// `features` by their names in lib.sources.phantom. Returns grey levels and the nodule's mask, both
-// size x size, row by row. Each part begins anew, so that one feature leaves the others in place.
-export const drawNeck = (features, source, size = 128) => {
-  source.begin("neck");
-  const scene = makeScene(size, source);
-  const x = source.uniform(0.42, 0.58), width = source.uniform(0.17, 0.54);
-  source.begin("nodule");
-  const nodule = placeNodule(scene, features, x, width);
-  source.begin("organs");
-  paintNeck(scene, nodule);
-  source.begin("tissue");
-  paintNodule(scene, nodule);
-  source.begin("foci");
-  paintFoci(scene, nodule);
-  source.begin("scan");
+// Where nodules lie across the picture and how wide they are drawn: one in the middle, or on two sides.
+const placesFor = (count, source) => {
+  if (count === 1) return [[source.uniform(0.42, 0.58), source.uniform(0.17, 0.54)]];
+  const places = [0.31, 0.66].map((x) => [x, source.uniform(0.17, 0.27)]);
+  return source.random() < 0.5 ? places.reverse() : places;
+};
+
+// `every`: the features of none to two nodules, by their names in lib.sources.phantom. Returns grey
+// levels and the mask (n on the n-th nodule), both size x size, row by row. Each part begins anew, so
+// that one feature leaves the others in place, and a second nodule the first.
+export const drawNeck = (every, source, size = 128) => {
+  const begin = (part, n) => source.begin(n ? `${part} ${n + 1}` : part);
+  begin("neck");
+  const scene = makeScene(size, source), places = placesFor(every.length, source);
+  const nodules = every.map((features, n) => {
+    begin("nodule", n);
+    return placeNodule(scene, features, ...places[n]);
+  });
+  if (!every.length) begin("front");
+  const front = nodules.length ? nodules[0].front : source.uniform(0.27, 0.33);
+  begin("organs");
+  paintNeck(scene, nodules, front);
+  nodules.forEach((nodule, n) => {
+    begin("tissue", n);
+    paintNodule(scene, nodule);
+    begin("foci", n);
+    paintFoci(scene, nodule);
+  });
+  begin("scan");
   const mirrored = source.random() < 0.5; // the other side of the neck
   const grey = scan(scene), image = new Uint8Array(size * size), mask = new Uint8Array(size * size);
   scene.each((i, row, column) => {
@@ -265,7 +282,7 @@ export const drawNeck = (features, source, size = 128) => {
     if (across < 0 || across >= size) return;
     const at = row * size + (mirrored ? size - 1 - across : across);
     image[at] = grey[i];
-    mask[at] = nodule.ratio[i] < 1;
+    mask[at] = nodules.findLastIndex(({ ratio }) => ratio[i] < 1) + 1;
   });
   return { image, mask };
 };

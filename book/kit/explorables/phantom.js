@@ -1,11 +1,12 @@
 // The phantom: the features of ACR TI-RADS as switches, the picture that they make, and their worth.
 import { button, control, controls, endBar, make, percent, sentence, valueTable } from "./controls.js";
 import { drawNeck } from "./neck.js";
-import { capital, describeNodule, featureFields } from "./nodule.js";
-import { BLUE, greyPicture, outlineMask } from "./paint.js";
+import { capital, describeNodule } from "./nodule.js";
+import { chosenNodule, describeNodules, fromTheLeft, noduleControls, noduleFields, nodulesOf, RIGHT_ANSWERS, setChosen, settleNodules } from "./nodules.js";
+import { BLUE, GREEN, greyPicture, outlineMask, RED } from "./paint.js";
 import { seededSource } from "./random.js";
 import { flagField, makeStore, numberField } from "./state.js";
-import { agreeOnFluid, drawPatient, foolingNodule, judge, shareOfLevel, typicalNodule } from "./tirads.js";
+import { drawPatient, foolingNodule, judge, shareOfLevel, typicalNodule } from "./tirads.js";
 
 const PICTURE = 128; // pixels a side
 const ZOOM = 3; // points of the canvas for one of them
@@ -19,17 +20,20 @@ const makePicture = () => {
   const context = canvas.getContext("2d");
   const small = make("canvas", { width: PICTURE, height: PICTURE });
   let shown = "", drawn = null;
-  const draw = (nodule, seed, outlined) => {
-    const wanted = JSON.stringify([nodule, seed]);
+  const draw = (every, seed, outlined) => {
+    const wanted = JSON.stringify([every, seed]);
     if (shown !== wanted) {
-      drawn = drawNeck(nodule, seededSource(seed), PICTURE);
+      drawn = drawNeck(every, seededSource(seed), PICTURE);
       greyPicture(small, drawn.image);
       shown = wanted;
     }
     context.imageSmoothingEnabled = false;
     context.drawImage(small, 0, 0, canvas.width, canvas.height);
-    if (outlined) outlineMask(context, ZOOM, drawn.mask, BLUE, [8, 5]);
-    canvas.setAttribute("aria-label", `Simulated ultrasound of the neck with ${describeNodule(nodule)}${outlined ? "; a dashed line runs round it" : ""}.`);
+    const lines = every.length === 2 ? [[GREEN, [8, 5]], [RED, [3, 3]]] : every.length ? [[BLUE, [8, 5]]] : [];
+    if (outlined) lines.forEach(([colour, dash], n) => outlineMask(context, ZOOM, drawn.mask.map((number) => number === n + 1), colour, dash));
+    const round = ["", "; a dashed line runs round it", "; a dashed line runs round the benign one, a dotted one round the malignant one"][outlined ? every.length : 0];
+    canvas.setAttribute("aria-label", `Simulated ultrasound of the neck with ${describeNodules(every, drawn.mask)}${round}.`);
+    return drawn.mask;
   };
   return { element: make("div", { class: "stage picture" }, canvas), draw };
 };
@@ -43,34 +47,51 @@ const render = ({ model, el }) => {
   }
   const names = Object.keys(table.features);
   const fields = {
-    ...featureFields(table),
+    ...noduleFields(table),
     neck: numberField("Neck, by its number", 9, 0, NECKS, 1, 0),
     outline: flagField("Show the outline of the mask", false),
     before: numberField("Malignant among the patients, in %", 100 * table.malignant, 1, 99, 1, 0),
   };
   const picture = makePicture(), said = sentence();
+  const right = make("p", { class: "note" }), lines = make("p", { class: "note" }, "Dashed and green: the benign nodule. Dotted and red: the malignant one.");
   const worth = valueTable("Points of each value, its share in each class, and their ratio", ["", "points", "benign", "malignant", "ratio"]);
   const result = valueTable("What follows", ["", ""]);
-  worth.element.classList.add("wraps");
-  const noduleOf = (state) => Object.fromEntries(names.map((name) => [name, state[name]]));
+  for (const { element } of [worth, result]) element.classList.add("wraps");
   // The game: a patient whose class is asked for, until the answer; then what came out.
   let patient = null, outcome = "";
   const score = { asked: 0, reader: 0, ideal: 0 };
 
   const draw = (state) => {
-    const nodule = noduleOf(state), share = state.before / 100, found = judge(table, nodule, share);
-    picture.draw(nodule, Math.round(state.neck), state.outline);
-    if (patient && names.some((name) => state[name] !== patient.nodule[name])) patient = null; // a link was followed
+    const every = nodulesOf(table, state), mask = picture.draw(every, Math.round(state.neck), state.outline);
+    if (patient && (every.length !== 1 || names.some((name) => state[name] !== patient.nodule[name]))) patient = null; // a link was followed
     const asks = patient !== null;
-    for (const part of [switches, numbers, next]) part.hidden = asks;
+    for (const part of [switches, next, right]) part.hidden = asks;
     answers.hidden = !asks;
+    right.textContent = `Right answers here. ${RIGHT_ANSWERS[state.nodules]}`;
+    lines.hidden = every.length < 2 || !state.outline;
+    outline.disabled = !every.length;
+    begin.disabled = !every.length;
+    numbers.hidden = asks || !every.length;
+    shares.hidden = every.length !== 1;
+    if (!every.length) {
+      said.say("No nodule: there is nothing to describe, no points are given, and no class is right.");
+      return {};
+    }
+    const chosen = chosenNodule(state), both = every.map((nodule) => judge(table, nodule, state.before / 100));
+    return every.length === 1 ? writeOne(state, every[0], both[0], asks) : writeTwo(mask, chosen, both);
+  };
+  const writeWorth = (found, head) => {
     worth.write([
       ...found.rows.map(({ name, value, points, chances: [benign, malignant] }) => [
         `${name}: ${value}`, found.spongiform && name !== "composition" ? "\u2013" : points,
         shortPercent(benign), shortPercent(malignant), shortNumber(malignant / benign),
       ]),
       ["all five", found.points, shortPercent(found.benign), shortPercent(found.malignant), shortNumber(found.ratio)],
-    ]);
+    ], [head, "points", "benign", "malignant", "ratio"]);
+  };
+  const writeOne = (state, nodule, found, asks) => {
+    const share = state.before / 100;
+    writeWorth(found, "");
     result.write([
       ["level of ACR TI-RADS", `TR${found.level}`],
       ["malignant, before the picture", percent(share, 0)],
@@ -84,7 +105,22 @@ const render = ({ model, el }) => {
     const { points, level, benign, malignant, ratio, after } = found;
     return { points, level, benign, malignant, ratio, after };
   };
-  const store = makeStore({ model, name: "phantom", fields, draw, settle: agreeOnFluid });
+  // Of one of each class: which is which. Either may be the malignant one, so the shares of patients drop out.
+  const writeTwo = (mask, chosen, both) => {
+    const { points, level, benign, malignant, ratio } = both[chosen];
+    const after = ratio / (both[0].ratio + both[1].ratio), known = both[1].ratio / (both[0].ratio + both[1].ratio);
+    writeWorth(both[chosen], chosen ? "the malignant nodule" : "the benign nodule");
+    result.write([
+      ["level of ACR TI-RADS", `TR${level}`],
+      ["the malignant one, before the picture", percent(0.5, 0)],
+      ["the malignant one, with the features of both", percent(after)],
+    ]);
+    const told = both.map(({ level }, n) => `the ${n ? "malignant" : "benign"} nodule, TR${level}`);
+    said.say(`${capital(fromTheLeft(told, mask))}. A reader who knows the features of both, and that there is one of each, ` +
+      `finds the malignant one with a probability of ${percent(known)}.`);
+    return { points, level, benign, malignant, ratio, after };
+  };
+  const store = makeStore({ model, name: "phantom", fields, draw, settle: settleNodules(table) });
   const { state } = store;
   const another = () => ({ neck: (Math.round(state.neck) % NECKS) + 1 });
   // Whoever sets something by hand has left the last patient.
@@ -106,7 +142,7 @@ const render = ({ model, el }) => {
     leave();
     const { neck } = another();
     patient = drawPatient(table, seededSource(neck), state.before / 100);
-    store.set({ neck, ...patient.nodule });
+    store.set({ neck, nodules: "one", ...patient.nodule });
     draw(state); // at once, so that the buttons are there to be focused
     answers.querySelector("button").focus();
   };
@@ -126,19 +162,21 @@ const render = ({ model, el }) => {
   const answers = make("div", { class: "presets", role: "group", "aria-label": "Your guess" },
     button("Benign", () => answer(false)), button("Malignant", () => answer(true)));
   const switches = make("div", {},
-    controls(byHand, "Features of the nodule", ...names),
-    make("p", { class: "note" }, "Cystic and anechoic go together: whichever you choose sets the other."),
+    noduleControls(byHand, table),
     controls(byHand, "Neck", "neck"),
     make("p", { class: "presets" }, button("Another neck", () => setByHand(another()))));
-  const numbers = make("div", { class: "columns" }, worth.element,
-    make("div", {}, controls(store, "Patients", "before"), result.element));
-  const preset = (words, nodule) => button(words, () => setByHand(nodule));
-  el.replaceChildren(
-    make("div", { class: "presets", role: "group", "aria-label": "Begin with" },
+  const shares = controls(store, "Patients", "before");
+  const numbers = make("div", { class: "columns" }, worth.element, make("div", {}, shares, result.element));
+  const preset = (words, nodule) => button(words, () => setByHand(setChosen(state, nodule)));
+  const outline = make("fieldset", { class: "bare", "aria-label": "Outline" }, control(store, "outline"));
+  const begin = make("fieldset", { class: "bare", "aria-label": "Begin with" },
+    make("div", { class: "presets" },
       preset("A typical benign nodule", typicalNodule(table, 0)), preset("A typical malignant nodule", typicalNodule(table, 1)),
-      preset("Many points, yet benign", foolingNodule(table, true)), preset("No points, yet malignant", foolingNodule(table, false))),
+      preset("Many points, yet benign", foolingNodule(table, true)), preset("No points, yet malignant", foolingNodule(table, false))));
+  el.replaceChildren(
+    begin,
     make("div", { class: "columns" },
-      make("div", {}, picture.element, control(store, "outline"), next, answers, said.element), switches),
+      make("div", {}, picture.element, outline, lines, right, next, answers, said.element), switches),
     numbers,
     endBar({ ...store, reset: startAgain }, model),
   );

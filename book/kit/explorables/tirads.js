@@ -64,9 +64,9 @@ export const typicalNodule = (table, k) =>
     return of(one) > of(best) ? one : best;
   });
 
-// A patient: a class, drawn with its share, and features that the class draws.
-export const drawPatient = (table, source, before) => {
-  source.begin("patient");
+// A patient: a class, drawn with its share, and features that the class draws. `part`: of the source.
+export const drawPatient = (table, source, before, part = "patient") => {
+  source.begin(part);
   const malignant = source.random() < before, nodule = {};
   for (const [name, values] of Object.entries(table.features)) {
     if (name === "echogenicity" && nodule.composition === "cystic") {

@@ -50,6 +50,8 @@ def standing(found: Difference) -> str:
     """
     if found.why:
         return f"not told: {found.why}"
+    if not found.spread_known:
+        return "not told: one training"
     if found.worst < 0:
         return "better"
     if found.no_worse:

@@ -16,8 +16,9 @@ from .style import ABSENT, COLOURS, SYMBOLS, beside, figure, number, points, pro
 TOGETHER = "Pooled"  # the row over several sources
 SMALL = 0.02  # an interval within this on both sides leaves no difference that matters
 CONSTRUCTED = "0 by construction"
+ALONE = "of one training, whose chance is not in the interval"
 # Plotly's symbols as letters, filled and hollow
-LETTERS = {"circle": "●○", "diamond": "◆◇", "square": "■□"}
+LETTERS = {"circle": "●○", "diamond": "◆◇", "square": "■□", "cross": "✚✛"}
 # change -> row (a source, or `TOGETHER`) -> measure -> difference
 Sizes = Mapping[str, int]  # class -> images
 Compared = Mapping[str, Mapping[str, Mapping[str, Difference]]]
@@ -42,7 +43,8 @@ def effects(
             reach.append(found.difference)
             if row not in unjudged and not found.why:
                 reach += found.low, found.high
-            drawn.add_trace(_mark(found, change, order, rows.index(row), row in unjudged))
+            at = rows.index(row) + 0.96 * ((order + 0.5) / len(compared) - 0.5)
+            drawn.add_trace(_mark(found, change, order, at, row in unjudged))
             told.append(f"{change}, {row}: {sentence(found)}")
     if not told:
         raise ValueError(f"nothing was compared by {HEADLINE[measure]}")
@@ -53,7 +55,7 @@ def effects(
         drawn.add_vline(at, line={"color": "#808080", "width": 1, "dash": dash}, layer="below")
     return figure(
         f"{HEADLINE[measure]}, differences in points with 95 % intervals. {'; '.join(told)}.",
-        height=96 + 62 * len(rows),
+        height=96 + 20 * len(compared) * len(rows),
         base=drawn,
         title={
             "text": f"<b>{HEADLINE[measure]}</b>",
@@ -86,7 +88,8 @@ def effects_key(compared: Compared) -> str:
     marks = " ".join(
         f'<span style="white-space:nowrap"><span aria-hidden="true" style="color:{COLOURS[order]};'
         f'font-size:1.3em">{LETTERS[SYMBOLS[order]][0]}</span> {escape(change)}</span><br>'
-        for order, change in enumerate(compared)
+        for order, (change, each) in enumerate(compared.items())
+        if each
     )
     return (
         f'<p class="effects-key">{marks}<small>Filled, with a thick bar: several trainings. '
@@ -115,7 +118,8 @@ def effects_table(compared: Compared, measures: tuple[str, ...], sizes: Mapping[
     note = (
         "In points of per cent, with 95 % intervals over patients and trainings, corrected (Holm) "
         "for the measures of a row. Bold: told apart, the interval leaves out 0. "
-        "¹ One training: its interval borrows the spread between trainings from other systems. "
+        "¹ One training: its interval borrows the spread between trainings from other systems, if "
+        "any has several; else nothing is bold. "
         f"[{ABSENT}, {ABSENT}]: fewer than {FEWEST} patients of a class. {ABSENT}: not measured, "
         "or the same answers."
     )
@@ -165,6 +169,8 @@ def effect(found: Difference) -> str:
     >>> effect(Difference("AUC", low=-0.014, high=0.006, **at))
     'no difference that matters: 0.4 points lower (95 %: 1.4 lower to 0.6 higher)'
     """
+    if not found.spread_known and not found.why:
+        return f"{ALONE}: {sentence(found)}"
     if found.why or found.clear:
         return sentence(found)
     if found.low > -SMALL and found.high < SMALL:
@@ -174,7 +180,7 @@ def effect(found: Difference) -> str:
 
 def _of_one(row: str, found: Difference) -> str:
     said = f"{row} {effect(found)}"
-    return f"**{said}**" if found.clear else said
+    return f"**{said}**" if found.clear and found.spread_known else said
 
 
 def _lines(
@@ -209,7 +215,7 @@ def _lines(
     return lines
 
 
-def _mark(found: Difference, change: str, order: int, row: int, faint: bool) -> go.Scatter:
+def _mark(found: Difference, change: str, order: int, at: float, faint: bool) -> go.Scatter:
     several = found.trainings > 1
     bar = None
     if not found.why:
@@ -223,7 +229,7 @@ def _mark(found: Difference, change: str, order: int, row: int, faint: bool) -> 
         }
     return go.Scatter(
         x=[points(found.difference)],
-        y=[row + 0.24 * (order - 1)],
+        y=[at],
         error_x=bar,
         mode="markers",
         opacity=0.5 if faint else 1,
@@ -243,7 +249,7 @@ def _cell(found: Difference | None, change: str, measure: str) -> str:
         decided = measure.startswith(LESS_IS_BETTER) and "together" in change
         return f"<small>{CONSTRUCTED}</small>" if decided else ABSENT
     shown = number(found.difference, signed=True)
-    shown = f"<b>{shown}</b>" if found.clear else shown
+    shown = f"<b>{shown}</b>" if found.clear and found.spread_known else shown
     one = "<sup>1</sup>" if found.trainings == 1 else ""
     low, high = (number(end, signed=True) for end in (found.low, found.high))
     return f"{shown}{one}<br><small>[{low}, {high}]</small>"

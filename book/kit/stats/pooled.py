@@ -11,8 +11,9 @@ def pooled(sources: Sequence[Mapping[str, Difference]]) -> dict[str, Difference]
 
     sources: of each what `Evidence.differences` gives, one pair in all. A source's weight is one
     over its squared error; degrees of freedom by Satterthwaite. One effect is taken to be common to
-    the sources: where they differ, look at each. Measures that fewer than two sources can tell are
-    left out.
+    the sources: where they differ, look at each. A source whose spread between trainings is not
+    known is left out: its error is too small, and would be its weight. So are measures that fewer
+    than two sources can tell.
 
     >>> at = dict(measure="AUC", above=0.8, below=0.7, share=1.0, seeds=(0,), trainings=2)
     >>> at |= dict(images=90, patients=45, smallest=20, spread_known=True)
@@ -23,7 +24,8 @@ def pooled(sources: Sequence[Mapping[str, Difference]]) -> dict[str, Difference]
     """
     family = {}
     for measure in PRIMARY:
-        told = [one[measure] for one in sources if measure in one and one[measure].error > 0]
+        found = [one[measure] for one in sources if measure in one]
+        told = [one for one in found if one.error > 0 and one.spread_known]
         if len(told) > 1:
             family[measure] = over_sources(told)
     return corrected(family)
