@@ -253,6 +253,8 @@ CALLS = {"read_pickle", "load_learner", "to_pickle"}
 TYPED = {"book/kit/exercises.py": ["exec", "exec"], "ci/faults.py": ["exec", "exec"]}
 # Each place that reads more than text, by the library's function, with what is planted there above
 READERS = {
+    ("ci/bench_instead.py", "open"): "runs/test_instead.py: pictures that were checked before",
+    ("ci/instead/book.py", "open"): "runs/test_instead.py: pictures that were checked before",
     ("data/fetch.py", "ZipFile"): "data/test_fetch.py: archives",
     ("lib/blocks.py", "load"): "test_in_the_cache",
     ("lib/cases/pixels.py", "open"): "test_as_an_image, test_as_a_mask",
