@@ -96,7 +96,7 @@ def test_every_public_name_is_on_one_page():
     """A module with its members, as the configuration asks, or a class by itself."""
     assert CONFIG["autodoc_default_options"]["members"] is True
     text = "\n".join(page.read_text() for page in PAGES)
-    shown = re.findall(r"^\.\. autoclass:: ([\w.]+)", text, re.M)
+    shown = re.findall(r"^\.\. auto(?:class|function):: ([\w.]+)", text, re.M)
     modules = re.findall(r"^\.\. automodule:: (\S+)\n(?:   :exclude-members: (.+))?", text, re.M)
     for module, excluded in modules:
         names = public(importlib.import_module(module)).keys() - excluded.split(", ")
