@@ -121,15 +121,15 @@ def found_in_words(one: Evidence, plain: str, terms: str, simple: str = "") -> s
     if terms in one.runs:
         after = one.level(terms, "inconsis_cls").estimate
         words += (
-            f"; trained with the paper's three terms, in {linked(f'{number(after)} %')}. "
+            f"; with the three terms, in {linked(f'{number(after)} %')}. "
             f"AUC: {changed(terms, 'AUC')}"
         )
     words += "."
     if joint in one.runs:
         told = "; ".join(f"{MEASURES[m]}: {changed(joint, m)}" for m in [*MEASURES][1:])
         words += (
-            " **Deciding the three answers together**, with the same network and no training, "
-            f"leaves none, by construction. {told}."
+            " **Deciding the three together**, without training, leaves none, by construction. "
+            f"{told}."
         )
     if simple in one.runs:
         auc, dice = (
