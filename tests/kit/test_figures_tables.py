@@ -195,6 +195,24 @@ def test_seeds_that_draw_their_own_split_stand_in_one_table():
     assert all(found.difference == 0 for found in rows[FULL].tests.values())
 
 
+def test_a_pair_is_judged_by_one_profile_alone():
+    older = table_runs()
+    newer = [one for one in older if one["experiment"] in ("ms-mtl", "full")]
+    found = {
+        ("phantom", "laptop"): Evidence(older),
+        ("phantom", "evidence"): Evidence(newer),
+        ("busbra", "laptop"): Evidence(older),
+    }
+    table = figures.Reproduction(1, found, SYSTEMS)
+    tests = {place: by_title(rows["as answered"]) for place, rows in table.rows.items()}
+    both = [tests["phantom", how][FULL].tests for how in ("evidence", "laptop")]
+    assert both[0] and not both[1] and tests["busbra", "laptop"][FULL].tests
+    assert tests["phantom", "laptop"][FULL].ours == tests["busbra", "laptop"][FULL].ours
+    others = {title: row for title, row in tests["phantom", "laptop"].items() if title != FULL}
+    assert any(row.tests for row in others.values())  # what the newer runs have not got
+    assert table.shown("Look.").count("what the newer ones have of a row is judged there") >= 1
+
+
 def test_runs_of_other_code_budget_machine_or_versions_are_marked():
     runs = table_runs()
     runs[3] |= {"code": {"metrics": "ff"}, "history": runs[3]["history"][:1]}

@@ -93,15 +93,48 @@ def test_a_system_that_cannot_contradict_itself_stands_beside(found):
     assert [trace.name for trace in drawn.data[:4]][-1] == "painted"
     assert list(drawn.data[3].x) == [0.0]  # its one answer contradicts nothing
     said = figures.found_in_words(both, "ms-mtl", "terms", "once")
-    auc = 100 * both.value("once", "AUC")
-    assert f"AUC [{auc:.1f} %](results.html) against [{auc:.1f} %](results.html)" in said
+    auc, low, high = (100 * end for end in both.level("once", "AUC"))
+    link = f"[{auc:.1f} % ({low:.1f} to {high:.1f})](results.html)"
+    assert f"AUC {link} against {link}." in said
     plain = figures.found_in_words(found, "ms-mtl", "terms", "once")
     assert said.startswith(plain) and "smaller" not in plain
+
+
+def test_only_a_system_with_one_answer_is_at_0(found):
+    """One that has not kept its contradictions is not drawn as if it had none."""
+    rows = {k: v for k, v in found.records[0]["per_image"].items() if k != "seg_as_cls"}
+    lost = stats.Evidence([NAMES | {"experiment": n, "per_image": rows} for n in ("a", "b")])
+    drawn = figures.finding({("phantom", "laptop"): lost}, "a", "b", {"painted": "b"})
+    assert [list(trace.x) for trace in drawn.data[:4]] == [[], [0.0], [], [0.0]]
+    drawn = figures.finding({("phantom", "laptop"): lost}, "a", "b")
+    assert [list(trace.x) for trace in drawn.data[:3]] == [[], [], []]
 
 
 def test_the_words_have_the_numbers(found):
     words = figures.found_in_words(found, "ms-mtl", "terms")
     assert words.count("[50.0 %](results.html)") == 2
-    assert f"AUC: [{figures.sentence(found.differences('terms', 'ms-mtl')['AUC'])}]" in words
-    joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")["F1"]
-    assert joint.above == 1 and figures.sentence(joint) in words
+    family = found.differences("terms", "ms-mtl")
+    assert f"%](results.html): [{figures.sentence(family['inconsis_cls'])}](results.html)" in words
+    assert "AUC, F1, class Dice: [not told apart](results.html)." in words
+    joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")
+    assert joint["F1"].above == 1 and joint["F1"].clear and not joint["F1"].spread_known
+    assert figures.sentence(joint["F1"]) not in words  # of one training nothing is told apart
+
+
+def test_the_words_have_what_is_told_apart():
+    """Two trainings of each, and the second system right in every image."""
+    wrong = [0.2, 0.8] * 20 + [0.8, 0.2] * 20
+    right = [0.2, 0.8] * 40
+    rows = {"label": [0, 1] * 40, "case": [f"{k}" for k in range(80)], "seg_as_cls": [0, 1] * 40}
+    made = [
+        NAMES | {"experiment": name, "seed": seed, "per_image": rows | {"p_malignant": p}}
+        for name, p in (("ms-mtl", wrong), ("terms", right))
+        for seed in (0, 1)
+    ]
+    found = stats.Evidence(made)
+    words = figures.found_in_words(found, "ms-mtl", "terms")
+    family = found.differences("terms", "ms-mtl")
+    for measure in ("AUC", "F1"):
+        assert family[measure].clear
+        assert f"{measure}: [{figures.sentence(family[measure])}](results.html)" in words
+    assert "not told apart" not in words

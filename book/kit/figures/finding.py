@@ -1,6 +1,6 @@
-"""What the book found, for its first page: one figure and two sentences, made from the results."""
+"""What the book found, for its first page: a figure and a few sentences, made from results."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from lib.cases import CLASSES
 
 from ..stats import SUFFIX, Evidence, Interval
-from .changes import sentence
+from .changes import NEITHER, sentence
 from .places import Place, of_classes, short_name
 from .style import COLOURS, SYMBOLS, beside, error_bars, figure, number, points, small_titles
 
@@ -41,6 +41,7 @@ def finding(
         "trained with the three terms": terms,
         "decided together, same network": f"{plain}{SUFFIX}",
     }
+    agree = {f"{plain}{SUFFIX}", *simple.values()}
     there = {system for one in found.values() for system in one.runs}
     ways |= {way: system for way, system in simple.items() if system in there}
     places = {place: one for place, one in found.items() if plain in one.runs}
@@ -50,7 +51,7 @@ def finding(
     told = []
     for at, (measure, title) in enumerate(MEASURES.items()):
         for order, (way, system) in enumerate(ways.items()):
-            levels = {place: level(one, system, measure) for place, one in places.items()}
+            levels = {p: _level(one, system, measure, agree) for p, one in places.items()}
             levels = {place: value for place, value in levels.items() if value is not None}
             bars = 100 * np.array([tuple(value) for value in levels.values()]).reshape(-1, 3)
             rows = [list(places).index(place) for place in levels]
@@ -100,53 +101,66 @@ def finding(
 
 
 def found_in_words(one: Evidence, plain: str, terms: str, simple: str = "") -> str:
-    """The finding on one source in three sentences of Markdown, each number a link to its row.
+    """The finding on one source in Markdown: what is told apart, each number a link to its row.
 
     simple: a system of class and outline alone, which cannot contradict itself; its levels stand
     beside those of the first, without a verdict.
     """
-
-    def linked(words: str) -> str:
-        return f"[{words}](results.html)"
-
-    def changed(above: str, measure: str) -> str:
-        return linked(sentence(one.differences(above, plain)[measure]))
-
     joint = f"{plain}{SUFFIX}"
     before = one.level(plain, "inconsis_cls").estimate
-    words = (
-        f"A network that answers all three contradicts itself in {linked(f'{number(before)} %')} "
+    said = (
+        f"A network that answers all three contradicts itself in {_linked(f'{number(before)} %')} "
         "of the test images"
     )
     if terms in one.runs:
         after = one.level(terms, "inconsis_cls").estimate
-        words += (
-            f"; with the three terms, in {linked(f'{number(after)} %')}. "
-            f"AUC: {changed(terms, 'AUC')}"
-        )
-    words += "."
+        less = _linked(sentence(one.differences(terms, plain)["inconsis_cls"]))
+        said += f"; with the three terms, in {_linked(f'{number(after)} %')}: {less}"
+        said += f"; {_apart(one, terms, plain)}"
+    said += "."
     if joint in one.runs:
-        told = "; ".join(f"{MEASURES[m]}: {changed(joint, m)}" for m in [*MEASURES][1:])
-        words += (
-            " **Deciding the three together**, without training, leaves none, by construction. "
-            f"{told}."
+        said += (
+            " **Deciding the three together**, without training, leaves none, by construction; "
+            f"{_apart(one, joint, plain)}."
         )
     if simple in one.runs:
         auc, dice = (
-            " against ".join(linked(f"{number(one.value(s, m))} %") for s in (simple, plain))
+            " against ".join(_linked(_ends(one.level(name, m))) for name in (simple, plain))
             for m in ("AUC", "dice_class_mean")
         )
-        words += (
+        said += (
             " **A smaller network for class and outline alone**, the class painted on the outline, "
-            f"cannot contradict itself either: AUC {auc}, class Dice {dice}."
+            f"cannot contradict itself either: class Dice {dice}, AUC {auc}."
         )
-    return words
+    return said
 
 
-def level(one: Evidence, system: str, measure: str) -> Interval | None:
-    """A measure with its interval; contradictions of one answer are 0; None if it was not run."""
+def _apart(one: Evidence, above: str, below: str) -> str:
+    """By which measures, beside the contradictions, two are told apart, and by which not."""
+    family = one.differences(above, below)
+    told = {m: family[m] for m in [*MEASURES][1:] if m in family}
+    clear = {m: d for m, d in told.items() if d.clear and d.spread_known}
+    said = [f"{MEASURES[m]}: {_linked(sentence(d))}" for m, d in clear.items()]
+    if rest := ", ".join(MEASURES[m] for m in told if m not in clear):
+        said.append(f"{rest}: {_linked(NEITHER)}")
+    return "; ".join(said)
+
+
+def _ends(level: Interval) -> str:
+    return f"{number(level.estimate)} % ({number(level.low)} to {number(level.high)})"
+
+
+def _linked(words: str) -> str:
+    return f"[{words}](results.html)"
+
+
+def _level(one: Evidence, system: str, measure: str, agree: Container[str]) -> Interval | None:
+    """A measure with its interval; None if it was not run, or is not measured.
+
+    agree: systems with one answer, whose contradictions are 0.
+    """
     if system not in one.runs:
         return None
-    if measure in one.measures(system):
-        return one.level(system, measure)
-    return NONE if measure == "inconsis_cls" else None
+    if measure == "inconsis_cls" and system in agree:
+        return NONE
+    return one.level(system, measure) if measure in one.measures(system) else None

@@ -82,8 +82,8 @@ def shown(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]:
     >>> shown([{"source": "busbra", "profile": "smoke", "experiment": "mtl", "seed": 0}])
     {}
     """
-    best = {record["source"]: _first(record["source"], records) for record in records}
-    return _together([run for run in records if run["profile"] == best[run["source"]]])
+    best = _best(records)
+    return evidence(with_together([r for r in records if r["profile"] == best.get(r["source"])]))
 
 
 def earlier(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]:
@@ -91,9 +91,9 @@ def earlier(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]
 
     For what the first has not got: a system, a reading. What it has is judged there alone.
     """
-    best = {record["source"]: _first(record["source"], records) for record in records}
-    others = [run for run in records if run["profile"] not in (best[run["source"]], None)]
-    return _together([run for run in others if run["profile"] in PROFILES])
+    best = _best(records)
+    others = [r for r in records if r["profile"] != best.get(r["source"])]
+    return evidence(with_together([r for r in others if r["profile"] in PROFILES]))
 
 
 def counts(found: Evidence) -> str:
@@ -129,14 +129,10 @@ def short_name(place: Place) -> str:
     return name[0].upper() + name[1:]
 
 
-def _first(source: str, records: Sequence[Mapping[str, Any]]) -> str | None:
-    """The first of `PROFILES` in which a source has runs."""
-    there = {run["profile"] for run in records if run["source"] == source}
-    return next((profile for profile in PROFILES if profile in there), None)
-
-
-def _together(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]:
-    return evidence(with_together(records))
+def _best(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Of each source the first of `PROFILES` in which it has runs."""
+    there = {(record["source"], record["profile"]) for record in records}
+    return {source: how for how in reversed(PROFILES) for source, one in there if one == how}
 
 
 def _tested(found: Evidence) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
@@ -19,7 +20,7 @@ from ..stats import LESS_IS_BETTER, SUFFIX, Difference, Evidence, Interval
 from .apart import KINDS, SAID, SIGNS, apart
 from .changes import NEITHER, sentence, verdict
 from .measures import FEW, NAMES
-from .places import Place, counts, place_name, places
+from .places import PROFILES, Place, counts, place_name, places
 from .runs import levels
 from .sortable import NOTHING, Cell, Column, choice, sortable
 from .style import ABSENT, number, text, words
@@ -171,7 +172,8 @@ class Reproduction:
     """A table of the paper on every source and profile that has runs, the one with most first.
 
     found: as `book.kit.figures.evidence` gives it; systems: the catalogue; failures: runs that
-    failed, as `lib.results.load_failures` gives them.
+    failed, as `lib.results.load_failures` gives them. Of two profiles of a source the first of
+    `PROFILES` judges what it has, and the other what is left.
 
     >>> Reproduction(5, {}, []).shown("Look.")
     '<p><i>There is no committed run here yet.</i></p>'
@@ -192,15 +194,29 @@ class Reproduction:
         self.found = {
             place: found[place] for place in sorted(found, key=lambda place: -runs[place])
         }
+        self.newer = {place: self._newer(place) for place in self.found}
         self.rows: dict[Place, dict[str, list[Row]] | str] = {
             place: one
             if isinstance(one, str)
             else {
-                way: reproduce(table, one, systems, failed.get(place, []), together=at == 1)
+                way: reproduce(
+                    table,
+                    one,
+                    systems,
+                    failed.get(place, []),
+                    together=at == 1,
+                    judged=self.newer[place],
+                )
                 for at, way in enumerate(WAYS)
             }
             for place, one in self.found.items()
         }
+
+    def _newer(self, place: Place) -> Evidence | None:
+        """The runs of this source in a profile that comes before this one."""
+        before = takewhile(lambda profile: profile != place[1], PROFILES)
+        found = (self.found.get((place[0], profile)) for profile in before)
+        return next((one for one in found if isinstance(one, Evidence)), None)
 
     def shown(self, hint: str, memory: Collection[str] = ()) -> str:
         """HTML of the table with a choice of source, and of how the answers are read.
@@ -222,6 +238,8 @@ class Reproduction:
         self, place: Place, rows: Mapping[str, list[Row]], hint: str, memory: Collection[str]
     ) -> str:
         file = f"table{self.table}-{'-'.join(place)}"
+        if self.newer[place]:
+            hint += " Older, shorter runs: what the newer ones have of a row is judged there."
         both = {}
         for way, some in rows.items():
             if way != WAYS[0] and not any(row.decided for row in some):
@@ -244,11 +262,13 @@ def reproduce(
     failures: Sequence[Mapping[str, Any]] = (),
     *,
     together: bool = False,
+    judged: Evidence | None = None,
 ) -> list[Row]:
     """The rows of Table 1, 3, 4, 5 or 6 of the paper in its order, each with our runs of it.
 
     found: all runs of one source and profile; systems: the catalogue; failures: runs that failed;
-    together: with the answers that were decided together, where a system has them. Each row is
+    together: with the answers that were decided together, where a system has them; judged: other
+    runs of the source, which judge the pairs that they have. Each row is
     compared with its baseline (`LAYOUTS`), by the trainings that both have.
 
     >>> from types import SimpleNamespace
@@ -272,7 +292,8 @@ def reproduce(
         if together:
             name, base = (_decided(found, one) for one in (name, base))
         got = levels(found, name, [*measures, *DERIVED.values()])
-        family = found.differences(name, base)
+        elsewhere = judged is not None and judged.shared(name, base)
+        family = {} if elsewhere else found.differences(name, base)
         rows.append(
             Row(
                 title,

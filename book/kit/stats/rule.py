@@ -185,11 +185,12 @@ class Spread(NamedTuple):
     def added(self, variance: float, times: float) -> tuple[float, float]:
         """A variance over patients with `times` the excess, and its degrees of freedom.
 
-        Only s² is taken as uncertain (Satterthwaite 1946).
+        Only s² is taken as uncertain (Satterthwaite 1946), and never as more so than the trainings
+        by themselves: where v is nearly s², their difference has no share in the total to speak of.
         """
         total = variance + times * self.excess
         uncertain = times * self.between
-        return total, self.freedom * (total / uncertain) ** 2 if uncertain else math.inf
+        return total, self.freedom * max(total / uncertain, 1.0) ** 2 if uncertain else math.inf
 
 
 class Evidence:
