@@ -121,15 +121,6 @@ def test_one_training_is_neither_pooled_nor_told_apart():
     assert "<b>\N{MINUS SIGN}" not in figures.effects_table(alone, ("inconsis_cls",), {})
 
 
-def test_an_interval_wider_than_the_measure_is_not_shown():
-    wide = difference(low=-1.0, high=1.0)
-    assert figures.sentence(wide) == "2.0 points higher (no interval: too few trainings)"
-    told = {"a change": {"Phantom": {"AUC": wide}}}
-    drawn = figures.effects(told, "AUC", {})
-    assert drawn.data[0].error_x.array is None and max(drawn.layout.xaxis.range) < 5
-    assert "[\N{EN DASH}, \N{EN DASH}]" in figures.effects_table(told, ("AUC",), {})
-
-
 def test_the_key_names_what_is_drawn(found):
     told = plan.compared(found)
     key = figures.effects_key(told)

@@ -324,3 +324,12 @@ def test_the_power_is_what_simulation_says():
     detectable = stats.smallest_difference(0.01, level=0.99)
     shown = np.random.default_rng(0).normal(detectable, 0.01, 20_000) - 2.5758 * 0.01 > 0
     assert shown.mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_few_trainings_tell_no_less_than_by_themselves():
+    """Where the patients explain the spread, what is left of it has no share in the variance."""
+    explained = stats.rule.Spread(between=4.0, explained=3.9, freedom=2)
+    variance, freedom = explained.added(0.5, times=0.5)
+    assert (variance, freedom) == (pytest.approx(0.55), 2)  # by Satterthwaite alone, 0.15
+    wide = stats.rule.Spread(between=4.0, explained=0.0, freedom=2)
+    assert wide.added(2.0, times=0.5) == (4.0, 8.0)  # twice what the trainings add: 2 x 2²

@@ -19,19 +19,6 @@ RULE = (
 )
 
 
-def untold(found: Difference) -> str:
-    """Why a difference has no interval to show; empty if it has one.
-
-    Beside the rule's own reasons: of few trainings an interval may be wider than the measure.
-
-    >>> at = dict(above=0.1, below=0.14, share=1.0, seeds=(0,), trainings=2, images=90, patients=45)
-    >>> at |= dict(smallest=45, spread_known=True, difference=-0.04)
-    >>> untold(Difference("AUC", low=-1.0, high=0.9, **at))
-    'too few trainings'
-    """
-    return found.why or ("too few trainings" if found.high - found.low >= 1 else "")
-
-
 def sentence(found: Difference) -> str:
     """A difference in words: how many points, which way, and what its interval allows.
 
@@ -50,8 +37,8 @@ def sentence(found: Difference) -> str:
 
     size, way = told(found.difference)
     said = f"{size} points {way}" if way else "no difference"
-    if why := untold(found):
-        return f"{said} (no interval: {why})"
+    if found.why:
+        return f"{said} (no interval: {found.why})"
     ends = sorted((found.low, found.high), key=abs)
     (near, near_way), (far, far_way) = map(told, ends)
     if near_way in ("", far_way) or not far_way:

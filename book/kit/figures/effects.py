@@ -3,14 +3,13 @@
 A forest plot for each measure, one table with every number, and the answers in words.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import plotly.graph_objects as go
 
 from ..stats import FEWEST, LESS_IS_BETTER, MARGIN, PRIMARY, Difference
-from .changes import sentence, untold
+from .changes import sentence
 from .measures import HEADLINE
 from .style import ABSENT, COLOURS, SYMBOLS, beside, figure, number, points, probability, table
 
@@ -42,7 +41,7 @@ def effects(
             if (found := family.get(measure)) is None:
                 continue
             reach.append(found.difference)
-            if row not in unjudged and not untold(found):
+            if row not in unjudged and not found.why:
                 reach += found.low, found.high
             at = rows.index(row) + 0.96 * ((order + 0.5) / len(compared) - 0.5)
             drawn.add_trace(_mark(found, change, order, at, row in unjudged))
@@ -121,8 +120,8 @@ def effects_table(compared: Compared, measures: tuple[str, ...], sizes: Mapping[
         "for the measures of a row. Bold: told apart, the interval leaves out 0. "
         "¹ One training: its interval borrows the spread between trainings from other systems, if "
         "any has several; else nothing is bold. "
-        f"[{ABSENT}, {ABSENT}]: fewer than {FEWEST} patients of a class, or too few trainings. "
-        f"{ABSENT}: not measured, or the same answers."
+        f"[{ABSENT}, {ABSENT}]: fewer than {FEWEST} patients of a class. {ABSENT}: not measured, "
+        "or the same answers."
     )
     heads = [HEADLINE[m].replace(", ", ",<br>", 1) for m in measures]
     return table(["points", *heads], body, note)
@@ -219,7 +218,7 @@ def _lines(
 def _mark(found: Difference, change: str, order: int, at: float, faint: bool) -> go.Scatter:
     several = found.trainings > 1
     bar = None
-    if not untold(found):
+    if not found.why:
         bar = {
             "type": "data",
             "symmetric": False,
@@ -252,8 +251,7 @@ def _cell(found: Difference | None, change: str, measure: str) -> str:
     shown = number(found.difference, signed=True)
     shown = f"<b>{shown}</b>" if found.clear and found.spread_known else shown
     one = "<sup>1</sup>" if found.trainings == 1 else ""
-    ends = (math.nan, math.nan) if untold(found) else (found.low, found.high)
-    low, high = (number(end, signed=True) for end in ends)
+    low, high = (number(end, signed=True) for end in (found.low, found.high))
     return f"{shown}{one}<br><small>[{low}, {high}]</small>"
 
 

@@ -18,8 +18,8 @@ patients, and as many trainings as there are folds.
 
 **Intervals and tests.** Wilson's score interval on the range of what is measured (0 to 1, or -1 to
 1 for a difference), and the p-value that goes with it, by Student's t with Satterthwaite's degrees
-of freedom: few trainings tell little about their spread. Fewer than ten patients in a class that
-the measure needs: no interval and no test.
+of freedom, never fewer than those of the trainings: few of them tell little about their spread.
+Fewer than ten patients in a class that the measure needs: no interval and no test.
 
 **Correction.** A family is a pair of systems on one source and profile with all measures of
 `PRIMARY` that both give; those of `FURTHER` are a family of their own. Holm's correction; an
