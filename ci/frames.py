@@ -15,8 +15,7 @@ from typing import Any
 from chromium import measured
 from playwright.sync_api import Page
 
-from book.kit import explorables
-from lib import paper
+from book.kit import explorables, paper
 
 DRAGS, MOVES, RADIUS = 7, 180, 60  # circles, moves in one, pixels
 PAGE = '<!doctype html><meta charset="utf8"><title>Drag</title><body>{}</body>'

@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import nn
 
-from . import paper
 from .callbacks import Consistency, InterTask, IntraTask, ThreeTask
 from .likelihood import JointLikelihood
 from .names import look_up
@@ -53,10 +52,10 @@ class Experiment:
     made anew for every run; losses: options of `lib.losses.task_losses`; recipe: the fields of a
     profile that this system sets itself; parts: systems that are trained apart and combined
     afterwards, in place of a network; rows: the rows of the paper's tables that it fills, as
-    (table, row) of `lib.paper.table`; about: what differs from the system to compare it with.
+    (table, row); about: what differs from the system to compare it with.
 
-    >>> find("ms-mtl").paper["ACC"]
-    0.8785
+    >>> find("ms-mtl").rows[0]
+    (1, 'MS-MTL')
     """
 
     name: str
@@ -69,14 +68,6 @@ class Experiment:
     parts: tuple[str, ...] = ()
     rows: tuple[tuple[int, str], ...] = ()
     about: str = ""
-
-    @property
-    def paper(self) -> dict[str, float]:
-        """The paper's own values by measure, as fractions, over all the rows this system fills."""
-        found: dict[str, float] = {}
-        for number, row in self.rows:
-            found |= paper.table(number).loc[row].dropna().to_dict()
-        return found
 
     def consistency(self) -> list[Consistency]:
         """The consistency callbacks of one run."""

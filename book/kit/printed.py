@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from lib import paper, results
+from lib import results
 from lib.metrics import as_ratios, classified
 
+from . import paper
 from .stats import Evidence, Interval
 from .stats.bootstrap import drawn, measured
 

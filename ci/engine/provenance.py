@@ -21,7 +21,7 @@ SORTED = "networks.rivals"
 EVERY_RUN = ("blocks", "cam", "learner", "metrics", "square", "training")
 # What no number depends on but by what the record says: the cases by their fingerprint and split,
 # the catalogue and the budget by their parameters.
-RECORDED = {"atomic", "cases", "checkpoint", "experiments", "home", "names", "paper", "profiles"}
+RECORDED = {"atomic", "cases", "checkpoint", "experiments", "home", "names", "profiles"}
 
 
 def code(system: Experiment) -> dict[str, str]:

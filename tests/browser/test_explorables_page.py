@@ -9,8 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from book.kit import explorables
-from lib import paper
+from book.kit import explorables, paper
 from lib.sources.phantom import Features, probability
 
 pytestmark = pytest.mark.browser

@@ -38,7 +38,8 @@ def today():
 
 def test_the_tables_rows_are_all_filled():
     """21 rows of Table 1, and each row of Tables 3 to 6, by some job."""
-    from lib import experiments, paper
+    from book.kit import paper
+    from lib import experiments
 
     names = {job.experiment for job in grid.jobs("phantom", "laptop")}
     filled = {row for name in names for row in experiments.find(name).rows}

@@ -3,13 +3,12 @@
 import pytest
 from records import cells, record, some_rows
 
-from book.kit import claims, figures
+from book.kit import claims, figures, paper
 from book.kit.claims import CLAIMS, FULL, PLAIN, Claim, Comparison, combined, verdict
 from book.kit.stats import FURTHER, PRIMARY, Evidence
-from lib import paper
 from lib.experiments import EXPERIMENTS
 
-PAPER = {name: system.paper for name, system in EXPERIMENTS.items()}
+PAPER = {name: paper.of(system) for name, system in EXPERIMENTS.items()}
 COMPARISONS = [c for claim in CLAIMS for c in claim.comparisons]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from book.kit import explorables
+from book.kit import explorables, paper
 from book.kit.explorables import kernel
-from lib import paper, results
+from lib import results
 
 SCRIPTS = Path(__file__).parents[1] / "js"
 PAIR = ("ms-mtl", "ms-mtl+intra+inter")  # without and with the three terms

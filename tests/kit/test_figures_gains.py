@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 from records import as_numbers, cells, record, some_rows
 
-from book.kit import figures
+from book.kit import figures, paper
 from book.kit.figures import MeanDice
 from book.kit.figures.gains import PARTS
 from book.kit.stats import Evidence
-from lib import paper
 from lib.metrics import summarise
 
 

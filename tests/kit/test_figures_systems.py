@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from records import as_numbers, cells, record, some_rows
 
-from book.kit import figures
+from book.kit import figures, paper
 from book.kit.figures.fig3 import ROUNDING
 from book.kit.stats import Difference, Evidence
-from lib import paper
 from lib.metrics import summarise
 
 TITLES = {"clsnet": "ClsNet", "msl": "MSL", "ms-mtl": "MS-MTL"}

@@ -9,7 +9,8 @@ import torch
 from tiny import SMALL
 from torch.utils.flop_counter import FlopCounterMode
 
-from lib import paper, profiles
+from book.kit import paper
+from lib import profiles
 from lib.cost import parameter_count
 from lib.experiments import RIVALS, find
 from lib.networks import Chen2018, NNUNetNative, PSPNet, Wang2018, Zhou2021, Zhou2021Native

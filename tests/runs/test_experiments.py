@@ -7,7 +7,8 @@ import pytest
 import torch
 from tiny import TinyNet, tiny_loaders
 
-from lib import metrics, paper, profiles
+from book.kit import paper
+from lib import metrics, profiles
 from lib.cost import forward_flops, parameter_count
 from lib.experiments import EXPERIMENTS, FULL, WEIGHT, Experiment, find
 from lib.learner import TaskLoss, seed_everything
@@ -32,10 +33,10 @@ def test_every_row_of_the_papers_tables_is_filled_once(number):
 
 
 def test_values_of_several_tables_stand_together():
-    full = find(FULL).paper
+    full = paper.of(find(FULL))
     assert full["dice_paper_mean"] == 0.8084 and full["inconsis_cls"] == 0.0368
-    assert find("ms-mtl+t1t3").paper == {"dice_paper_mean": 0.7944, "F1": 0.8747}
-    assert find(f"{FULL}-single").paper == {}
+    assert paper.of(find("ms-mtl+t1t3")) == {"dice_paper_mean": 0.7944, "F1": 0.8747}
+    assert paper.of(find(f"{FULL}-single")) == {}
 
 
 def test_a_network_may_plan_its_depth_from_the_input_size():

@@ -9,6 +9,7 @@ import committed
 import pandas as pd
 import pytest
 
+from book.kit import paper
 from lib import experiments, metrics, profiles, results
 from lib.home import HOME
 
@@ -187,7 +188,7 @@ def test_catalogue_of_the_headline_pair():
     assert {t["weight"] for t in terms} == {experiments.WEIGHT} == {0.3}
     assert full.consistency()[0] is not full.consistency()[0]
     # The paper's own means are the means of its own classes.
-    for row in (plain.paper, full.paper):
+    for row in (paper.of(plain), paper.of(full)):
         for shape in ("dice", "iou"):
             both = (row[f"{shape}_paper_benign"] + row[f"{shape}_paper_malignant"]) / 2
             assert row[f"{shape}_paper_mean"] == pytest.approx(both, abs=1e-4)

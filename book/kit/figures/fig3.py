@@ -2,9 +2,9 @@
 
 import torch
 
-from lib import paper
 from lib.consistency import soft_cross_entropy
 
+from .. import paper
 from .style import table
 
 ROUNDING = 0.0005  # half a unit in the last of the three decimals that Fig. 3 prints
@@ -33,7 +33,7 @@ def fig3_losses(row: paper.Figure3) -> dict[str, float]:
 def fig3_table() -> str:
     """The four rows of the paper's Fig. 3: its printed losses beside both forms of the loss.
 
-    Everything printed comes from `lib.paper.FIGURE_3`, everything computed from
+    Everything printed comes from `book.kit.paper.FIGURE_3`, everything computed from
     `lib.consistency.soft_cross_entropy`.
 
     >>> fig3_table().count("1.0711")

@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lib import paper, results
+from lib import results
 from lib.cases import CLASSES
 
+from .. import paper
 from ..stats import Evidence, Interval, Spread, draw, patients, wilson
 from .style import cell, figure, number, points, series, table, text, words, wrapped
 

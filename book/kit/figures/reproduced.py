@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-from lib import paper
-
+from .. import paper
 from ..stats import LESS_IS_BETTER, SUFFIX, Difference, Evidence, Interval
 from .apart import KINDS, SAID, SIGNS, apart
 from .changes import NEITHER, sentence, verdict

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from .cases import CLASSES
+from lib.cases import CLASSES
+from lib.experiments import Experiment
 
-__all__ = ["BENIGN", "FIGURE_3", "IMAGES", "MALIGNANT", "TEST_IMAGES", "Figure3", "table"]
+__all__ = ["BENIGN", "FIGURE_3", "IMAGES", "MALIGNANT", "TEST_IMAGES", "Figure3", "of", "table"]
 
 IMAGES = {"benign": 2576, "malignant": 1917}  # section 4.1, one image for each patient
 TEST_IMAGES = 897  # section 3.1; how many of them are malignant is not printed
@@ -160,3 +161,16 @@ def table(number: int) -> pd.DataFrame:
     )
     frame.attrs["printed"] = dict(printed)
     return frame
+
+
+def of(system: Experiment) -> dict[str, float]:
+    """The paper's own values of a system by measure, as fractions, over all the rows it fills.
+
+    >>> from lib.experiments import find
+    >>> of(find("ms-mtl"))["ACC"]
+    0.8785
+    """
+    found: dict[str, float] = {}
+    for number, row in system.rows:
+        found |= table(number).loc[row].dropna().to_dict()
+    return found

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from book.kit import figures
-from lib import paper
+from book.kit import figures, paper
 from lib.metrics import MEANS
 
 ROWS = {1: 21, 3: 6, 4: 8, 5: 2, 6: 4}
