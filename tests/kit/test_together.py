@@ -138,3 +138,6 @@ def test_the_words_have_what_is_told_apart():
         assert family[measure].clear
         assert f"{measure}: [{figures.sentence(family[measure])}](results.html)" in words
     assert "not told apart" not in words
+    fewer = f"[{figures.sentence(family['inconsis_cls'])}](results.html)"
+    both = figures.found_in_words(found, "ms-mtl", "terms", others={"Phantom": found})
+    assert f": {fewer}. AUC" in words and f": {fewer}; Phantom: {fewer}. AUC" in both

@@ -100,23 +100,35 @@ def finding(
     )
 
 
-def found_in_words(one: Evidence, plain: str, terms: str, simple: str = "") -> str:
+def found_in_words(
+    one: Evidence,
+    plain: str,
+    terms: str,
+    simple: str = "",
+    others: Mapping[str, Evidence] = MappingProxyType({}),
+) -> str:
     """The finding on one source in Markdown: what is told apart, each number a link to its row.
 
     simple: a system of class and outline alone, which cannot contradict itself; its levels stand
-    beside those of the first, without a verdict.
+    beside those of the first, without a verdict; others: further sources by name, of which it is
+    said how the terms change the contradictions there.
     """
     joint = f"{plain}{SUFFIX}"
     before = one.level(plain, "inconsis_cls").estimate
     said = (
         f"A network that answers all three contradicts itself in {_linked(f'{number(before)} %')} "
-        "of the test images"
+        "of images"
     )
     if terms in one.runs:
         after = one.level(terms, "inconsis_cls").estimate
-        less = _linked(sentence(one.differences(terms, plain)["inconsis_cls"]))
-        said += f"; with the three terms, in {_linked(f'{number(after)} %')}: {less}"
-        said += f"; {_apart(one, terms, plain)}"
+        fewer = {"": one} | {f"{name}: ": other for name, other in others.items()}
+        told = "; ".join(
+            name + _linked(sentence(there.differences(terms, plain)["inconsis_cls"]))
+            for name, there in fewer.items()
+            if there.shared(terms, plain)
+        )
+        said += f"; with the paper's three terms, in {_linked(f'{number(after)} %')}: {told}"
+        said += f". {_apart(one, terms, plain)}"
     said += "."
     if joint in one.runs:
         said += (
