@@ -7,6 +7,7 @@ from our own runs of the same systems. `BORROWED` says what that is.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from lib import results
+from lib.experiments import EXPERIMENTS
 from lib.metrics import as_ratios, classified
 
 from . import paper
@@ -21,6 +23,7 @@ from .stats import Evidence, Interval
 from .stats.bootstrap import drawn, measured
 
 MEASURES = ("AUC", "ACC", "dice_paper_mean")
+PAIRS = (("ms-mtl", "ms-mtl+intra+inter"), ("mtl", "mtl+inter"), ("msl", "msl+intra"))
 BORROWED = (
     "in how many of our images exactly one of the two systems names the class correctly",
     "how much their mean Dice differs from image to image",
@@ -125,6 +128,17 @@ def reprinted(
         told.append(
             Reprinted(title, measure, difference, math.sqrt(variance), whole, spread.freedom)
         )
+    return told
+
+
+def lent(ours: Sequence[Evidence]) -> list[Reprinted]:
+    """`reprinted` for each of `PAIRS`, by the first of these runs of one source that has it."""
+    told = []
+    for below, above in PAIRS:
+        if one := next((one for one in ours if one.shared(above, below)), None):
+            high, low = (EXPERIMENTS[name] for name in (above, below))
+            rows = dict(high.rows)[1], dict(low.rows)[1]
+            told += reprinted(one, above, below, f"{high.title}, less {low.title}", rows)
     return told
 
 

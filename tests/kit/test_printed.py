@@ -80,3 +80,24 @@ def test_the_table_marks_what_is_assumed(found):
     assert "360 images" in words
     with pytest.raises(ValueError, match="share no training"):
         printed.paired(found, "full", "mtl")
+
+
+def test_each_pair_is_lent_by_the_first_runs_that_have_it():
+    def some(*names):
+        runs = []
+        for name in names:
+            rows = some_rows(120, 0.3, seed=len(name))
+            rows[["case", "group"]] = some_rows(120)[["case", "group"]]
+            runs.append(record(name, 0, rows))
+        return Evidence(runs)
+
+    newer = some("ms-mtl", "ms-mtl+intra+inter")
+    older = some("ms-mtl", "ms-mtl+intra+inter", "mtl", "mtl+inter", "msl")
+    told = printed.lent([newer, older])
+    assert list(dict.fromkeys(one.title for one in told)) == [
+        "MS-MTL + Intra and Inter, less MS-MTL",
+        "MTL + Inter, less MTL",
+    ]  # of MSL there is one system only
+    alone = printed.lent([newer])
+    assert alone == [one for one in told if "MS-MTL" in one.title]
+    assert printed.lent([]) == []

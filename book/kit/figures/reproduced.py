@@ -25,6 +25,7 @@ from .sortable import NOTHING, Cell, Column, choice, sortable
 from .style import ABSENT, number, text, words
 
 NOT_RUN = "not run"
+LONELY = "Fewer than two of these rows were run here: there is nothing to compare."
 WAYS = ("as answered", "decided together")
 DERIVED = {"ACC": "ACC_seg", "F1": "F1_seg", "AUC": "AUC_seg"}
 
@@ -61,7 +62,7 @@ def _blocks(band: str, **heads: str) -> tuple[Block, ...]:
 
 _PAIRS = {"MSL + Intra": "MSL", "MTL + Inter": "MTL", "MS-MTL + Intra and Inter": "MS-MTL"}
 _MAIN = _blocks(
-    "The main measures",
+    "Main measures",
     inconsis_cls="Contra-<br>dictions",
     AUC="AUC",
     F1="F1",
@@ -71,7 +72,7 @@ _MAIN = _blocks(
 )
 _ABLATION = (
     *_blocks(
-        "The main measures",
+        "Main measures",
         inconsis_cls="Contra-<br>dictions",
         AUC="AUC",
         F1="F1",
@@ -221,16 +222,18 @@ class Reproduction:
         """HTML of the table with a choice of source, and of how the answers are read.
 
         hint: what to see in it; memory: rows that were built from memory of their source. Above
-        each source's table stands what its numbers say.
+        each source's table stands what its numbers say; where fewer than two rows were run, that
+        alone is said.
         """
         panels = {}
         for place, rows in self.rows.items():
-            name = place_name(place)
-            panels[name] = (
-                f"<p><i>Nothing to show: {text(rows)}.</i></p>"
-                if isinstance(rows, str)
-                else self._panel(place, rows, hint, memory)
-            )
+            if isinstance(rows, str):
+                panel = f"<p><i>Nothing to show: {text(rows)}.</i></p>"
+            elif sum(row.trainings > 0 for row in rows[WAYS[0]]) < 2:
+                panel = f"<p><i>{LONELY}</i></p>"
+            else:
+                panel = self._panel(place, rows, hint, memory)
+            panels[place_name(place)] = panel
         return choice(panels) if panels else "<p><i>There is no committed run here yet.</i></p>"
 
     def _panel(
@@ -561,9 +564,8 @@ def _signs(row: Row, memory: Collection[str]) -> str:
 
 def _note(table: int, rows: Sequence[Row], memory: Collection[str]) -> str:
     said = [
-        "In per cent. Ours in bold, the mean over trainings, with its 95 % interval over patients "
-        "and trainings; in italics that of one training, which borrows the spread between "
-        f"trainings. {FEW}"
+        "In per cent. Ours in bold, with 95 % intervals over patients and trainings; in italics "
+        f"that of one training. {FEW}"
     ]
     if any(row.decided for row in rows):
         said.append(
@@ -589,8 +591,8 @@ def _note(table: int, rows: Sequence[Row], memory: Collection[str]) -> str:
             "of the pair."
         )
     said.append(
-        f"* Kang et al. 2022, Table {table}: other images (private), so no yardstick for ours. "
-        f"{ABSENT}: not in the paper, or the system has no such answer."
+        f"* Kang et al. 2022, Table {table}, on private images: no yardstick for ours. "
+        f"{ABSENT}: not in the paper, or no such answer."
     )
     if any(row.derived for row in rows):
         said.append(

@@ -150,8 +150,10 @@ def _plain(html: str) -> str:
 
 
 def _file(name: str, frame: pd.DataFrame) -> str:
-    """A link that saves the table as a CSV file; the file is in the link."""
-    lines = frame.to_csv(index=False, lineterminator="\n", float_format="%.5g")
+    """A link that saves the table as a CSV file, without empty columns; the file is in the link."""
+    lines = frame.dropna(axis="columns", how="all").to_csv(
+        index=False, lineterminator="\n", float_format="%.4g"
+    )
     content = quote(lines, safe=",:;+")
     return (
         f'<a download="{escape(name)}" href="data:text/csv;charset=utf-8,{content}">'
