@@ -186,6 +186,27 @@ def test_a_control_that_is_the_joint_decision_differs_in_nothing():
     assert family["F1"].difference == family["dice_nodule"].difference == 0
 
 
+def test_deciding_together_has_one_interval_on_all_pages():
+    """Of networks that cannot contradict themselves, which one page has not, nothing is learned."""
+    rng = np.random.default_rng(0)
+    runs = []
+    for seed in (0, 1, 2):
+        rows = many(ROWS)
+        rows["seg_as_cls_p"] = rng.random(len(rows["label"])).tolist()
+        painted = {name: values for name, values in rows.items() if not name.startswith("seg")}
+        painted |= {f"joint_{k}": v for k, v in painted.items() if k.endswith(("_inter", "_pred"))}
+        painted["joint_p_malignant"] = (np.array(rows["p_malignant"]) + 1e-7).tolist()
+        runs += [
+            RUN | {"experiment": name, "seed": seed, "per_image": columns}
+            for name, columns in (("ms-mtl", rows), ("once", painted))
+        ]
+    found = Evidence(with_together(runs))
+    _, decided = controls.of_painting(found, ["ms-mtl"])
+    pair = f"ms-mtl{SUFFIX}", "ms-mtl"
+    assert f"once{SUFFIX}" in found.runs and found.difference(*pair, "F1").error > 0
+    assert decided.differences(*pair) == found.differences(*pair)
+
+
 def test_the_first_sentence_is_about_painting():
     runs = [RUN | {"per_image": many(ROWS)}]
     painted, decided = controls.of_painting(Evidence(with_together(runs)), ["ms-mtl"])

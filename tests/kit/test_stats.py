@@ -172,6 +172,22 @@ def test_what_is_common_to_a_test_set_is_no_spread_between_trainings():
     assert same.between == pytest.approx(values[:3].var(ddof=1)) and same.freedom == 4
 
 
+def test_a_system_that_deciding_together_never_changes_tells_nothing_of_its_spread():
+    """Painted networks decide nothing: their zeros would make the interval of others narrow."""
+    alone = [run(f"a{end}", seed) for seed in (0, 1, 2) for end in ("", stats.SUFFIX)]
+    painted = [
+        run(f"b{end}", seed, rows=some_rows(60, seed=seed))
+        for seed in (0, 1, 2)
+        for end in ("", stats.SUFFIX)
+    ]
+    decided, answered = f"a{stats.SUFFIX}", "a"
+    beside, by_itself = Evidence([*alone, *painted]), Evidence(alone)
+    found = beside.within("F1")
+    assert found.known and found == by_itself.within("F1")
+    assert beside.differences(decided, answered) == by_itself.differences(decided, answered)
+    assert beside.difference(f"b{stats.SUFFIX}", "b", "F1").error == 0
+
+
 def test_a_training_without_the_measure_tells_nothing_of_its_spread():
     """No image of the class: of three trainings, two are left; in no draw, none is."""
     draws = np.random.default_rng(0).random((3, 50))

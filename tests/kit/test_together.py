@@ -52,6 +52,13 @@ def test_a_run_that_recorded_its_joint_answers_is_taken_at_its_word():
     assert one["per_image"]["p_malignant"] == [0.9, 0.9]
 
 
+def test_a_painted_network_has_nothing_to_decide():
+    """Its own columns say the class in full precision: even so it stays as it was answered."""
+    rows = {name: values for name, values in ROWS.items() if not name.startswith("seg")}
+    own = {"joint_p_malignant": [0.2000001, 0.45]}
+    assert together(NAMES | {"per_image": rows | own})["per_image"]["p_malignant"] == [0.2, 0.45]
+
+
 @pytest.mark.parametrize("gone", ["p_malignant", "seg_as_cls_p", "seg2seg3_inter"])
 def test_without_all_three_tasks_there_is_nothing_to_decide(gone):
     rows = {name: values for name, values in ROWS.items() if name != gone}

@@ -283,15 +283,22 @@ class Evidence:
         return self._spread[name]
 
     def _pooled(self, measure: str, trainings: Mapping[tuple[str, Key], list[Drawn]]) -> "Spread":
-        """The spread of a measure, or of a difference of two, over trainings by system and key."""
-        some = {
-            place: runs
+        """The spread of a measure, or of a difference of two, over trainings by system and key.
+
+        A system in which it is always 0, as what deciding together changes in one that cannot
+        contradict itself, is left out: it would make the spread of all others look small.
+        """
+        values = {
+            place: np.subtract.reduce([measured([run], measure) for run in runs])
             for place, runs in trainings.items()
             if all(measure in run.parts for run in runs)
         }
-        values = [np.subtract.reduce([measured([r], measure) for r in rs]) for rs in some.values()]
+        vary = {system for (system, _), value in values.items() if value.any()}
+        some = [place for place in values if place[0] in vary]
         return Spread.between_trainings(
-            [system for system, _ in some], [rs[0].cases for rs in some.values()], np.array(values)
+            [system for system, _ in some],
+            [trainings[place][0].cases for place in some],
+            np.array([values[place] for place in some]),
         )
 
     def shared(self, above: str, below: str) -> list[Key]:

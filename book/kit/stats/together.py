@@ -23,10 +23,13 @@ def together(record: Mapping[str, Any]) -> dict[str, Any] | None:
     taken at its word. An older one has T1's probability and that of Seg-as-Cls: their logits are
     averaged, and T2's nodule is painted with the class that wins, the plainest product of experts.
     None for networks without both classes or without T2, and where an image holds two classes.
+    A network without T3 has nothing to decide: its class is T1's, to the last digit.
     """
     rows = results.rows(record)
     if any(name.startswith("joint_") for name in rows):
         answered = metrics.decided(rows)
+        if "p_malignant" in rows and "seg_as_cls" not in rows:
+            answered["p_malignant"] = rows["p_malignant"]
     elif {"p_malignant", "seg_as_cls_p", "seg2seg3_inter", "nodule_pred"} <= set(rows):
         answered = painted(rows)
     else:
