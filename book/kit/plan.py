@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from .claims import FULL, PLAIN
 from .figures.effects import TOGETHER, Compared
 from .figures.places import SOURCES, Place, of_classes, short_name
-from .stats import PRIMARY, SUFFIX, Difference, Evidence, over_sources, pooled
+from .stats import PRIMARY, SUFFIX, Difference, Evidence, apart, over_sources, pooled
 
 COMMIT = "c41849e"  # of book/plan.md, before the first run of the new grid
 POOLED = ("busbra", "phantom")  # one test over both, each weighted by its precision
@@ -137,7 +137,11 @@ def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dic
             m: [row[m] for row in rows.values() if row.get(m) and row[m].spread_known]
             for m in SINGLE
         }
-        both = {m: over_sources(some, ONE_SIDED) for m, some in over.items() if len(some) > 1}
+        both = {
+            m: over_sources(some, ONE_SIDED)
+            for m, some in over.items()
+            if len(some) > 1 and not apart(some)
+        }
         told[system] = ({TOGETHER: both} if both else {}) | rows
     return told
 

@@ -3,17 +3,18 @@
 import math
 import re
 import subprocess
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 import numpy as np
 import pytest
 from records import PAINTED, as_numbers, cells, record, some_rows
-from scipy.stats import norm
+from scipy.stats import norm, ttest_ind_from_stats
 
 from book.kit import figures, plan, stats
 from book.kit.claims import FULL, PLAIN
-from book.kit.stats import SUFFIX, Difference, Evidence, over_sources, pooled
+from book.kit.stats import SUFFIX, Difference, Evidence, apart, over_sources, pooled
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {"seg2seg3_inter": 40, "seg2seg3_union": 50}
@@ -54,6 +55,20 @@ def test_sources_are_weighted_by_their_precision():
     assert both.error == pytest.approx(1 / math.sqrt(1e4 + 2.5e3))
     assert both.trainings == 4 and both.patients == 120
     assert both.low == pytest.approx(both.difference - norm.ppf(0.975) * both.error, abs=1e-3)
+
+
+def test_sources_that_are_further_apart_than_their_errors_have_no_mean():
+    """2.5 points between errors of .5 and .4: t = 3.9; with one degree of freedom it tells less."""
+    one, two = difference(value=-0.002, error=0.005), difference(value=-0.027, error=0.004)
+    assert apart([one, two]) and pooled([{"AUC": one}, {"AUC": two}]) == {}
+    # Welch's t test of the same two, by another library
+    known = (-0.002, 0.005 * math.sqrt(4), 4), (-0.027, 0.004 * math.sqrt(3), 3)
+    p = ttest_ind_from_stats(*known[0], *known[1], equal_var=False).pvalue
+    few = [difference(value=v, error=s / math.sqrt(n), freedom=n - 1) for v, s, n in known]
+    assert apart(few) == (p < 0.05)
+    third = difference(value=-0.027, error=0.004, freedom=0.5)
+    assert not apart([replace(one, freedom=0.5), third])
+    assert not apart([one, difference(value=0.0, error=0.005)])
 
 
 def test_few_trainings_of_one_source_are_not_lost_in_the_pool():

@@ -8,7 +8,7 @@ their own.
 from .bootstrap import DRAWS, EACH, OF_IMAGES, draw, patients
 from .interval import Interval, wilson, wilson_p
 from .pairing import check_paired, refuse_other_data
-from .pooled import over_sources, pooled
+from .pooled import apart, over_sources, pooled
 from .rule import (
     FEWEST,
     FURTHER,
@@ -41,6 +41,7 @@ __all__ = [
     "Evidence",
     "Interval",
     "Spread",
+    "apart",
     "check_paired",
     "corrected",
     "draw",
