@@ -61,8 +61,8 @@ class Predictor:
     """A kept network that answers pictures: made by `lib.load`.
 
     about: what the file says of itself (`lib.keep.describe`); network: the network itself, on the
-    CPU; size: side of its input, px; classes; weights: of the joint decision, which may be set to
-    others; engine: "torch" or "onnx", whichever computes.
+    CPU; size: side of its input, px; classes; weights: of the joint decision, as it was fitted
+    (`answer` takes others); engine: "torch" or "onnx", whichever computes.
     """
 
     def __init__(self, file: Path):
@@ -70,9 +70,13 @@ class Predictor:
         self.network = keep.load(file)
         self.size, self.classes = int(self.about["size"]), tuple(self.about["classes"])
         told = (self.about["joint"] or {}).get("weights")
-        self.weights = decode.Weights(**told) if told else decode.EQUAL
-        self._whole = Answers(self.network, self.size, self.weights).eval()
+        weights = decode.Weights(**told) if told else decode.EQUAL
+        self._whole = Answers(self.network, self.size, weights).eval()
         self.tasks, self._session = self._whole.tasks, None
+
+    @property
+    def weights(self) -> decode.Weights:
+        return self._whole.weights
 
     @property
     def engine(self) -> str:

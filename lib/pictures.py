@@ -61,6 +61,7 @@ def find(images: Iterable[str | Path], without: Path | None = None) -> dict[str,
     there, two pictures of one name, or no picture at all.
     """
     found: dict[str, Path] = {}
+    passed = 0
     given = [Path(one) for one in images]
     for one in given:
         if one.is_dir():
@@ -75,6 +76,7 @@ def find(images: Iterable[str | Path], without: Path | None = None) -> dict[str,
             raise PictureError(f"{one.name}: no such file or folder")
         for file in inside:
             if without and file.resolve().is_relative_to(without.resolve()):
+                passed += 1
                 continue
             name = file.relative_to(one).as_posix() if one.is_dir() else file.name
             if name in found and found[name].resolve() != file.resolve():
@@ -82,6 +84,11 @@ def find(images: Iterable[str | Path], without: Path | None = None) -> dict[str,
             found[name] = file
     if not found:
         where = ", ".join(one.name for one in given) or "nothing was given"
+        if passed:
+            raise PictureError(
+                f"all {passed} pictures of {where} lie in the folder that the answers go to, which "
+                "is never read from; name another folder for the answers"
+            )
         raise PictureError(f"no picture in {where}; known are {', '.join(ENDINGS)}")
     return found
 

@@ -1,8 +1,8 @@
 """Many pictures answered into a folder: a table, masks, overlays; resumable, and file by file."""
 
 import hashlib
+import re
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from .pictures import Picture, PictureError
 TABLE = "predictions.csv"
 COLOURS = ((0, 0, 0), (0, 158, 70), (213, 94, 0), (240, 228, 66))  # of mask values, as in the book
 EVERY = 10.0  # seconds between two writings of the table: what a kill may cost
+FRAME = re.compile(r"(?P<clip>.+)-\d{4,}")  # how the frames of a clip are named
 TILES, TILE = 12, 240  # of a montage, and a tile's side in px
 
 
@@ -76,11 +77,13 @@ def predict_folder(
     out = Path(out)
     predictor = model if isinstance(model, Predictor) else inference.load(model)
     found = pictures.find(images, without=out)
-    targets = Counter(_target(name).lower() for name in found)
-    if twice := [name for name in found if targets[_target(name).lower()] > 1]:
-        raise PictureError(f"{', '.join(twice[:2])}: their masks would have one name; rename one")
+    _refuse_one_target(found)
     before = {} if again else _standing(out / TABLE, predictor.mark)
     done = Outcome()
+    if other := sum(map(len, (rows for name, rows in before.items() if name not in found))):
+        done.notes.append(
+            f"{other} rows of pictures that were not named this time left {TABLE}; their masks stay"
+        )
     _write_table(out / TABLE, [row for rows in before.values() for row in rows], predictor)
     _choose(predictor, engine, len(found), done)
     log(f"{len(found)} files, network {predictor.file.name}, engine {predictor.engine}")
@@ -102,6 +105,32 @@ def predict_folder(
             told = now
     _write_table(out / TABLE, done.rows, predictor)
     return done
+
+
+def _refuse_one_target(found: dict[str, Path]) -> None:
+    """PictureError if two files would be answered into one: on some disks capitals are one, too."""
+    owners: dict[str, str] = {}
+
+    def refuse_if_other(name: str, target: str) -> None:
+        if (other := owners.setdefault(target, name)) != name:
+            raise PictureError(f"{other}, {name}: their masks would have one name; rename one")
+
+    for name, file in found.items():
+        refuse_if_other(name, f"masks/{_target(name)}"[:-4].lower())
+        if dicom.is_dicom(file):
+            refuse_if_other(name, f"segmentations/{_segmentation(name)}"[:-4].lower())
+    for target in list(owners):
+        frame = FRAME.fullmatch(target)
+        clip = owners.get(frame["clip"]) if frame else None
+        if clip is not None and _is_clip(found[clip]):
+            refuse_if_other(clip, target)
+
+
+def _is_clip(file: Path) -> bool:
+    try:
+        return dicom.is_dicom(file) and next(dicom.frames(file))[-1] > 1
+    except dicom.DicomError:
+        return False  # is answered by the reason
 
 
 def _choose(predictor: Predictor, engine: str, files: int, done: Outcome) -> None:
@@ -138,8 +167,7 @@ def _answer_file(
             rows = [row | {"montage": f"montages/{_target(name)}"} for row in rows]
             _write_picture(out / rows[0]["montage"], montage(shown))
         if dicom.is_dicom(file):
-            short = name[:-4] if name.lower().endswith(".dcm") else name
-            targets = [f"segmentations/{_target(short, row['frame'])[:-4]}.dcm" for row in rows]
+            targets = [f"segmentations/{_segmentation(name, row['frame'])}" for row in rows]
             said = dicom_seg.write(file, masks, predictor, [out / target for target in targets])
             for row, target, why_not in zip(rows, targets, said, strict=True):
                 row["segmentation"] = "" if why_not else target
@@ -157,6 +185,12 @@ def _target(name: str, frame: int = 0) -> str:
     if frame:
         return f"{name}-{frame:04d}.png"
     return name if name.lower().endswith(".png") else f"{name}.png"
+
+
+def _segmentation(name: str, frame: int = 0) -> str:
+    """The DICOM-SEG of a picture: c.dcm of c.dcm, c.ima.dcm of c.ima, c-0007.dcm of a frame."""
+    short = name[:-4] if name.lower().endswith(".dcm") else name
+    return f"{short}-{frame:04d}.dcm" if frame else f"{short}.dcm"
 
 
 def _row(picture: Picture, answer: Answer) -> dict[str, Any]:
@@ -238,7 +272,8 @@ def _write_table(file: Path, rows: Sequence[dict[str, Any]], predictor: Predicto
     for name in ("frame", "frames", "nodule_pixels", "areas", "width", "height"):
         table[name] = table[name].astype("Int64")
     with replacing(file) as draft:
-        table.to_csv(draft, index=False)
+        # A name from another machine may not be UTF-8: one file must not cost the others' table.
+        table.to_csv(draft, index=False, errors="backslashreplace")
 
 
 def _standing(file: Path, mark: str) -> dict[str, list[dict[str, Any]]]:

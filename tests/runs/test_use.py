@@ -1,6 +1,7 @@
 """A kept network at work: its answers, the folder it writes, clips, going on, the command."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -254,6 +255,62 @@ def test_a_clip_is_answered_frame_by_frame(predictor, tmp_path):
         assert segmented.PatientID == whole.PatientID  # as an archive needs it
     assert rows["segmentation"].notna().any()
     assert predict_folder(predictor, [source], out, log=quiet).stood == 1
+
+
+def test_no_answer_is_written_over_another_files(predictor, tmp_path):
+    frames = [drawn(0), drawn(1)]
+    pairs = {
+        "ends": ("IM_0001", "IM_0001.dcm"),  # one DICOM-SEG
+        "still": ("c.dcm", "c.dcm-0002.png"),  # the mask of the second frame
+        "frame": ("c.dcm", "c-0002.dcm"),  # its DICOM-SEG
+    }
+    for what, names in pairs.items():
+        folder = tmp_path / what
+        folder.mkdir()
+        clip(folder / names[0], frames, region=(6, 6, 66, 66))
+        if names[1].endswith("png"):
+            Image.fromarray(drawn(3)).save(folder / names[1])
+        else:
+            write(still(drawn(3)), folder / names[1])
+        with pytest.raises(pictures.PictureError, match=r"would have one name"):
+            predict_folder(predictor, [folder], tmp_path / "out", log=quiet)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for name in ("a.png", "a-0001.png"):  # stills: nothing meets
+        Image.fromarray(drawn(0)).save(plain / name)
+    for name in ("c.dcm", "c-0001.dcm"):
+        write(still(drawn(0)), plain / name)
+    assert predict_folder(predictor, [plain], tmp_path / "out", log=quiet).answered == 4
+
+
+def test_one_name_that_is_not_utf8_does_not_cost_the_table(predictor, folder, tmp_path):
+    try:
+        Image.fromarray(drawn(4)).save(folder / "x.png")
+        (folder / "x.png").rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
+    except OSError:
+        pytest.skip("this disk takes UTF-8 names alone")
+    done = predict_folder(predictor, [folder], tmp_path / "out", log=quiet)
+    assert done.answered == 4 and len(table(tmp_path / "out")) == 4
+    assert predict_folder(predictor, [folder], tmp_path / "out", log=quiet).stood == 3
+
+
+def test_rows_that_leave_the_table_are_told(predictor, folder, tmp_path):
+    predict_folder(predictor, [folder], tmp_path / "out", log=quiet)
+    done = predict_folder(predictor, [folder / "0.png"], tmp_path / "out", log=quiet)
+    assert len(table(tmp_path / "out")) == 1
+    (note,) = done.notes
+    assert note.startswith("2 rows of pictures that were not named this time")
+
+
+def test_pictures_inside_the_folder_of_the_answers_are_named_as_the_reason(predictor, folder):
+    with pytest.raises(pictures.PictureError, match=r"all 3 pictures .* answers go to"):
+        predict_folder(predictor, [folder], folder.parent, log=quiet)
+
+
+def test_weights_that_would_not_be_used_cannot_be_set(predictor):
+    with pytest.raises(AttributeError):
+        predictor.weights = decode.EQUAL
+    assert predictor.weights == decode.Weights(cls=0.4, maps=0.7, bias=(0.1, -0.1))
 
 
 def test_names_of_patients_stay_out_of_the_table_and_the_pictures(predictor, tmp_path):
