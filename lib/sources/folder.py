@@ -4,13 +4,14 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from .. import dicom
-from ..cases import LABELS, SPLITS, CaseError, Problem, Region
+from ..cases import CLASSES, LABELS, SPLITS, CaseError, Problem, Region
 from . import layout
 from .match import Images, Match
 
@@ -75,6 +76,7 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
     problems += found
     masks, found = _masks(root / "masks", names)
     problems += found
+    problems += _patient_notes(root / "labels.csv", facts)
     patients = _numbers("patient", (f["patient"] for f in facts.values() if f.get("patient")))
     numbers = _numbers("case", images)
     rows = []
@@ -106,6 +108,7 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
                 "split": fact.get("split", "").lower(),
             }
         )
+    problems += _other_class(root / "masks", rows)
     rows = _with_split(rows, root / "labels.csv")
     return layout.case_table("folder", root, rows, problems)
 
@@ -299,6 +302,43 @@ def _nodule(mask: Path) -> str | None:
     named = MASK.match(mask.stem)
     rest = named["rest"].lower() if named else ""
     return next((label for label in ("benign", "malignant") if rest.startswith(label)), None)
+
+
+def _other_class(folder: Path, rows: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    """One note for all masks whose names give another class than their images have."""
+    other = [
+        f"{Path(region.outline).name} is read as {row['label']}"
+        for row in rows
+        if row["label"] in CLASSES
+        for region in row["mask"]
+        if _nodule(Path(region.outline)) not in (None, row["label"])
+    ]
+    if not other:
+        return []
+    what = f"{len(other)} masks are named after the other class than their images: {other[0]}"
+    return [Problem(folder.name, str(folder), what, left_out=False)]
+
+
+def _patient_notes(path: Path, facts: Mapping[str, Mapping[str, str]]) -> list[Problem]:
+    """Notes on what lets one patient count as two: no name, or names that differ by capitals."""
+    named = [fact.get("patient", "") for fact in facts.values()]
+    if not any(named):
+        return []
+    notes = []
+    if bare := named.count(""):
+        notes.append(
+            f"{bare} of {len(named)} images in it have no patient: each counts as one of its own"
+        )
+    spelled: dict[str, dict[str, str]] = defaultdict(dict)  # an image of each spelling
+    for key, name in zip(facts, named, strict=True):
+        if name:
+            spelled[name.casefold()].setdefault(name, key)
+    if alike := [list(shown.values()) for shown in spelled.values() if len(shown) > 1]:
+        notes.append(  # a note names images, never a patient
+            f"{len(alike)} patients differ from others by capitals alone, and count as patients of "
+            f"their own, such as those of {' and '.join(alike[0][:2])}: write each in one way"
+        )
+    return [Problem(path.name, str(path), note, left_out=False) for note in notes]
 
 
 def _with_split(rows: list[dict], path: Path) -> list[dict]:

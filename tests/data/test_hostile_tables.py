@@ -300,6 +300,35 @@ def test_no_row_goes_to_another_patients_image(tmp_path, kind, record_property):
     record_property("answer", str(told.value).splitlines()[0].replace(str(tmp_path), "…"))
 
 
+def told(root: Path, rows: str, mask: str = "") -> list[str]:
+    """The notes on a folder of two images; the first mask by another name."""
+    hostile.folder(root, cases=2)
+    (root / "labels.csv").write_text(rows)
+    if mask:
+        (root / "masks" / "0.png").rename(root / "masks" / mask)
+    return [problem.what for problem in sources.read("folder", root).attrs["left_out"]]
+
+
+def test_what_makes_two_patients_of_one_is_told(tmp_path):
+    head = "image,label,patient\n"
+    whole = told(tmp_path / "a", head + "0.png,benign,p1\n1.png,benign,p1\n")
+    assert whole == []
+    gap = told(tmp_path / "b", head + "0.png,benign,p1\n1.png,benign,\n")
+    assert any("1 of 2 images in it have no patient" in what for what in gap)
+    capitals = told(tmp_path / "c", head + "0.png,benign,Doe\n1.png,benign,doe\n")
+    assert any("1 patients differ" in what and "0 and 1" in what for what in capitals)
+    assert not any("doe" in what.lower() for what in capitals)
+    assert told(tmp_path / "d", "image,label\n0.png,benign\n1.png,benign\n") == []
+
+
+def test_a_mask_that_is_named_after_the_other_class_is_told(tmp_path):
+    rows = "image,label\n0.png,benign\n1.png,benign\n"
+    (said,) = told(tmp_path / "a", rows, "0_mask_malignant.png")
+    assert said.startswith("1 masks are named after the other class")
+    assert said.endswith("0_mask_malignant.png is read as benign")
+    assert told(tmp_path / "b", rows, "0_mask_benign.png") == []
+
+
 @pytest.mark.parametrize(
     ("where", "name"),
     [("images", "a.heic"), ("images", "notes"), ("masks", "0.npy"), ("masks", "0.nii.gz"),
