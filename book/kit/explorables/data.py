@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..stats.pairing import fold_of
+
 Records = Sequence[Mapping[str, Any]]
 NEEDED = ("label", "p_malignant", "seg_as_cls")
 
@@ -45,11 +47,11 @@ def decisions(records: Records, titles: Mapping[str, str] | None = None) -> dict
             continue
         label, p, seg = zip(*known, strict=True)
         place = [str(record[key]) for key in ("source", "profile")]
-        name, seed = record["experiment"], record["seed"]
+        name = record["experiment"]
         runs.append(
             {
                 "key": _key(record),
-                "title": f"{(titles or {}).get(name, name)}, {' '.join(place)}, seed {seed}",
+                "title": f"{(titles or {}).get(name, name)}, {' '.join(place)}, {_training(record)}",
                 "label": list(label),
                 "p": [round(value, 6) for value in p],
                 "seg": list(seg),
@@ -95,7 +97,7 @@ def courses(records: Records, titles: Mapping[str, str] | None = None) -> dict[s
             {
                 "key": _key(record),
                 "title": f"{place_name(place, short=True)}: {(titles or {}).get(name, name)}, "
-                f"seed {seed}",
+                f"{_training(record)}",
                 "place": ".".join(place),
                 "system": name,
                 "seed": seed,
@@ -117,7 +119,7 @@ def courses(records: Records, titles: Mapping[str, str] | None = None) -> dict[s
 def beside(records: Records, names: tuple[str, str]) -> dict[str, str]:
     """For "runs": where to begin, with the two systems `names` as "a" and "b".
 
-    The first runs of both on one source, with one profile and one seed; no key if there are none.
+    The first runs of both on one source, with one profile, seed and fold; no key if there are none.
 
     >>> run = {"source": "phantom", "profile": "laptop", "experiment": "mtl", "seed": 0}
     >>> beside([run | {"seed": 1}, run | {"experiment": "clsnet"}, run], ("mtl", "clsnet"))
@@ -125,7 +127,7 @@ def beside(records: Records, names: tuple[str, str]) -> dict[str, str]:
     """
     found: dict[tuple[Any, ...], dict[str, str]] = {}
     for record in records:
-        setting = tuple(record[key] for key in ("source", "profile", "seed"))
+        setting = (*(record[key] for key in ("source", "profile", "seed")), fold_of(record))
         found.setdefault(setting, {})[record["experiment"]] = _key(record)
     pairs = ([keys.get(name) for name in names] for keys in found.values())
     return next((dict(zip("ab", pair, strict=True)) for pair in pairs if all(pair)), {})
@@ -134,7 +136,14 @@ def beside(records: Records, names: tuple[str, str]) -> dict[str, str]:
 def _key(record: Mapping[str, Any]) -> str:
     """A run's name in a link: without a plus, which stands for a space there."""
     name = record["experiment"].replace("+", "-")
-    return f"{record['source']}.{record['profile']}.{name}.{record['seed']}"
+    fold = fold_of(record)
+    key = f"{record['source']}.{record['profile']}.{name}.{record['seed']}"
+    return f"{key}.{fold}" if fold else key
+
+
+def _training(record: Mapping[str, Any]) -> str:
+    fold = fold_of(record)
+    return f"fold {fold}, seed {record['seed']}" if fold else f"seed {record['seed']}"
 
 
 def _short(value: float | None) -> float | None:
