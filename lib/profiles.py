@@ -136,6 +136,12 @@ PROFILES = {
             phantom_test=2400,
         ),
         Profile(
+            "evidence-256",
+            "the same at twice the resolution and for longer, on a GPU: does the finding hold?",
+            size=256, epochs=20, lr=1e-3, images=24000, precision="auto", phantoms=960,
+            phantom_test=2400,
+        ),
+        Profile(
             "paper",
             "the paper's setting, for a GPU; epochs are ours, the paper does not state them",
             size=512, epochs=100, lr=3e-4, schedule="cosine", encoder="resnet101",

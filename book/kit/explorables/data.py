@@ -48,10 +48,11 @@ def decisions(records: Records, titles: Mapping[str, str] | None = None) -> dict
         label, p, seg = zip(*known, strict=True)
         place = [str(record[key]) for key in ("source", "profile")]
         name = record["experiment"]
+        title = (titles or {}).get(name, name)
         runs.append(
             {
                 "key": _key(record),
-                "title": f"{(titles or {}).get(name, name)}, {' '.join(place)}, {_training(record)}",
+                "title": f"{title}, {' '.join(place)}, {_training(record)}",
                 "label": list(label),
                 "p": [round(value, 6) for value in p],
                 "seg": list(seg),
