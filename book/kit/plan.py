@@ -1,5 +1,6 @@
 """What the plan (book/plan.md) compares: pairs of systems, and which sources are pooled."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,6 +50,16 @@ PAIRS = (
         "ms-mtl-balanced",
     ),
 )
+PROFILE = "evidence"  # of all runs that the plan judges together
+FINER = "evidence-256"  # of the same systems on a GPU: judged by themselves
+# How many trainings the plan asks for: its parts 1 to 4, of part 3 the one that is compared
+HEADLINE = (PLAIN, FULL, "unet-seg2+clsnet", "once-light")
+TRAININGS = {
+    "busbra": dict.fromkeys(HEADLINE, 10)
+    | dict.fromkeys((PAIRS[3].below, PAIRS[3].above, "ms-mtl+joint", "once"), 5),
+    "phantom": dict.fromkeys(HEADLINE, 5),
+    "ddti": dict.fromkeys(HEADLINE, 5),
+}
 SMALLER = "once-light"  # class and outline on one encoder, no T3
 # What to call two of the headline's four, on the first page
 SIMPLE = {
@@ -146,16 +157,31 @@ def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dic
     return told
 
 
-def not_run(found: Mapping[Place, Evidence], titles: Mapping[str, str]) -> dict[str, list[str]]:
-    """What the plan names and has no run: the titles of these systems, by source."""
-    wanted = dict.fromkeys(
-        [name for pair in PAIRS for name in (pair.below, pair.above)] + [*CONSISTENT]
+def not_run(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """What parts 1 to 4 of the plan name and has not been trained yet, in words, by source."""
+    made = Counter(
+        (run["source"], run["experiment"]) for run in records if run["profile"] == PROFILE
     )
-    return {
-        short_name(place): missing
-        for place, one in _in_order(found)
-        if (missing := [title_of(name, titles) for name in wanted if name not in one.runs])
+    missing: dict[str, list[str]] = {}
+    for source, wanted in TRAININGS.items():
+        for name, count in wanted.items():
+            if (there := min(made[source, name], count)) < count:
+                told = f"{titles.get(name, name)} ({there} of {count} trainings)"
+                missing.setdefault(short_name((source, "")), []).append(told)
+    return missing
+
+
+def missing_folds(found: Evidence, titles: Mapping[str, str]) -> str:
+    """Which trainings a system lacks that another one has, in words; nothing if none does."""
+    every = dict.fromkeys(key for runs in found.runs.values() for key in runs)
+    lacking = {
+        title_of(system, titles): [fold for seed, fold in every if (seed, fold) not in runs]
+        for system, runs in found.runs.items()
+        if not system.endswith(SUFFIX)
     }
+    return "; ".join(f"{name}: fold {', '.join(folds)}" for name, folds in lacking.items() if folds)
 
 
 def parameters(found: Mapping[Place, Evidence]) -> dict[str, str]:

@@ -39,10 +39,11 @@ def test_its_numbers_are_those_of_the_results(visit, found):
     said = figures.found_in_words(one, PLAIN, FULL, SMALLER, others)
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", said).replace("**", "")
     shown = " ".join(words_of(page).replace("\u2019", "'").split())
-    assert plain in shown
+    lines = [line.removeprefix("- ") for line in plain.splitlines()]
+    assert len(lines) == 3 and all(line in shown for line in lines)
     assert figures.counts(one) in shown
 
 
 def test_each_number_leads_to_the_results(visit):
     links = visit("index.html").page.locator("article a[href='results.html']").all_inner_texts()
-    assert sum(bool(re.search(r"\d", text)) for text in links) >= 5
+    assert sum(bool(re.search(r"\d", text)) for text in links) >= 2

@@ -133,7 +133,7 @@ OPEN = {"p": 0.3, "low": -0.005}
     [
         ("ACC", {}, "10.0 points higher (95 %: 2.0 to 18.0 higher)"),
         ("inconsis_cls", FELL, "10.0 points fewer (95 %: 2.0 to 18.0 fewer)"),
-        ("ACC", OPEN, "10.0 points higher (95 %: 18.0 higher to 0.5 lower)"),
+        ("ACC", OPEN, "10.0 points higher (95 %: 0.5 lower to 18.0 higher)"),
         ("ACC", {"low": 0.0004}, "10.0 points higher (95 %: 0.0 to 18.0 higher)"),
         ("ACC", {"difference": -0.0004}, "no difference (95 %: 2.0 to 18.0 higher)"),
         ("AUC", {"why": "a class of 2 patients"},

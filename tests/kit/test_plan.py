@@ -132,7 +132,7 @@ def test_one_training_is_neither_pooled_nor_told_apart():
     alone = plan.compared(figures.shown(single))
     said = figures.answers(alone, plan.pooled_rows())
     assert alone[plan.PAIRS[0].change]["Phantom"]["inconsis_cls"].clear
-    assert "T3: each source for itself: Phantom of one training, whose chance is not in" in said
+    assert "T3: Phantom of one training, whose chance is not in" in said
     assert "<b>\N{MINUS SIGN}" not in figures.effects_table(alone, ("inconsis_cls",), {})
 
 
@@ -160,18 +160,57 @@ def test_the_answers_have_the_numbers_and_say_what_is_constructed(found):
     first = told[plan.PAIRS[0].change]["Pooled"]["inconsis_cls"]
     assert first.clear and f"**Contradictions, T1 and T3: {figures.sentence(first)}**" in said
     assert said.count("0 by construction, which is no finding") == 2
-    assert figures.three_numbers(told, plan.pooled_rows()).startswith(
-        f"1. Contradictions, T1 and T3, with the three terms, less without: "
-        f"**{figures.sentence(first)}**."
-    )
 
 
-def test_what_was_not_run_is_listed(found):
-    missing = plan.not_run(found, {"once": "Once"})
-    assert "Once" in missing["BUS-BRA"] and PLAIN not in missing["BUS-BRA"]
+def test_what_was_not_run_is_listed():
+    made = with_profile("evidence", runs("busbra", folds=(1, 2, 3, 4, 5)) + runs("ddti"))
+    missing = plan.not_run(made + runs("phantom"), {"once": "Once"})
+    assert "Once (0 of 5 trainings)" in missing["BUS-BRA"]
+    assert not any(told.startswith(f"{PLAIN} (") for told in missing["BUS-BRA"])  # 10 of 10
+    assert f"{PLAIN} (2 of 5 trainings)" in missing["DDTI"]
+    assert f"{PLAIN} (0 of 5 trainings)" in missing["Phantom"]  # of another profile
     nothing = figures.shown(runs("busbra", ms_mtl=0.3))
     said = figures.answers(plan.compared(nothing), plan.pooled_rows())
     assert "Not run." in said
+
+
+def test_a_fold_that_one_system_lacks_is_named():
+    made = runs("busbra", folds=(1, 2), seeds=(0,), mtl=0.3) + runs("busbra", (0,), (1,), once=0.3)
+    one = Evidence(made)
+    assert plan.missing_folds(one, {"once": "Once"}) == "Once: fold 2"
+    assert plan.missing_folds(Evidence(made[:2]), {}) == ""
+
+
+def test_two_sizes_stand_below_each_other():
+    small, large = (
+        Evidence(runs("busbra", folds=folds, seeds=(0,), **{PLAIN.replace("-", "_"): wrong}))
+        for folds, wrong in (((1, 2), 0.3), ((1,), 0.1))
+    )
+    shown = figures.resolution_table({"128 px": small, "256 px": large}, {PLAIN: "MS"}, ("AUC",))
+    _, first, second = cells(shown)[-3:]
+    assert first[0] == "128 px2 trainings, 240 images" and "1 training, 120 images" in second[0]
+    for row, one in ((first, small), (second, large)):
+        wanted = [100 * v for v in one.level(PLAIN, "AUC")]
+        assert as_numbers(row[1]) == pytest.approx(wanted, abs=0.051)
+    with pytest.raises(ValueError, match="none of these systems"):
+        figures.resolution_table({"128 px": small}, {"once": "Once"}, ("AUC",))
+
+
+def test_only_what_is_shown_to_be_no_worse_is_named():
+    good, bad = difference(value=0.0, error=0.001), difference(value=0.0, error=0.02)
+    known = [
+        replace(one, measure=m, low=-1.7 * one.error, high=1.7 * one.error)
+        for one in (good, bad)
+        for m in ("dice_nodule", "AUC")
+    ]
+    against = {
+        "a": {"X": dict(zip(("dice_nodule", "AUC"), known[:2], strict=True))},
+        "b": {"X": {"dice_nodule": known[0], "AUC": known[3]}},
+        "two": {"X": {"dice_nodule": None, "AUC": None}},
+    }
+    said = figures.no_worse_in_words(against, {"a": "A & B"}, ["X", "Y"])
+    assert said.endswith("outline and class: X: **A &amp; B**.")
+    assert "none" in figures.no_worse_in_words({"b": against["b"]}, {}, ["X"])
 
 
 def test_the_table_has_every_difference(found):

@@ -16,10 +16,10 @@ from .claims import (
     reason_table,
     verdicts_table,
 )
-from .consistent import consistent_table, standing
+from .consistent import consistent_table, no_worse_in_words, standing
 from .controls import beyond_t1, controls_in_words, controls_table, worth
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost
-from .effects import answers, effect, effects, effects_key, effects_table, three_numbers
+from .effects import answers, effect, effects, effects_key, effects_table
 from .external import external_table
 from .fig3 import fig3_losses, fig3_table
 from .finding import finding, found_in_words
@@ -62,6 +62,7 @@ from .places import (
     earlier,
     evidence,
     of_classes,
+    of_profile,
     place_name,
     places,
     short_name,
@@ -81,6 +82,7 @@ from .recipe import gradient_angles, recipe_curves, recipe_table
 from .referral import referral_curves, referral_in_words, referral_table
 from .reprinted import lent_in_words, reprinted_table
 from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, told
+from .resolution import resolution_table
 from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
 from .sortable import choice, sortable
@@ -182,7 +184,9 @@ __all__ = [
     "levels",
     "machines_table",
     "measures_table",
+    "no_worse_in_words",
     "of_classes",
+    "of_profile",
     "outline",
     "overlays",
     "packed_numbers",
@@ -210,6 +214,7 @@ __all__ = [
     "reprinted_table",
     "reproduce",
     "reproduced_table",
+    "resolution_table",
     "roc",
     "roc_band",
     "rules_table",
@@ -226,7 +231,6 @@ __all__ = [
     "table",
     "tests_table",
     "text",
-    "three_numbers",
     "told",
     "unlike",
     "verdict",

@@ -39,11 +39,11 @@ def sentence(found: Difference) -> str:
     said = f"{size} points {way}" if way else "no difference"
     if found.why:
         return f"{said} (no interval: {found.why})"
-    ends = sorted((found.low, found.high), key=abs)
-    (near, near_way), (far, far_way) = map(told, ends)
-    if near_way in ("", far_way) or not far_way:
-        return f"{said} (95 %: {near} to {far} {far_way})".replace(" )", ")")
-    return f"{said} (95 %: {far} {far_way} to {near} {near_way})"
+    (low, low_way), (high, high_way) = told(found.low), told(found.high)
+    if low_way and high_way and low_way != high_way:
+        return f"{said} (95 %: {low} {low_way} to {high} {high_way})"
+    near, far = (high, low) if found.low < 0 else (low, high)
+    return f"{said} (95 %: {near} to {far} {low_way or high_way})".replace(" )", ")")
 
 
 def verdict(found: Difference) -> str:

@@ -1,6 +1,6 @@
 """Systems that cannot contradict themselves, each against the best network for one task alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from ..stats import MARGIN, Difference
@@ -38,6 +38,26 @@ def consistent_table(against: Against, titles: Mapping[str, str], cost: Mapping[
         "margin that was set beforehand."
     )
     return table(["", *heads], body, note)
+
+
+def no_worse_in_words(against: Against, titles: Mapping[str, str], rows: Sequence[str]) -> str:
+    """Which systems are shown to be no worse than the networks for one task, in Markdown.
+
+    rows: the sources of which it is said. Systems that hold such a network itself are left out.
+    """
+    said = []
+    for row in rows:
+        known = {name: each[row] for name, each in against.items() if row in each}
+        good = [
+            titles.get(name, name)
+            for name, family in known.items()
+            if None not in family.values()
+            and all(standing(one).startswith(("better", "no worse")) for one in family.values())
+        ]
+        if known:
+            said.append(f"{row}: **{'; '.join(map(escape, good)) or 'none'}**")
+    both = "Single networks shown to be no worse by "
+    return f"{both}{LITTLE} in outline and class: {'; '.join(said)}." if said else "*Not run.*"
 
 
 def standing(found: Difference) -> str:

@@ -141,40 +141,20 @@ def answers(compared: Compared, over: Sequence[str]) -> str:
     return "\n\n".join(said)
 
 
-def three_numbers(compared: Compared, over: Sequence[str]) -> str:
-    """The finding in three numbers, in Markdown: contradictions, AUC with the terms, AUC together.
-
-    From the pooled rows, and where there is none from each source that is pooled.
-    """
-    wanted = [("inconsis_cls", 0), ("AUC", 0), ("AUC", 1)]
-    changes, said = list(compared), []
-    for place, (measure, at) in enumerate(wanted, start=1):
-        each = compared[changes[at]]
-        rows = [TOGETHER] if measure in each.get(TOGETHER, {}) else [r for r in over if r in each]
-        told = [
-            (f"{row}: " if row != TOGETHER else "") + sentence(each[row][measure])
-            for row in rows
-            if measure in each[row]
-        ]
-        words = "; ".join(told) or "not run"
-        said.append(f"{place}. {HEADLINE[measure]}, {changes[at]}: **{words}**.")
-    return "\n".join(said)
-
-
 def effect(found: Difference) -> str:
-    """What is said of one difference: what changed, that nothing which matters did, or neither.
+    """What is said of one difference: what changed, that it is too little to matter, or neither.
 
     >>> at = dict(above=0.1, below=0.14, share=1.0, seeds=(0,), trainings=1, images=90, patients=45)
     >>> at |= dict(smallest=45, spread_known=True, difference=-0.004, error=0.005, p=0.4)
     >>> effect(Difference("AUC", low=-0.014, high=0.006, **at))
-    'no difference that matters: 0.4 points lower (95 %: 1.4 lower to 0.6 higher)'
+    'too little to matter: 0.4 points lower (95 %: 1.4 lower to 0.6 higher)'
     """
     if not found.spread_known and not found.why:
         return f"{ALONE}: {sentence(found)}"
     if found.why or found.clear:
         return sentence(found)
     if found.low > -SMALL and found.high < SMALL:
-        return f"no difference that matters: {sentence(found)}"
+        return f"too little to matter: {sentence(found)}"
     return f"not decided: {sentence(found)}"
 
 
@@ -196,12 +176,15 @@ def _lines(
             each = {row: family[measure] for row, family in single.items() if measure in family}
             same = all(one.low == one.high for one in each.values())
             alone = "; ".join(_of_one(row, one) for row, one in each.items())
-            told = "the same in every image" if same else f"each source for itself: {alone}"
+            several = "each source for itself: " * (len(each) > 1)
+            told = "the same in every image" if same else f"{several}{alone}"
             lines.append(f"{name}: {told}.")
         elif found.clear:
             claim = probability(found.false_claim)
-            claim = claim if claim.startswith("&") else f"= {claim}"
-            lines.append(f"**{name}: {effect(found)}**; such a claim is false with p {claim}.")
+            lines.append(
+                f"**{name}: {effect(found)}**; probability that the truth is 0 or the other way: "
+                f"{claim}."
+            )
         else:
             lines.append(f"{name}: {effect(found)}.")
     if "inconsis_cls" not in given:

@@ -17,8 +17,8 @@ from .style import COLOURS, SYMBOLS, beside, error_bars, figure, number, points,
 MEASURES = {
     "inconsis_cls": "contradictions",
     "AUC": "AUC",
-    "F1": "F1",
     "dice_class_mean": "class Dice",
+    "dice_nodule": "nodule Dice",
 }
 NONE = Interval(0.0, 0.0, 0.0)  # contradictions of one answer: by construction
 
@@ -107,44 +107,48 @@ def found_in_words(
     simple: str = "",
     others: Mapping[str, Evidence] = MappingProxyType({}),
 ) -> str:
-    """The finding on one source in Markdown: what is told apart, each number a link to its row.
+    """The finding on one source as a list in Markdown, each line with a link to its rows.
 
     simple: a system of class and outline alone, which cannot contradict itself; its levels stand
     beside those of the first, without a verdict; others: further sources by name, of which it is
     said how the terms change the contradictions there.
     """
-    joint = f"{plain}{SUFFIX}"
+    lines, joint = [], f"{plain}{SUFFIX}"
     before = one.level(plain, "inconsis_cls").estimate
-    said = (
-        f"A network that answers all three contradicts itself in {_linked(f'{number(before)} %')} "
-        "of images"
-    )
     if terms in one.runs:
         after = one.level(terms, "inconsis_cls").estimate
         fewer = {"": one} | {f"{name}: ": other for name, other in others.items()}
         told = "; ".join(
-            name + _linked(sentence(there.differences(terms, plain)["inconsis_cls"]))
+            name + sentence(there.differences(terms, plain)["inconsis_cls"])
             for name, there in fewer.items()
             if there.shared(terms, plain)
         )
-        said += f"; with the paper's three terms, in {_linked(f'{number(after)} %')}: {told}"
-        said += f". {_apart(one, terms, plain)}"
-    said += "."
+        told = _linked(f"{number(after)} % of images in place of {number(before)} %: {told}")
+        lines.append(
+            f"**With the paper's three terms** it contradicts itself in {told}. "
+            f"{_apart(one, terms, plain)}."
+        )
+    else:
+        told = _linked(f"{number(before)} %")
+        lines.append(f"A network that answers all three contradicts itself in {told} of images.")
     if joint in one.runs:
-        said += (
-            " **Deciding the three together**, without training, leaves none, by construction; "
+        lines.append(
+            "**Decided together**, without training, it never does, by construction. "
             f"{_apart(one, joint, plain)}."
         )
     if simple in one.runs:
-        auc, dice = (
-            " against ".join(_linked(_ends(one.level(name, m))) for name in (simple, plain))
-            for m in ("AUC", "dice_class_mean")
+        size, whole = (_millions(one, name) for name in (simple, plain))
+        levels = "; ".join(
+            f"{MEASURES[m]} {_ends(one.level(simple, m))} against {_ends(one.level(plain, m))}"
+            for m in ("dice_nodule", "AUC")
+            if m in one.measures(simple)
         )
-        said += (
-            " **A smaller network for class and outline alone**, the class painted on the outline, "
-            f"cannot contradict itself either: class Dice {dice}, AUC {auc}."
+        lines.append(
+            "**A network for class and outline alone**, the class painted on the outline, cannot "
+            f"contradict itself either, with {size} million parameters in place of {whole}: "
+            f"{_linked(levels)}."
         )
-    return said
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _apart(one: Evidence, above: str, below: str) -> str:
@@ -156,6 +160,11 @@ def _apart(one: Evidence, above: str, below: str) -> str:
     if rest := ", ".join(MEASURES[m] for m in told if m not in clear):
         said.append(f"{rest}: {_linked(NEITHER)}")
     return "; ".join(said)
+
+
+def _millions(one: Evidence, system: str) -> str:
+    run = next(iter(one.runs[system].values()))
+    return f"{run['model']['parameters'] / 1e6:.1f}"
 
 
 def _ends(level: Interval) -> str:

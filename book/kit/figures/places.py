@@ -86,6 +86,11 @@ def shown(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]:
     return evidence(with_together([r for r in records if r["profile"] == best.get(r["source"])]))
 
 
+def of_profile(records: Sequence[Mapping[str, Any]], profile: str) -> dict[Place, Evidence | str]:
+    """The places of one profile, read as in `shown`."""
+    return evidence(with_together([r for r in records if r["profile"] == profile]))
+
+
 def earlier(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]:
     """The places of the same sources in the later ones of `PROFILES`, read as in `shown`.
 
