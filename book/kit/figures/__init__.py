@@ -34,6 +34,7 @@ from .gains import (
     split_gain,
 )
 from .gallery import RIGHT, WRONG, cam_table, cams, contradiction, grid
+from .gpu import gpu_table
 from .images import outline, overlays, pick_cases
 from .instead import (
     instead_curves,
@@ -169,6 +170,7 @@ __all__ = [
     "gain",
     "gain_table",
     "gained",
+    "gpu_table",
     "gradient_angles",
     "grid",
     "headline",
