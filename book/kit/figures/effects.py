@@ -86,8 +86,8 @@ def effects(
 def effects_key(compared: Compared) -> str:
     """HTML that says which mark is which change, and how marks of one training look."""
     marks = " ".join(
-        f'<span style="white-space:nowrap"><span aria-hidden="true" style="color:{COLOURS[order]};'
-        f'font-size:1.3em">{LETTERS[SYMBOLS[order]][0]}</span> {escape(change)}</span><br>'
+        f'<span aria-hidden="true" style="color:{COLOURS[order]};font-size:1.3em">'
+        f"{LETTERS[SYMBOLS[order]][0]}</span> {escape(change)}<br>"
         for order, (change, each) in enumerate(compared.items())
         if each
     )

@@ -125,7 +125,7 @@ def found_in_words(
         )
         told = _linked(f"{number(after)} % of images in place of {number(before)} %: {told}")
         lines.append(
-            f"**With the paper's three terms** it contradicts itself in {told}. "
+            f"**With the paper's three terms** the network contradicts itself in {told}. "
             f"{_apart(one, terms, plain)}."
         )
     else:
@@ -133,7 +133,7 @@ def found_in_words(
         lines.append(f"A network that answers all three contradicts itself in {told} of images.")
     if joint in one.runs:
         lines.append(
-            "**Decided together**, without training, it never does, by construction. "
+            "**Decided together**, without training, it never does: by construction. "
             f"{_apart(one, joint, plain)}."
         )
     if simple in one.runs:
