@@ -1,5 +1,6 @@
 """A kept network at work: a picture in, three answers and the one they agree on out."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from scipy import ndimage
 from . import decode, keep, likeness, pictures
 from .blocks import CACHE
 from .cases import UNKNOWN
-from .export import INPUT, Answers, ExportError, export, session
+from .export import INPUT, OPSET, Answers, ExportError, export, session
 from .pictures import Picture
 from .square import fit_image
 
@@ -67,6 +68,7 @@ class Predictor:
 
     def __init__(self, file: Path):
         self.file, self.about = file, keep.describe(file)
+        self._mark = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
         self.network = keep.load(file)
         self.size, self.classes = int(self.about["size"]), tuple(self.about["classes"])
         told = (self.about["joint"] or {}).get("weights")
@@ -85,7 +87,7 @@ class Predictor:
     @property
     def mark(self) -> str:
         """A digest of the file, by which its answers are told from another's: 16 hex digits."""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()[:16]
+        return self._mark
 
     def to_onnx(self, file: str | Path) -> Path:
         """Write it as one ONNX file (`lib.export.export`), with what it says of itself."""
@@ -96,17 +98,25 @@ class Predictor:
     def quicken(self, cache: Path | None = None) -> "Predictor":
         """Answer by ONNX Runtime from now on; the ONNX file is written once, into the cache.
 
-        Raises `lib.export.ExportError` where the network cannot be written.
+        One that cannot be opened is written again. Raises `lib.export.ExportError` where the
+        network cannot be written.
         """
-        file = Path(cache or CACHE) / f"{self.mark}.onnx"
-        if not file.exists():
-            self.to_onnx(file)
-        self._session = session(file)
+        file = self._quick_file(cache)
+        found = None
+        if file.exists():
+            with contextlib.suppress(Exception):  # onnxruntime has errors of its own
+                found = session(file)
+        self._session = found or session(self.to_onnx(file))
         return self
 
     def quick_already(self, cache: Path | None = None) -> bool:
         """Whether the cache holds its ONNX file."""
-        return (Path(cache or CACHE) / f"{self.mark}.onnx").exists()
+        return self._quick_file(cache).exists()
+
+    def _quick_file(self, cache: Path | None) -> Path:
+        """Named by all that it is made of: the network, ONNX's operators, the joint decision."""
+        decision = hashlib.sha256(Path(decode.__file__).read_bytes()).hexdigest()[:8]
+        return Path(cache or CACHE) / f"{self.mark}-{OPSET}-{decision}.onnx"
 
     def probabilities(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """All outputs of `lib.export.Answers` for pictures as the network takes them.

@@ -81,6 +81,11 @@ def find(images: Iterable[str | Path], without: Path | None = None) -> dict[str,
             name = file.relative_to(one).as_posix() if one.is_dir() else file.name
             if name in found and found[name].resolve() != file.resolve():
                 raise PictureError(f"{name}: two pictures have this name; answer them one by one")
+            if any(ord(letter) < 32 for letter in name):
+                raise PictureError(
+                    f"{name!r}: a line break or another control character in a name cannot stand "
+                    "in the table of answers; rename it"
+                )
             found[name] = file
     if not found:
         where = ", ".join(one.name for one in given) or "nothing was given"

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from . import dicom, dicom_seg, inference, pictures
 from .atomic import replacing
-from .inference import Answer, ExportError, Predictor
+from .inference import Answer, Predictor
 from .pictures import Picture, PictureError
 
 TABLE = "predictions.csv"
@@ -139,10 +139,14 @@ def _choose(predictor: Predictor, engine: str, files: int, done: Outcome) -> Non
         return
     try:
         predictor.quicken()
-    except ExportError as error:
+    except Exception as error:  # onnxruntime has errors of its own
         if engine == "onnx":
             raise
-        done.notes.append(f"{error}: torch answers, at its own speed")
+        done.notes.append(f"{_first_line(error)}: torch answers, at its own speed")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def _answer_file(

@@ -144,6 +144,28 @@ def test_two_pictures_of_one_name_are_refused(predictor, tmp_path):
         answer(predictor, tmp_path, tmp_path / "one")
 
 
+@pytest.mark.parametrize("name", ["a\r.png", "a\nb.png", "\t.png"])
+def test_a_name_that_would_break_the_table_is_refused_before_anything_is_answered(
+    predictor, tmp_path, name
+):
+    image(hostile.speckle()).save(tmp_path / name)
+    with pytest.raises(PictureError, match="control character") as refused:
+        answer(predictor, tmp_path, tmp_path)
+    assert repr(name) in str(refused.value) and not (tmp_path / "out" / "answers.csv").exists()
+
+
+def test_what_onnxruntime_cannot_do_torch_does_and_says_so(predictor, tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.inference.MANY", 1)
+    monkeypatch.setattr("lib.inference.session", lambda file: (_ for _ in ()).throw(OSError("no")))
+    monkeypatch.setattr(type(predictor), "to_onnx", lambda self, file: file)
+    image(hostile.speckle()).save(tmp_path / "a.png")
+    done = predict_folder(predictor, [tmp_path / "a.png"], tmp_path / "out", engine="auto",
+                          log=quiet)  # fmt: skip
+    assert done.answered == 1 and done.notes == ["no: torch answers, at its own speed"]
+    with pytest.raises(OSError, match="no"):
+        predict_folder(predictor, [tmp_path / "a.png"], tmp_path / "two", engine="onnx", log=quiet)
+
+
 def test_the_own_output_is_no_input(predictor, tmp_path):
     image(hostile.speckle()).save(tmp_path / "a.png")
     assert answer(predictor, tmp_path, tmp_path).answered == 1

@@ -66,13 +66,44 @@ def test_it_says_what_it_is(made):
 def test_predictions_by_onnx_are_those_of_torch(made, tmp_path):
     predictor, file = made
     quick = lib.load(predictor.file)
-    (tmp_path / f"{quick.mark}.onnx").write_bytes(file.read_bytes())  # as if made before
+    cached = quick._quick_file(tmp_path)
+    cached.write_bytes(file.read_bytes())  # as if made before
     assert quick.quick_already(tmp_path) and quick.quicken(tmp_path).engine == "onnx"
     for seed in range(20):
         image = lib.sources.phantom.draw("malignant", rng=seed, size=80).image
         one, other = predictor.answer(image), quick.answer(image)
         assert np.allclose(one.probability, other.probability, atol=1e-4)
         assert (one.mask != other.mask).mean() <= 1e-3 and one.label == other.label
+
+
+def test_another_decision_or_other_operators_are_another_file(made, tmp_path, monkeypatch):
+    """A file that was written by an older version of the decision is not answered from."""
+    predictor = lib.load(made[0].file)
+    names = {predictor._quick_file(tmp_path).name}
+    monkeypatch.setattr("lib.inference.OPSET", 1)
+    names.add(predictor._quick_file(tmp_path).name)
+    changed = tmp_path / "decode.py"
+    changed.write_text(Path(decode.__file__).read_text() + "# changed\n")
+    monkeypatch.setattr(decode, "__file__", str(changed))
+    names.add(predictor._quick_file(tmp_path).name)
+    assert len(names) == 3 and all(name.startswith(predictor.mark) for name in names)
+
+
+def test_a_broken_file_in_the_cache_is_written_again(made, tmp_path):
+    predictor, file = made
+    quick = lib.load(predictor.file)
+    quick.to_onnx = lambda target: (target.write_bytes(file.read_bytes()), target)[1]
+    quick._quick_file(tmp_path).write_bytes(b"cut off")
+    assert quick.quicken(tmp_path).engine == "onnx"
+    assert quick._quick_file(tmp_path).read_bytes() == file.read_bytes()
+
+
+def test_the_mark_is_of_what_was_loaded(made, tmp_path):
+    copy = tmp_path / made[0].file.name
+    copy.write_bytes(made[0].file.read_bytes())
+    loaded = lib.load(copy)
+    copy.write_bytes(b"another network by now")
+    assert loaded.mark == made[0].mark
 
 
 def test_a_file_that_answers_otherwise_is_refused_and_leaves_nothing(made, tmp_path):
