@@ -5,7 +5,7 @@ python ci/pdf.py
 The pages' texts, in the order of the contents, are put into one page that the browser prints, with
 its own scripts: figures and formulas are drawn as on the screen. Links between pages become links
 in the file. The explorables need a screen, and the reference of names is looked up, not read: both
-stay out.
+stay out, an explorable with its section.
 """
 
 import os
@@ -55,6 +55,8 @@ def article(page: str, known: set[str]) -> Tag:
     text = found.select_one("article.bd-article")
     for gone in text.select(".headerlink, .thebe-launch-button"):
         gone.decompose()
+    for explorable in text.select(".explorable"):
+        explorable.find_parent("section").decompose()
     for node in text.select("[id]"):
         node["id"] = anchor(page, node["id"])
     text["id"] = anchor(page)

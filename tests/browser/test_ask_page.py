@@ -103,7 +103,7 @@ def test_nothing_is_loaded_before_it_is_asked_for(visit, made):
     assert set(files) == {"runtime.js", "networks.js"} and sum(files.values()) <= 7_000_000
     assert files["runtime.js"] == made["runtime"]["bytes"]
     assert f"({sum(files.values()) / 1e6:.1f} MB)" in opened.page.content()
-    for name in ("index.html", "explorables/phantom.html"):
+    for name in ("index.html", "chapters/phantom.html"):
         assert "_static/ask/" not in (HTML / name).read_text()
 
 

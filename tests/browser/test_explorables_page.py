@@ -75,9 +75,9 @@ def visit(browser, tmp_path, logs):
     """Open an explorable; whatever goes wrong in the page fails the test at its end."""
     contexts = []
 
-    def visit(name, link="", width=1000, scheme="light", touch=False):
+    def visit(name, link="", width=1000, scheme="light", touch=False, above=""):
         file = tmp_path / f"{name}.html"
-        body = explorables.show(name, DATA.get(name)).html
+        body = above + explorables.show(name, DATA.get(name)).html
         file.write_text(PAGE.format(policy=POLICY, body=body), encoding="utf8")
         context = browser.new_context(
             viewport={"width": width, "height": 900},
@@ -147,6 +147,13 @@ def test_fits_and_can_be_read_aloud(visit, name, width, scheme):
 def test_a_broken_link_is_ignored(visit, name):
     page = visit(name, f"#{name}?p=NaN&t2=%3Cb%3E&order=none&constructor=1&__proto__=2")
     assert page.locator(".values tbody th").count() > 0
+
+
+def test_a_link_to_its_state_shows_it_though_it_is_not_the_first_on_its_page(visit):
+    chapter = '<p style="height: 3000px">A chapter</p>'
+    top = "document.querySelector('.explorable').getBoundingClientRect().top"
+    assert visit("gain", above=chapter).evaluate(top) > 3000
+    assert 0 <= visit("gain", "#gain?share=0.5", above=chapter).evaluate(top) < 100
 
 
 # ---- loss laboratory

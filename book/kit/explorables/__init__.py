@@ -16,7 +16,7 @@ from .asked import (
     weight_in_words,
 )
 from .bundle import NAMES, bundle
-from .data import beside, courses, decisions, made_of, tirads
+from .data import beside, courses, decisions, gains, made_of, tirads
 from .kernel import answers, losses, widget
 from .page import Page, show
 
@@ -31,6 +31,7 @@ __all__ = [
     "costs_in_words",
     "courses",
     "decisions",
+    "gains",
     "losses",
     "made_of",
     "measures_table",

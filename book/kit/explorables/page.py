@@ -26,6 +26,7 @@ START = """\
   const { default: explorable } = await import(URL.createObjectURL(module));
   explorable.render({ model, el: root.querySelector(".explorable-view") });
   root.dataset.drawn = "";
+  if (location.hash.startsWith("#%s?")) root.scrollIntoView(); // a link to a state of it
 })();"""
 
 
@@ -70,6 +71,6 @@ def show(
         f'<script type="application/json" class="explorable-data">{content}</script>'
         f'<div class="explorable-view" role="group" aria-label="{words}"></div>'
         f"<noscript>{words}. It is drawn by a script.</noscript>"
-        f"<script>{START % identity}</script>"
+        f"<script>{START % (identity, name)}</script>"
         "</div>"
     )
