@@ -211,6 +211,10 @@ def test_a_pair_is_judged_by_one_profile_alone():
     others = {title: row for title, row in tests["phantom", "laptop"].items() if title != FULL}
     assert any(row.tests for row in others.values())  # what the newer runs have not got
     assert table.shown("Look.").count("what the newer ones have of a row is judged there") >= 1
+    # The plan's own runs come first, what has nothing to compare comes last.
+    assert [*table.rows][0] == ("phantom", "evidence")
+    alone = {("busbra", "evidence"): Evidence(newer[:1])} | found
+    assert [*figures.Reproduction(1, alone, SYSTEMS).rows][-1] == ("busbra", "evidence")
 
 
 def test_runs_of_other_code_budget_machine_or_versions_are_marked():

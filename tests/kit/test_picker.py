@@ -130,6 +130,8 @@ def test_contradictions_are_counted_as_in_the_results():
     assert counts == {"images": 5, "agree": 1, "T1": 1, "T3": 2, "none": 1}
     table = figures.contradictions_table([run])
     assert all(f">{n}</td>" in table for n in counts.values())
+    folds = figures.contradictions_table([run | {"fold": 1}, run | {"fold": 2}])
+    assert all(f">{2 * n}</td>" in folds for n in counts.values())  # one row, both folds
 
 
 # ------------------------------------------------------------------------------------ the packing

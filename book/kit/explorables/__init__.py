@@ -16,7 +16,7 @@ from .asked import (
     weight_in_words,
 )
 from .bundle import NAMES, bundle
-from .data import beside, courses, decisions, gains, made_of, tirads
+from .data import beside, courses, decisions, gains, made_of, tirads, two_of_each
 from .kernel import answers, losses, widget
 from .page import Page, show
 
@@ -39,6 +39,7 @@ __all__ = [
     "presence_measures_table",
     "show",
     "tirads",
+    "two_of_each",
     "weight_in_words",
     "widget",
 ]

@@ -117,6 +117,26 @@ def courses(records: Records, titles: Mapping[str, str] | None = None) -> dict[s
     }
 
 
+def two_of_each(records: Records) -> list[Mapping[str, Any]]:
+    """Of each system on a source, in a profile, two trainings: of one fold, if it has two seeds.
+
+    >>> run = {"source": "busbra", "profile": "evidence", "experiment": "mtl"}
+    >>> every = [run | {"seed": seed, "fold": fold} for fold in (1, 2) for seed in (0, 1)]
+    >>> [(one["seed"], one["fold"]) for one in two_of_each(every)]
+    [(0, 1), (1, 1)]
+    """
+    by_system: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for record in records:
+        name = tuple(record[key] for key in ("source", "profile", "experiment"))
+        by_system.setdefault(name, []).append(record)
+    chosen = []
+    for runs in by_system.values():
+        first, *others = runs
+        same = [run for run in others if fold_of(run) == fold_of(first)]
+        chosen += [first, *(same or others)[:1]]
+    return chosen
+
+
 def beside(records: Records, names: tuple[str, str]) -> dict[str, str]:
     """For "runs": where to begin, with the two systems `names` as "a" and "b".
 

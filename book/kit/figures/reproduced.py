@@ -168,8 +168,16 @@ class Row:
     decided: bool = False
 
 
+def _lonely(rows: Mapping[str, list[Row]] | str) -> bool:
+    """Whether fewer than two rows of a table have been run: there is nothing to compare."""
+    return isinstance(rows, str) or sum(row.trainings > 0 for row in rows[WAYS[0]]) < 2
+
+
 class Reproduction:
-    """A table of the paper on every source and profile that has runs, the one with most first.
+    """A table of the paper on every source and profile that has runs.
+
+    The first of `PROFILES` comes first, of one profile the source with most runs; what has fewer
+    than two rows comes last.
 
     found: as `book.kit.figures.evidence` gives it; systems: the catalogue; failures: runs that
     failed, as `lib.results.load_failures` gives them. Of two profiles of a source the first of
@@ -188,14 +196,9 @@ class Reproduction:
     ) -> None:
         self.table = table
         failed = places(failures)
-        runs = {
-            place: 0 if isinstance(one, str) else len(one.records) for place, one in found.items()
-        }
-        self.found = {
-            place: found[place] for place in sorted(found, key=lambda place: -runs[place])
-        }
+        self.found = dict(found)
         self.newer = {place: self._newer(place) for place in self.found}
-        self.rows: dict[Place, dict[str, list[Row]] | str] = {
+        rows: dict[Place, dict[str, list[Row]] | str] = {
             place: one
             if isinstance(one, str)
             else {
@@ -211,6 +214,16 @@ class Reproduction:
             }
             for place, one in self.found.items()
         }
+        self.rows = {
+            place: rows[place] for place in sorted(rows, key=lambda p: self._order(p, rows))
+        }
+
+    def _order(
+        self, place: Place, rows: Mapping[Place, dict[str, list[Row]] | str]
+    ) -> tuple[bool, int, int]:
+        one, (_, profile) = self.found[place], place
+        known = PROFILES.index(profile) if profile in PROFILES else len(PROFILES)
+        return _lonely(rows[place]), known, 0 if isinstance(one, str) else -len(one.records)
 
     def _newer(self, place: Place) -> Evidence | None:
         """The runs of this source in a profile that comes before this one."""
@@ -229,7 +242,7 @@ class Reproduction:
         for place, rows in self.rows.items():
             if isinstance(rows, str):
                 panel = f"<p><i>Nothing to show: {text(rows)}.</i></p>"
-            elif sum(row.trainings > 0 for row in rows[WAYS[0]]) < 2:
+            elif _lonely(rows):
                 panel = f"<p><i>{LONELY}</i></p>"
             else:
                 panel = self._panel(place, rows, hint, memory)

@@ -16,14 +16,21 @@ def by_title(
     records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None
 ) -> dict[str, Mapping[str, Any]]:
     """Each record by its title, with whatever else tells it from the others."""
+    return dict(titled(records, titles))
+
+
+def titled(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each record beside its title, as in `by_title`; the folds of a training set share one."""
     differs = [
         key for key in ("source", "profile", "seed") if len({str(r[key]) for r in records}) > 1
     ]
-    named = {}
+    named = []
     for record in records:
         extra = [f"seed {record[k]}" if k == "seed" else str(record[k]) for k in differs]
         title = (titles or {}).get(record["experiment"], record["experiment"])
-        named[text(", ".join([title, *extra]))] = record
+        named.append((text(", ".join([title, *extra])), record))
     return named
 
 

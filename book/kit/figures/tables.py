@@ -8,7 +8,7 @@ import pandas as pd
 from lib import results
 from lib.metrics import classified
 
-from .runs import by_title
+from .runs import by_title, titled
 from .style import ABSENT, table, text
 
 
@@ -18,7 +18,8 @@ def contradictions_table(
     """How often T1 and T3 name different classes, and who is then right: counts of test images.
 
     Each image with a class is counted once: T1 and T3 agree; they differ, and only T1 is right, or
-    only T3 is right; or T3 sees no nodule. Raises ValueError if no run has both tasks.
+    only T3 is right; or T3 sees no nodule. The folds of a seed stand together. Raises ValueError if
+    no run has both tasks.
 
     >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
     >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
@@ -27,8 +28,11 @@ def contradictions_table(
     5
     """
     body = []
-    for name, record in by_title(records, titles).items():
-        rows = results.rows(record)
+    by_name: dict[str, list[pd.DataFrame]] = {}
+    for name, record in titled(records, titles):
+        by_name.setdefault(name, []).append(results.rows(record))
+    for name, folds in by_name.items():
+        rows = pd.concat(folds, ignore_index=True)
         if not {"p_malignant", "seg_as_cls"} <= set(rows):
             continue
         known, truth, score = classified(rows)
