@@ -4,8 +4,8 @@ python ci/pdf.py
 
 The pages' texts, in the order of the contents, are put into one page that the browser prints, with
 its own scripts: figures and formulas are drawn as on the screen. Links between pages become links
-in the file. The explorables need a screen, and the reference of names is looked up, not read: both
-stay out, an explorable with its section.
+in the file. The explorables need a screen, and the reference of names is looked up, not read: their
+pages stay out. On other pages a sentence stands in the place of an explorable.
 """
 
 import os
@@ -56,7 +56,9 @@ def article(page: str, known: set[str]) -> Tag:
     for gone in text.select(".headerlink, .thebe-launch-button"):
         gone.decompose()
     for explorable in text.select(".explorable"):
-        explorable.find_parent("section").decompose()
+        sentence = found.new_tag("p")
+        sentence.string = "(Something to move by hand stands here on the screen.)"
+        explorable.replace_with(sentence)
     for node in text.select("[id]"):
         node["id"] = anchor(page, node["id"])
     text["id"] = anchor(page)
