@@ -212,7 +212,7 @@ def test_a_pair_is_judged_by_one_profile_alone():
     assert any(row.tests for row in others.values())  # what the newer runs have not got
     assert table.shown("Look.").count("what the newer ones have of a row is judged there") >= 1
     # The plan's own runs come first, what has nothing to compare comes last.
-    assert [*table.rows][0] == ("phantom", "evidence")
+    assert next(iter(table.rows)) == ("phantom", "evidence")
     alone = {("busbra", "evidence"): Evidence(newer[:1])} | found
     assert [*figures.Reproduction(1, alone, SYSTEMS).rows][-1] == ("busbra", "evidence")
 
