@@ -156,7 +156,7 @@ def test_the_tables_say_what_was_found():
     assert "one training" in said[claim.says + claim.where]
     shown = cells(figures.ledger_table(found, {PLAIN: "MS-MTL", FULL: "all"}))
     (line,) = [r for r in shown if r[0] == "Contradictions, T1 and T3: all below MS-MTL"][:1]
-    assert line[1] == "+10.8" and line[4] == "1" and "false with p" in line[5]
+    assert line[1] == "+10.8" and line[4] == "1" and "probability that it is false" in line[5]
     assert not any("not run: clsnet" in cell for row in shown for cell in row)
     assert figures.counted(found).startswith(f"Of {len(CLAIMS)} claims: ")
 

@@ -226,7 +226,7 @@ def test_the_words_and_the_table_say_the_same():
     assert len(lines) == len(controls.CONTROLS)
     assert "F1 100.0 points higher" in lines[0] and lines[1].endswith("not told apart.")
     assert lines[2].endswith("not told by these runs.")
-    assert "F1 100.0 points higher" in figures.beyond_t1(told, "ms-mtl")
+    assert "F1 100.0 points higher" in figures.beyond(told, "ms-mtl")
     table = cells(figures.controls_table(told, ["ms-mtl"], {"ms-mtl": "MS-MTL"}))
     assert table[1] == ["MS-MTL"] and len(table) == 5
     assert table[2][0] == "T1's class alone1 training" and table[2][2].startswith("higher")

@@ -17,7 +17,7 @@ from .claims import (
     verdicts_table,
 )
 from .consistent import consistent_table, no_worse_in_words, standing
-from .controls import beyond_t1, controls_in_words, controls_table, worth
+from .controls import beyond, controls_in_words, controls_table, worth
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost
 from .effects import answers, effect, effects, effects_key, effects_table
 from .external import external_table
@@ -131,7 +131,7 @@ __all__ = [
     "Reproduction",
     "answer",
     "answers",
-    "beyond_t1",
+    "beyond",
     "calibration",
     "calibration_error",
     "calibration_in_words",

@@ -28,6 +28,8 @@ def sentence(found: Difference) -> str:
     '4.3 points fewer (95 %: 2.1 to 6.5 fewer)'
     >>> sentence(Difference("AUC", low=-0.065, high=0.021, **at))
     '4.3 points lower (95 %: 6.5 lower to 2.1 higher)'
+    >>> sentence(Difference("AUC", low=-0.0004, high=0.021, **at | {"difference": 0.01}))
+    '1.0 points higher (95 %: 0.0 to 2.1 higher)'
     """
     less, more = _ways(found.measure)
 
@@ -42,7 +44,7 @@ def sentence(found: Difference) -> str:
     (low, low_way), (high, high_way) = told(found.low), told(found.high)
     if low_way and high_way and low_way != high_way:
         return f"{said} (95 %: {low} {low_way} to {high} {high_way})"
-    near, far = (high, low) if found.low < 0 else (low, high)
+    near, far = (low, high) if abs(found.low) < abs(found.high) else (high, low)
     return f"{said} (95 %: {near} to {far} {low_way or high_way})".replace(" )", ")")
 
 

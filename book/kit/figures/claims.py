@@ -75,8 +75,8 @@ def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None =
     ]
     note = (
         f"* Kang et al. 2022, on other images (private). {RULE} † The smallest true difference "
-        "that this interval would have shown to differ from 0 four times in five. False with p: "
-        "how probable it is, given ours, that the comparison does not hold."
+        "that this interval would have shown to differ from 0 four times in five. Probability "
+        "that it is false: how probable it is, given ours, that the comparison does not hold."
     )
     return table(head, body, note)
 
@@ -215,8 +215,8 @@ def _false(p: float, least: bool = False) -> str:
         return ""
     shown = probability(p)
     if not shown.startswith("&"):
-        shown = f"{'of at least' if least else '='} {shown}"
-    return f"<br><small>false with p {shown}</small>"
+        shown = f"{'at least ' if least else ''}{shown}"
+    return f"<br><small>probability that it is false: {shown}</small>"
 
 
 def _marked(verdict: str) -> str:

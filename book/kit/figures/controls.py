@@ -60,18 +60,23 @@ def controls_in_words(found: Mapping[str, Evidence], system: str) -> str:
     return "\n".join(lines)
 
 
-def beyond_t1(found: Mapping[str, Evidence], system: str) -> str:
-    """Is the joint decision more than T1's class, painted? A sentence of Markdown; empty if untold.
+def beyond(found: Mapping[str, Evidence], system: str) -> str:
+    """Is the joint decision more than T1 painted, or than two trainings? Markdown; empty if untold.
 
     found: as `book.kit.controls.against` gives it.
     """
-    family = between(found["t1"], system) if "t1" in found else {}
-    family = {m: family[m] for m in JUDGED if m in family}
-    if not family:
-        return ""
-    clear = [f"{HEADLINE[m]} {sentence(d)}" for m, d in family.items() if d.clear]
-    told = "; ".join(clear) or f"**{NEITHER} by any of these**"
-    return f"Against T1's class alone, painted on the same nodule: {told}."
+    said = []
+    for key, what in (
+        ("t1", "T1's class alone, painted on the same nodule"),
+        ("ensemble", "the class of two trainings, averaged"),
+    ):
+        family = between(found[key], system) if key in found else {}
+        family = {m: family[m] for m in JUDGED if m in family}
+        if family:
+            clear = [f"{HEADLINE[m]} {sentence(d)}" for m, d in family.items() if d.clear]
+            told = "; ".join(clear) or f"**{NEITHER} by any of these**"
+            said.append(f"Against {what}: {told}.")
+    return " ".join(said)
 
 
 def controls_table(
