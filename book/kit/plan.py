@@ -105,6 +105,11 @@ def compared(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS) -> 
     return told
 
 
+def over_sources_of(compared: Compared) -> dict[str, Mapping[str, Difference]]:
+    """What is pooled of each pair, by the system that is compared with another."""
+    return {pair.above: compared.get(pair.change, {}).get(TOGETHER, {}) for pair in PAIRS}
+
+
 def pooled_rows() -> list[str]:
     """The names of the rows that are pooled.
 

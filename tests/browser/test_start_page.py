@@ -5,9 +5,8 @@ import re
 import pytest
 
 import lib
-from book.kit import figures
+from book.kit import figures, plan
 from book.kit.claims import FULL, PLAIN
-from book.kit.plan import SMALLER
 
 pytestmark = pytest.mark.browser
 
@@ -36,7 +35,8 @@ def test_its_numbers_are_those_of_the_results(visit, found):
     page = visit("index.html").page
     one = next(one for (source, _), one in found.items() if source == "busbra")
     others = {figures.short_name(p): there for p, there in found.items() if p[0] == "phantom"}
-    said = figures.found_in_words(one, PLAIN, FULL, SMALLER, others)
+    both = plan.over_sources_of(plan.compared(found))
+    said = figures.found_in_words(one, PLAIN, FULL, plan.SMALLER, others, both)
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", said).replace("**", "")
     shown = " ".join(words_of(page).replace("\u2019", "'").split())
     lines = [line.removeprefix("- ") for line in plain.splitlines()]

@@ -1,6 +1,7 @@
 """One answer from a run's own columns, against the same by hand; and the first page's figure."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -146,9 +147,12 @@ def test_the_words_have_what_is_told_apart():
     words = figures.found_in_words(found, "ms-mtl", "terms")
     family = found.differences("terms", "ms-mtl")
     assert family["AUC"].clear
-    assert f"AUC: [{figures.sentence(family['AUC'])}](results.html)" in words
+    assert f"[AUC {figures.sentence(family['AUC'])}](results.html)" in words
     assert "not told apart" not in words
+    over = {"terms": {"AUC": replace(family["AUC"], difference=0.25, low=0.125, high=0.375)}}
+    pooled = figures.found_in_words(found, "ms-mtl", "terms", pooled=over)
+    assert "Over both sources, [AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]" in pooled
     fewer = figures.sentence(family["inconsis_cls"])
     both = figures.found_in_words(found, "ms-mtl", "terms", others={"Phantom": found})
-    assert f": {fewer}](results.html). AUC" in words
-    assert f": {fewer}; Phantom: {fewer}](results.html). AUC" in both
+    assert f": {fewer}](results.html). [AUC" in words
+    assert f": {fewer}; Phantom: {fewer}](results.html). [AUC" in both

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from lib.cases import CLASSES
 
-from ..stats import SUFFIX, Evidence, Interval
+from ..stats import SUFFIX, Difference, Evidence, Interval
 from .changes import NEITHER, sentence
 from .places import Place, of_classes, short_name
 from .style import COLOURS, SYMBOLS, beside, error_bars, figure, number, points, small_titles
@@ -106,12 +106,14 @@ def found_in_words(
     terms: str,
     simple: str = "",
     others: Mapping[str, Evidence] = MappingProxyType({}),
+    pooled: Mapping[str, Mapping[str, Difference]] = MappingProxyType({}),
 ) -> str:
     """The finding on one source as a list in Markdown, each line with a link to its rows.
 
     simple: a system of class and outline alone, which cannot contradict itself; its levels stand
     beside those of the first, without a verdict; others: further sources by name, of which it is
-    said how the terms change the contradictions there.
+    said how the terms change the contradictions there; pooled: system -> measure -> difference over
+    several sources, which is told in place of this one's.
     """
     lines, joint = [], f"{plain}{SUFFIX}"
     before = one.level(plain, "inconsis_cls").estimate
@@ -126,7 +128,7 @@ def found_in_words(
         told = _linked(f"{number(after)} % of images in place of {number(before)} %: {told}")
         lines.append(
             f"**With the paper's three terms** the network contradicts itself in {told}. "
-            f"{_apart(one, terms, plain)}."
+            f"{_apart(one, terms, plain, pooled)}."
         )
     else:
         told = _linked(f"{number(before)} %")
@@ -134,7 +136,7 @@ def found_in_words(
     if joint in one.runs:
         lines.append(
             "**Decided together**, without training, it never does: by construction. "
-            f"{_apart(one, joint, plain)}."
+            f"{_apart(one, joint, plain, pooled)}."
         )
     if simple in one.runs:
         size, whole = (_millions(one, name) for name in (simple, plain))
@@ -144,22 +146,33 @@ def found_in_words(
             if m in one.measures(simple)
         )
         lines.append(
-            "**A network for class and outline alone**, the class painted on the outline, cannot "
-            f"contradict itself either, with {size} million parameters in place of {whole}: "
+            "**A network for class and outline alone** cannot contradict itself either, with "
+            f"{size} million parameters in place of {whole}: "
             f"{_linked(levels)}."
         )
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _apart(one: Evidence, above: str, below: str) -> str:
+def _apart(
+    one: Evidence, above: str, below: str, pooled: Mapping[str, Mapping[str, Difference]]
+) -> str:
     """By which measures, beside the contradictions, two are told apart, and by which not."""
-    family = one.differences(above, below)
+    over = pooled.get(above, {})
+    family = one.differences(above, below) | over
     told = {m: family[m] for m in [*MEASURES][1:] if m in family}
     clear = {m: d for m, d in told.items() if d.clear and d.spread_known}
-    said = [f"{MEASURES[m]}: {_linked(sentence(d))}" for m, d in clear.items()]
+    said = []
+    for some, where in (
+        ({m: d for m, d in clear.items() if m not in over}, ""),
+        ({m: d for m, d in clear.items() if m in over}, "over both sources, "),
+    ):
+        if some:
+            listed = "; ".join(f"{MEASURES[m]} {sentence(d)}" for m, d in some.items())
+            said.append(f"{where}{_linked(listed)}")
     if rest := ", ".join(MEASURES[m] for m in told if m not in clear):
         said.append(f"{rest}: {_linked(NEITHER)}")
-    return "; ".join(said)
+    told_all = "; ".join(said)
+    return told_all[:1].upper() + told_all[1:]
 
 
 def _millions(one: Evidence, system: str) -> str:
