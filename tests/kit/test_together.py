@@ -106,7 +106,7 @@ def test_a_system_that_cannot_contradict_itself_stands_beside(found):
     auc, low, high = (100 * end for end in both.level("once", "AUC"))
     level = f"{auc:.1f} % ({low:.1f} to {high:.1f})"
     assert f"AUC {level} against {level}](results.html)." in said
-    assert "with 1.5 million parameters in place of 3.0" in said
+    assert "with 1.5 million parameters, not 3.0" in said
     plain = figures.found_in_words(found, "ms-mtl", "terms", "once")
     assert said.startswith(plain) and "outline alone" not in plain
 
@@ -125,7 +125,7 @@ def test_the_words_have_the_numbers(found):
     words = figures.found_in_words(found, "ms-mtl", "terms")
     family = found.differences("terms", "ms-mtl")
     fewer = figures.sentence(family["inconsis_cls"])
-    assert f"in [50.0 % of images in place of 50.0 %: {fewer}](results.html)." in words
+    assert f"in [50.0 % of images, not 50.0 %: {fewer}](results.html)." in words
     assert "AUC, class Dice, nodule Dice: [not told apart](results.html)." in words
     joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")
     clear = [d for m, d in joint.items() if m in ("AUC", "dice_class_mean") and d.clear]

@@ -125,7 +125,7 @@ def found_in_words(
             for name, there in fewer.items()
             if there.shared(terms, plain)
         )
-        told = _linked(f"{number(after)} % of images in place of {number(before)} %: {told}")
+        told = _linked(f"{number(after)} % of images, not {number(before)} %: {told}")
         lines.append(
             f"**With the paper's three terms** the network contradicts itself in {told}. "
             f"{_apart(one, terms, plain, pooled)}."
@@ -147,7 +147,7 @@ def found_in_words(
         )
         lines.append(
             "**A network for class and outline alone** cannot contradict itself either, with "
-            f"{size} million parameters in place of {whole}: "
+            f"{size} million parameters, not {whole}: "
             f"{_linked(levels)}."
         )
     return "\n".join(f"- {line}" for line in lines)
