@@ -16,7 +16,7 @@ from lib.cases import CLASSES
 from .. import stats
 from ..gallery import CONTRADICTIONS, Gallery
 from ..stats import Interval
-from .images import _cls_words, _map_words, _png, _truth_words, outline, overlays
+from .images import _cls_words, _inline, _map_words, _truth_words, outline, overlays
 from .runs import by_title
 from .style import (
     ABSENT,
@@ -91,7 +91,7 @@ def grid(galleries: Mapping[str, Gallery | None]) -> str:
         truth = _truth_words(mask, label)
         name = "case-" + hashlib.sha256(image.tobytes() + told.encode()).hexdigest()[:12]
         picture = f'<image id="{name}" width="{image.shape[1]}" height="{image.shape[0]}"'
-        picture += f' href="{_png(image)}"/>'
+        picture += f' href="{_inline(image)}"/>'
         cells = [_cell(picture, mask, image.shape, [f"truth: {truth}"])]
         for title, one in galleries.items():
             if one is None:
@@ -161,7 +161,7 @@ def cams(without: Gallery, with_: Gallery, count: int = 4) -> go.Figure:
         where = {"row": panel // 2 + 1, "col": panel % 2 + 1}
         image, heat = one.maps["image"][at], one.maps["cam"][at]
         down, right = (side / cells for side, cells in zip(image.shape, heat.shape, strict=True))
-        drawn.add_image(source=_png(image), zsmooth="fast", hoverinfo="skip", name="", **where)
+        drawn.add_image(source=_inline(image), zsmooth="fast", hoverinfo="skip", name="", **where)
         drawn.add_heatmap(
             z=np.round(heat, 3),
             x0=right / 2 - 0.5,
