@@ -213,7 +213,7 @@ def outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inline(picture: np.ndarray) -> str:
-    """A grey picture inside the figure's own JSON: half a byte a pixel, some 3 of 255 levels off."""
+    """A grey picture inside the figure's own JSON: half a byte a pixel, 3 of 255 levels off."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "WEBP", quality=80)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
