@@ -12,7 +12,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 SCRIPT = "excerpts.js"  # beside the page of the search, which alone loads it
-LOOKED_UP = "api/"  # names are looked up, not read: no passage
+LOOKED_UP = ("api/", "changes")  # names and versions are looked up, not read: no passage
 NO_TEXT = (nodes.raw, nodes.literal_block, nodes.math, nodes.math_block, nodes.comment)
 
 
