@@ -18,7 +18,7 @@ FILE = Path(__file__).parents[1] / "claims.toml"
 PAIR = ("ms-mtl", "ms-mtl+intra+inter")  # without and with the three terms
 PLAIN, FULL = PAIR
 Verdict = Literal[
-    "opposite", "not reproduced", "not run", "not testable here", "undecided", "reproduced"
+    "reversed", "not reproduced", "not run", "not testable here", "undecided", "reproduced"
 ]
 Printed = Mapping[str, Mapping[str, float]]
 
@@ -127,7 +127,7 @@ def read(file: Path = FILE) -> tuple[tuple[Claim, ...], tuple[Reason, ...]]:
 def verdict(low: float, high: float, printed: float | None = None) -> Verdict:
     """What the interval of a difference, in the claimed direction, says of the claim.
 
-    reproduced: all of it above 0. opposite: all of it below 0. not reproduced: it holds 0, and
+    reproduced: all of it above 0. reversed: all of it below 0. not reproduced: it holds 0, and
     ends below the difference that the paper printed, so that an effect as large as that is ruled
     out. undecided: otherwise; the test set was too small to tell, or the paper printed no number.
 
@@ -137,14 +137,14 @@ def verdict(low: float, high: float, printed: float | None = None) -> Verdict:
     if low > 0:
         return "reproduced"
     if high < 0:
-        return "opposite"
+        return "reversed"
     return "not reproduced" if printed is not None and high < printed else "undecided"
 
 
 def combined(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict on a claim from those on its comparisons: it stands if all of them do.
 
-    Else the first that one of them has of: opposite, not reproduced, not run, not testable
+    Else the first that one of them has of: reversed, not reproduced, not run, not testable
     here, undecided.
 
     >>> combined(["reproduced", "undecided"]), combined(["reproduced", "reproduced"])

@@ -30,7 +30,7 @@ def judged(comparison, *records):
     [
         ((0.01, 0.05), 0.02, "reproduced"),
         ((0.01, 0.05), 0.20, "reproduced"),  # smaller than the paper's, but there
-        ((-0.05, -0.01), 0.02, "opposite"),
+        ((-0.05, -0.01), 0.02, "reversed"),
         ((-0.01, 0.01), 0.02, "not reproduced"),  # the paper's size is ruled out
         ((-0.01, 0.03), 0.02, "undecided"),
         ((-0.01, 0.03), None, "undecided"),
@@ -49,7 +49,7 @@ def test_the_verdict_on_a_comparison(interval, printed, expected):
         (["reproduced"] * 3, "reproduced"),
         (["reproduced", "undecided"], "undecided"),
         (["reproduced", "not run"], "not run"),
-        (["reproduced", "opposite", "not run"], "opposite"),
+        (["reproduced", "reversed", "not run"], "reversed"),
         (["not reproduced", "undecided", "not run"], "not reproduced"),
         ([], "not testable here"),
     ],

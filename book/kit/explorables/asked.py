@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..figures.style import table
+from ..figures.style import cell, table
+from ..stats import wilson
 from .data import tirads
 
 MADE = "made.json"  # beside the networks: how they were made
+OF_ALL = ("inconsis_cls", "ACC", "kind_right", "contradiction")  # shares of all test phantoms
+INTERVALS = (
+    "In brackets 95 % intervals (Wilson) of shares of all of them: how much other phantoms would "
+    "change them. How much another training would is not known from one."
+)
 
 
 def asked(
@@ -57,7 +63,8 @@ def measures_table(made: Mapping[str, Any]) -> str:
 
     >>> test = {"AUC": 0.8, "ACC": 0.7, "dice_nodule": 0.9, "inconsis_cls": 0.1, "inconsis_seg2": 0}
     >>> one = {"title": "MTL", "test": test, "test_joint": test, "weights": {}}
-    >>> "10.0 %" in measures_table({"networks": {"mtl": one | {"phantoms": {"test": 10}}}})
+    >>> one |= {"phantoms": {"test": 10}}
+    >>> "<b>10.0</b> <small>[1.8, 40.4]</small> %" in measures_table({"networks": {"mtl": one}})
     True
     """
     networks = [one for one in made["networks"].values() if "weights" in one]
@@ -69,12 +76,12 @@ def measures_table(made: Mapping[str, Any]) -> str:
         "AUC of T1": ("test", "AUC"),
         "Dice of T2's nodule": ("test", "dice_nodule"),
     }
+    tests = networks[0]["phantoms"]["test"]
     lines = [
-        [words, *(f"{100 * one[part][measure]:.1f} %" for one in networks)]
+        [words, *(_share(one[part][measure], measure, tests) for one in networks)]
         for words, (part, measure) in rows.items()
     ]
-    tests = networks[0]["phantoms"]["test"]
-    note = f"On {tests} test phantoms with one nodule each, one training each."
+    note = f"On {tests} test phantoms with one nodule each, one training each. {INTERVALS}"
     return table(["", *(one["title"] for one in networks)], lines, note)
 
 
@@ -85,7 +92,7 @@ def presence_measures_table(made: Mapping[str, Any]) -> str:
     >>> test |= {"AUC_benign": 0.9, "AUC_malignant": 0.9, "contradiction": 0.25}
     >>> one = {"title": "Free", "rule": {}, "phantoms": {"test": 10}}
     >>> one |= {"test": test, "test_joint": test | {"contradiction": 0}}
-    >>> "25.0 %" in presence_measures_table({"networks": {"free": one}})
+    >>> "<b>25.0</b>" in presence_measures_table({"networks": {"free": one}})
     True
     """
     rows = {
@@ -98,14 +105,20 @@ def presence_measures_table(made: Mapping[str, Any]) -> str:
         "answers contradict each other": "contradiction",
     }
     [one] = [one for one in made["networks"].values() if "rule" in one]
+    tests = one["phantoms"]["test"]
     lines = [
-        [words, *(f"{100 * one[part][measure]:.1f} %" for part in ("test", "test_joint"))]
+        [words, *(_share(one[part][measure], measure, tests) for part in ("test", "test_joint"))]
         for words, measure in rows.items()
     ]
-    note = (
-        f"On {one['phantoms']['test']} test phantoms with none, one or two nodules; one training."
-    )
+    note = f"On {tests} test phantoms with none, one or two nodules; one training. {INTERVALS}"
     return table([one["title"], "as answered", "decided together"], lines, note)
+
+
+def _share(value: float, measure: str, tests: int) -> str:
+    """A measure in per cent; a share of all test phantoms with its interval."""
+    if measure not in OF_ALL:
+        return f"{100 * value:.1f} %"
+    return f"{cell(wilson(value, value * (1 - value) / tests, tests))} %"
 
 
 def costs_in_words(made: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from .claims import (
     described,
     ledger_table,
     reason_table,
+    settled,
     verdicts_table,
 )
 from .consistent import consistent_table, no_worse_in_words, standing
@@ -27,6 +28,7 @@ from .gains import (
     MeanDice,
     dice_plane,
     gain,
+    gain_in_words,
     gain_table,
     gained,
     printed_dice,
@@ -168,6 +170,7 @@ __all__ = [
     "found_in_words",
     "from_memory",
     "gain",
+    "gain_in_words",
     "gain_table",
     "gained",
     "gpu_table",
@@ -222,6 +225,7 @@ __all__ = [
     "rules_table",
     "runs_table",
     "sentence",
+    "settled",
     "short_name",
     "shown",
     "silence_in_words",

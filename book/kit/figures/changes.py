@@ -146,9 +146,10 @@ def answer(found: Evidence | str, above: str, below: str) -> str:
     trainings = f"{trained} training{'s' * (trained != 1)} of each"
     said = f"{_sentence_case(counts(found))}, {trainings}. {headline(family)}"
     minded = [*_minded(family.values())]
-    pair = [run for name in (above, below) for run in found.runs[name].values()]
-    if other := sorted({key for run in pair for key in unlike(pair[0], run)} - {"seed", "fold"}):
-        minded.append(f"Mind: the runs also differ in {text(', '.join(other))}.")
+    # Training by training: two folds may have different settings, as they have different images
+    pairs = ((found.runs[above][key], found.runs[below][key]) for key in found.shared(above, below))
+    if other := sorted({setting for pair in pairs for setting in unlike(*pair)}):
+        minded.append(f"Mind: the two systems also differ in {text(', '.join(other))}.")
     return " ".join([said, *(f"*{one}*" for one in minded)])
 
 

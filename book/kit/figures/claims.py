@@ -13,7 +13,7 @@ from .style import ABSENT, number, probability, stacked, table, text
 
 MARKS = {
     "reproduced": "\N{CHECK MARK}",
-    "opposite": "\N{MULTIPLICATION X}",
+    "reversed": "\N{MULTIPLICATION X}",
     "not reproduced": "\N{WHITE CIRCLE}",
     "undecided": "?",
     "not run": "\N{HORIZONTAL ELLIPSIS}",
@@ -135,6 +135,21 @@ def counted(found: Sequence[Finding]) -> str:
     return f"Of {len(found)} claims: {told}."
 
 
+def settled(found: Sequence[Finding]) -> str:
+    """The claims that are settled one way or the other, in words; Markdown, empty if there is none.
+
+    found: what `book.kit.claims.ledger` gives for one set of runs.
+
+    >>> settled([])
+    ''
+    """
+    items = []
+    for verdict in ("reproduced", "reversed", "not reproduced"):
+        if says := [text(one.claim.says) for one in found if one.verdict == verdict]:
+            items.append(f"- {MARKS[verdict]} *{verdict}*: {' '.join(says)}")
+    return "\n".join(items)
+
+
 def _trained_on(found: Evidence) -> list[int]:
     """The numbers of training images of each class."""
     return [*found.records[0]["data"].get("counts", {}).get("train", {}).values()]
@@ -220,5 +235,5 @@ def _false(p: float, least: bool = False) -> str:
 
 
 def _marked(verdict: str) -> str:
-    bold = verdict in ("reproduced", "opposite")
+    bold = verdict in ("reproduced", "reversed")
     return f"{MARKS[verdict]} <b>{verdict}</b>" if bold else f"{MARKS[verdict]} {verdict}"

@@ -231,6 +231,22 @@ def gain(
     )
 
 
+def gain_in_words(found: Evidence, pairs: Mapping[str, tuple[str, str]]) -> str:
+    """What each gain in mean Dice is made of, a line each in Markdown; empty if none was run.
+
+    found, pairs: as in `gained`. Raises ValueError as `gained` does.
+
+    >>> gain_in_words(Evidence([]), {"Inter": ("mtl", "mtl+inter")})
+    ''
+    """
+    lines = []
+    for title, parts in gained(found, pairs).items():
+        whole, *rest = (words(value, signed=True) for value in parts.values())
+        named = ", ".join(f"{name} {value}" for name, value in zip(PARTS[1:], rest, strict=True))
+        lines.append(f"- {text(title)}: **{whole} points** of mean Dice, of them {named}.")
+    return "\n".join(lines)
+
+
 def gain_table(found: Evidence, pairs: Mapping[str, tuple[str, str]]) -> str:
     """The parts of each gain in points, with 95 % intervals: what `gain` draws, in numbers."""
     body = [

@@ -1,17 +1,20 @@
 """The one rule by which this book says how sure a measure is, and whether two systems differ.
 
-**What varies.** Patients are clusters: the images of one are drawn together. Trainings are runs:
-another seed gives another network. The variance of a mean over K trainings is
+**What varies.** Other patients would give other numbers, and so would another training of the same
+network from another seed. The rule counts both. Patients are drawn whole: if one is drawn, all
+images of this patient are. The variance of a mean over K trainings has one part for each:
 
     V = bootstrap variance, over patients, of that mean  +  max(0, s² - v) / K
 
-s² is the variance between the trainings of one system, less what they share with the trainings of
-others on the same test set, where there are several test sets. v is the part of it that the
-patients explain: the same quadratic form of the bootstrap draws; with three seeds on one test set,
-1.5 times what the bootstrap variance of one training exceeds that of the mean by. Both are pooled
-over all systems of the source and profile that have several trainings, so that a system with one
-borrows the spread of the others. A difference of two systems has that spread twice. Where no system
-has several trainings nothing is known of it, and `Difference.spread_known` says so.
+s² is how much the trainings of one system vary. (Where there are several test sets, an easy one is
+easy for all systems: what a training shares with the others on its test set is taken off first.)
+Two trainings also differ on single patients, and patients are in the first part already. So v, what
+patients explain of s², is taken off, and nothing is counted twice. (v is the same quadratic form of
+the bootstrap draws; with three seeds on one test set, 1.5 times what the bootstrap variance of one
+training exceeds that of the mean by.) Both are pooled over all systems of the source and profile
+that have several trainings, so that a system with one borrows the spread of the others. A
+difference of two systems has that spread twice. Where no system has several trainings nothing is
+known of it, and `Difference.spread_known` says so.
 
 **Folds.** A patient is tested once per seed in one fold, so the folds of a seed are pooled: more
 patients, and as many trainings as there are folds.
