@@ -13,6 +13,7 @@ COMMIT = "c41849e"  # of book/plan.md, before the first run of the new grid
 POOLED = ("busbra", "phantom")  # one test over both, each weighted by its precision
 UNJUDGED = ("ddti",)  # few benign images: shown with its counts, and enters no verdict
 JOINT = f"{PLAIN}{SUFFIX}"
+LEARNT = "ms-mtl+joint"  # trained by the likelihood of its joint decision
 
 
 class Pair(NamedTuple):
@@ -49,6 +50,12 @@ PAIRS = (
         "ms-mtl-balanced+intra+inter",
         "ms-mtl-balanced",
     ),
+    Pair(
+        "What does training for the joint decision change?",
+        "trained for the joint decision, less without, both decided together",
+        f"{LEARNT}{SUFFIX}",
+        JOINT,
+    ),
 )
 PROFILE = "evidence"  # of all runs that the plan judges together
 FINER = "evidence-256"  # of the same systems on a GPU: judged by themselves
@@ -56,7 +63,7 @@ FINER = "evidence-256"  # of the same systems on a GPU: judged by themselves
 HEADLINE = (PLAIN, FULL, "unet-seg2+clsnet", "once-light")
 TRAININGS = {
     "busbra": dict.fromkeys(HEADLINE, 10)
-    | dict.fromkeys((PAIRS[3].below, PAIRS[3].above, "ms-mtl+joint", "once"), 5),
+    | dict.fromkeys((PAIRS[3].below, PAIRS[3].above, LEARNT, "once"), 5),
     "phantom": dict.fromkeys(HEADLINE, 5),
     "ddti": dict.fromkeys(HEADLINE, 5),
 }
@@ -74,7 +81,7 @@ CONSISTENT = (
     "once",
     JOINT,
     f"{FULL}{SUFFIX}",
-    f"ms-mtl+joint{SUFFIX}",
+    f"{LEARNT}{SUFFIX}",
 )
 SINGLE = {
     "dice_nodule": ("unet-seg2", "unet-seg2+clsnet"),

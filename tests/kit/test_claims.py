@@ -4,7 +4,7 @@ import pytest
 from records import cells, record, some_rows
 
 from book.kit import claims, figures, paper
-from book.kit.claims import CLAIMS, FULL, PLAIN, Claim, Comparison, combined, verdict
+from book.kit.claims import CLAIMS, FULL, PLAIN, Claim, Comparison, Finding, combined, verdict
 from book.kit.stats import FURTHER, PRIMARY, Evidence
 from lib.experiments import EXPERIMENTS
 
@@ -207,3 +207,15 @@ def test_a_reason_compares_its_systems_its_profile_or_the_sources():
     assert (
         figures.reason_table(claims.Reason("?", "", ("none",)), found, {"none": "", **titles}) == {}
     )
+
+
+def test_what_is_settled_is_named_and_nothing_else():
+    found = [
+        Finding(Claim("?", f"Claim {name}.", "section 5", ()), name, ())
+        for name in ("reproduced", "undecided", "reversed", "not run", "not reproduced")
+    ]
+    said = figures.settled(found)
+    assert [line.split("*")[1] for line in said.splitlines()] == [
+        "reproduced", "reversed", "not reproduced",
+    ]  # fmt: skip
+    assert "Claim undecided" not in said and "Claim reversed." in said

@@ -8,6 +8,7 @@ from records import as_numbers, cells, record, some_rows
 from book.kit import figures, paper
 from book.kit.figures import MeanDice
 from book.kit.figures.gains import PARTS
+from book.kit.figures.style import MINUS
 from book.kit.stats import Evidence
 from lib.metrics import summarise
 
@@ -217,3 +218,16 @@ def test_a_system_and_its_row_of_the_paper_have_one_colour():
     own, theirs = looks["MS-MTL"], looks["MS-MTL (the paper's)"]
     assert theirs == (own[0], f"{own[1]}-open")
     assert len({colour for colour, _ in looks.values()}) == 3
+
+
+def test_a_gain_in_words_has_the_parts_of_the_table():
+    pair = [record("a", rows=some_rows(wrong_maps=8)), record("b", rows=some_rows(wrong_maps=0))]
+    found, pairs = Evidence(pair), {"B & co": ("a", "b")}
+    parts = figures.gained(found, pairs)["B & co"]
+    said = figures.gain_in_words(found, pairs)
+    assert said.startswith("- B &amp; co: **") and said.count("\n") == 0
+    assert all(
+        f"{100 * part.estimate:+.1f} [" in said.replace(MINUS, "-") or not part.estimate
+        for part in parts.values()
+    )
+    assert figures.gain_in_words(found, {"C": ("a", "c")}) == ""

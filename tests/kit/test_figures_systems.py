@@ -248,6 +248,20 @@ def test_an_answer_counts_images_and_says_why_there_is_none():
     assert "not run here yet: c" in figures.answer(Evidence(pair), "a", "c")
 
 
+def test_settings_are_compared_training_by_training():
+    """Two seeds may differ in a setting; two systems of one seed that do are told to."""
+
+    def run(name, seed, epochs):
+        return record(name, seed, some_rows(seed=seed), parameters={"epochs": epochs})
+
+    alike = [run(name, seed, 10 + seed) for name in "ab" for seed in (0, 1)]
+    assert "also differ" not in figures.answer(Evidence(alike), "b", "a")
+    unlike = [run("a", 0, 10), run("b", 0, 20)]
+    assert "Mind: the two systems also differ in epochs." in figures.answer(
+        Evidence(unlike), "b", "a"
+    )
+
+
 def test_settings_of_a_system_are_no_difference_of_its_run():
     one, two = (
         {"parameters": {"network": n, "losses": n, "lr": lr, "size": 96, **more}}

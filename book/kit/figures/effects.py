@@ -18,7 +18,13 @@ SMALL = 0.02  # an interval within this on both sides leaves no difference that 
 CONSTRUCTED = "0 by construction"
 ALONE = "of one training, whose chance is not in the interval"
 # Plotly's symbols as letters, filled and hollow
-LETTERS = {"circle": "●○", "diamond": "◆◇", "square": "■□", "cross": "✚✛"}
+LETTERS = {
+    "circle": "●○",
+    "diamond": "◆◇",
+    "square": "■□",
+    "cross": "✚✛",
+    "triangle-up": "▲△",
+}
 # change -> row (a source, or `TOGETHER`) -> measure -> difference
 Sizes = Mapping[str, int]  # class -> images
 Compared = Mapping[str, Mapping[str, Mapping[str, Difference]]]
