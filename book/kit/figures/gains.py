@@ -226,7 +226,7 @@ def gain(
         height=150 + 62 * (len(ours) + len(theirs)),
         base=drawn,
         barmode="relative",
-        xaxis={"title": "gain in mean Dice, points", "zeroline": True, "zerolinecolor": "#808080"},
+        xaxis={"title": "mean Dice, points", "zeroline": True, "zerolinecolor": "#808080"},
         yaxis={"autorange": "reversed", "showgrid": False},
     )
 
@@ -325,7 +325,7 @@ def dice_plane(systems: Mapping[str, Sequence[Record]], printed: Sequence[str] =
         f"Dice d of the contour. In per cent: {'; '.join(told)}.",
         height=460,
         base=drawn,
-        xaxis={"title": "images whose mask has the right class", "range": [left, right]},
+        xaxis={"title": "masks of the right class", "range": [left, right]},
         yaxis={"title": "mean Dice, all images", "range": [bottom - 0.05, top + 0.05]},
     )
 
