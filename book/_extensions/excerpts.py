@@ -12,7 +12,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 SCRIPT = "excerpts.js"  # beside the page of the search, which alone loads it
-LOOKED_UP = ("api/", "changes")  # names and versions are looked up, not read: no passage
+# Names, versions and counted tests are looked up, not read: no passage
+LOOKED_UP = ("api/", "changes", "robust")
 NO_TEXT = (nodes.raw, nodes.literal_block, nodes.math, nodes.math_block, nodes.comment)
 
 
