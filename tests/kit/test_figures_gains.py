@@ -225,6 +225,7 @@ def test_a_gain_in_words_has_the_parts_of_the_table():
     found, pairs = Evidence(pair), {"B & co": ("a", "b")}
     parts = figures.gained(found, pairs)["B & co"]
     said = figures.gain_in_words(found, pairs)
+    assert parts[PARTS[0]].estimate  # there is something to say
     assert said.startswith("- B &amp; co: **") and said.count("\n") == 0
     assert all(
         f"{100 * part.estimate:+.1f} [" in said.replace(MINUS, "-") or not part.estimate
