@@ -3,7 +3,7 @@
 import importlib
 from types import ModuleType
 
-MODULES = ("distributed", "fused", "grid", "progress", "provenance")
+MODULES = ("distributed", "fused", "grid", "parameters", "progress", "provenance")
 __all__ = [*MODULES]
 
 

@@ -19,10 +19,12 @@ def test_one_cell_holds_the_parameters_and_comes_first():
 
 
 def start(**given):
-    """Run the parameters and the cell after them, as papermill would with `given`."""
+    """Run the parameters and the two cells after them, as papermill would with `given`."""
     space = {}
     exec(PARAMETERS[0].source, space)
-    exec(CODE[1].source, space | given)
+    space |= given
+    for cell in CODE[1:3]:
+        exec(cell.source, space)
 
 
 def test_it_starts_with_its_own_parameters(tmp_path):

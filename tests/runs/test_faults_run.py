@@ -182,7 +182,9 @@ def start(folder: Path) -> dict:
     space = {}
     exec(CODE[0].source, space)
     space |= {"experiment": "unet-seg3", "profile": "smoke", "device": "cpu"}
-    exec(CODE[1].source, space | {"results": str(folder)})
+    space |= {"results": str(folder)}
+    for cell in CODE[1:3]:
+        exec(cell.source, space)
     return space
 
 

@@ -28,6 +28,7 @@ NAN, INF = float("nan"), float("inf")
 ROOT = Path(__file__).parents[2]
 TEMPLATE = nbformat.read(ROOT / "book" / "experiment.ipynb", as_version=4)
 CODE = [cell.source for cell in TEMPLATE.cells if cell.cell_type == "code"]
+START = "\n".join(CODE[1:3])  # imports, checks what is asked for, and names it
 
 GIVEN = {
     "seed": [-1, 2**32, 10**400, NAN, INF, 0.5, "0", None, True, [0]],
@@ -52,7 +53,7 @@ def test_parameters_of_the_template(tmp_path, monkeypatch, name, value, record_p
     space = {}
     exec(CODE[0], space)
     with hostile.untouched(tmp_path), pytest.raises(ValueError) as told:
-        exec(CODE[1], space | {"device": "cpu"} | {name: value})
+        exec(START, space | {"device": "cpu"} | {name: value})
     assert name in str(told.value) or repr(value) in str(told.value)
     record_property("answer", str(told.value)[:300])
 
@@ -77,7 +78,7 @@ def test_a_parameter_of_another_type_says_what_to_write(name, value, advice, rec
     space = {}
     exec(CODE[0], space)
     with pytest.raises(ValueError) as told:
-        exec(CODE[1], space | {"device": "cpu"} | {name: value})
+        exec(START, space | {"device": "cpu"} | {name: value})
     kind = {"seed": "int", "resume": "bool"}.get(name, "str")
     assert str(told.value).startswith(f"{name}={value!r} is not of the type {kind}: ")
     assert advice in str(told.value)
@@ -135,7 +136,7 @@ def the_template(words: str) -> Path:
     space = {}
     exec(CODE[0], space)
     space |= {"device": "cpu", "results": words}
-    exec(CODE[1], space)
+    exec(START, space)
     space["release"]()
     return Path(space["store"]).parents[3]
 
