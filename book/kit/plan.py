@@ -112,6 +112,23 @@ def compared(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS) -> 
     return told
 
 
+def by_own_spread(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS) -> Compared:
+    """Each pair on each judged source, as if all its systems varied as these two do.
+
+    Beside `compared`: where the two differ, the verdict rests on the rule's assumption that
+    trainings of all systems vary alike.
+    """
+    return {
+        pair.change: {
+            short_name(place): {m: d for m, d in family.items() if m in PRIMARY}
+            for place, one in _in_order(found)
+            if place[0] not in UNJUDGED
+            and (family := one.only(pair.above, pair.below).differences(pair.above, pair.below))
+        }
+        for pair in pairs
+    }
+
+
 def over_sources_of(compared: Compared) -> dict[str, Mapping[str, Difference]]:
     """What is pooled of each pair, by the system that is compared with another."""
     return {pair.above: compared.get(pair.change, {}).get(TOGETHER, {}) for pair in PAIRS}

@@ -162,6 +162,34 @@ def test_the_answers_have_the_numbers_and_say_what_is_constructed(found):
     assert said.count("0 by construction, which is no finding") == 2
 
 
+def test_a_verdict_that_rests_on_the_spread_of_other_systems_is_named():
+    """A third system whose seeds differ much widens every interval, but not the pair's own."""
+    systems = {PLAIN: 0.35, FULL: 0.05, "ms-mtl+joint": 0.5}
+    made = runs("busbra", seeds=range(4), **systems)
+    for at, one in enumerate(made):
+        if one["experiment"] == "ms-mtl+joint" and one["seed"] % 2:
+            made[at] = runs("busbra", seeds=[one["seed"]], **{"ms-mtl+joint": 0.02})[0]
+    pair, measure = plan.PAIRS[:1], "inconsis_cls"
+    wide = figures.shown(made)
+    own = plan.by_own_spread(wide, pair)
+    one = wide["busbra", "laptop"]
+    same = figures.shown([r for r in made if r["experiment"] != "ms-mtl+joint"])
+    assert own == plan.compared(same, pair)
+    assert one.only(FULL).spread(measure).excess < one.spread(measure).excess
+    compared = plan.compared(wide, pair)
+    change = pair[0].change
+    flipped = [
+        m
+        for m, d in own[change]["BUS-BRA"].items()
+        if d.clear != compared[change]["BUS-BRA"][m].clear
+    ]
+    assert flipped, "no verdict of this example rests on the third system"
+    words = figures.assumed_in_words(compared, own)
+    assert f"{len(flipped)} of {len(own[change]['BUS-BRA'])} verdicts would be another" in words
+    assert all(figures.sentence(own[change]["BUS-BRA"][m]) in words for m in flipped)
+    assert "None of the" in figures.assumed_in_words(own, own)
+
+
 def test_what_was_not_run_is_listed():
     made = with_profile("evidence", runs("busbra", folds=(1, 2, 3, 4, 5)) + runs("ddti"))
     missing = plan.not_run(made + runs("phantom"), {"once": "Once"})

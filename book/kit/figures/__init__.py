@@ -5,6 +5,7 @@ import below and its names in `__all__`. Give no file the name of a function: `b
 is the function.
 """
 
+from .assumed import assumed_in_words
 from .calibrated import calibration_in_words, reliability_curves
 from .changes import answer, headline, sentence, tests_table, unlike, verdict
 from .claims import (
@@ -133,6 +134,7 @@ __all__ = [
     "Reproduction",
     "answer",
     "answers",
+    "assumed_in_words",
     "beyond",
     "calibration",
     "calibration_error",

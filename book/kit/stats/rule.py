@@ -304,6 +304,18 @@ class Evidence:
             np.array([values[place] for place in some]),
         )
 
+    def only(self, *systems: str) -> "Evidence":
+        """The runs of these systems by themselves, each as answered and decided together.
+
+        What trainings add is then learned from these systems alone: a look at how much a verdict
+        rests on "about the same for all systems". No verdict of the book is made so.
+        """
+        some = {name.removesuffix(SUFFIX) for name in systems}
+        records = [r for r in self.records if r["experiment"].removesuffix(SUFFIX) in some]
+        one = Evidence(records, self.draws)
+        one._drawn = self._drawn  # by system and training: the same draws
+        return one
+
     def shared(self, above: str, below: str) -> list[Key]:
         """The trainings, seed and fold, that both systems have."""
         return [key for key in self.runs.get(above, ()) if key in self.runs.get(below, ())]

@@ -1,0 +1,40 @@
+"""Which verdicts rest on the assumption that trainings of all systems vary alike."""
+
+from .changes import sentence
+from .effects import Compared
+from .measures import HEADLINE
+
+
+def assumed_in_words(compared: Compared, own: Compared) -> str:
+    """The differences whose verdict would be another by the spread of the two systems alone.
+
+    compared, own: as `plan.compared` and `plan.by_own_spread` give them. Markdown.
+
+    >>> assumed_in_words({}, {})
+    'Nothing has been compared yet.'
+    """
+    both = [
+        (change, row, compared[change][row][measure], other)
+        for change, each in own.items()
+        for row, family in each.items()
+        for measure, other in family.items()
+        if measure in compared.get(change, {}).get(row, {})
+    ]
+    if not both:
+        return "Nothing has been compared yet."
+    other_told = [
+        f"- {row}, {change}: {HEADLINE[found.measure]}, {sentence(other)} in place of "
+        f"{sentence(found)}."
+        for change, row, found, other in both
+        if found.clear != other.clear
+    ]
+    asked = (
+        "The rule takes it that trainings of all systems vary alike. What if only the two systems "
+        "that are compared tell how much theirs vary?"
+    )
+    if not other_told:
+        return f"{asked} None of the {len(both)} verdicts would be another."
+    return (
+        f"{asked} {len(other_told)} of {len(both)} verdicts would be another; what stands above "
+        "stays, for the rule was fixed first:\n\n" + "\n".join(other_told)
+    )
