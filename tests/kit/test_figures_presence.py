@@ -104,5 +104,41 @@ def test_runs_of_presence_have_a_page_of_their_own():
     plain = record("ms-mtl", profile="quick")
     assert list(places([run(), plain], local=True)) == [("phantom", "quick")]
     assert list(figures.presence_places([run(), plain])) == [("phantom-mixed", "quick")]
+    long = run() | {"profile": "evidence"}
+    assert list(figures.presence_places([run(), long])) == [("phantom-mixed", "evidence")]
     with pytest.raises(ValueError, match="no run here says"):
         figures.presence_table([plain])
+
+
+def test_what_the_terms_and_the_decision_change_is_judged_over_several_trainings():
+    runs = [run(PLAIN, seed, 12 + seed % 2) for seed in range(4)]
+    runs += [run(TERMS, seed, 1 + seed % 2) for seed in range(4)]
+    changes = figures.presence_changes(runs)
+    assert [*changes] == [
+        "With the three terms, less without",
+        "Decided together, less as answered",
+        "With the terms, less without, both decided together",
+    ]
+    terms, decided, both = changes.values()
+    alarm, any_kind = "each_false_alarm", "each_contradiction"
+    assert terms[alarm].difference == pytest.approx(-11 / 15)
+    assert terms[any_kind].difference == pytest.approx(-11 / 60)
+    assert terms[alarm].clear and any_kind not in decided and any_kind not in both
+    assert decided[alarm].difference == pytest.approx(-12.5 / 15)
+    assert {"AUC_benign", "AUC_malignant", "each_missed"} <= terms.keys()
+    head, first, second, _ = cells(figures.presence_changes_table(changes))
+    column = head.index("normal images with a nodule")
+    assert as_numbers(first[column])[0] == pytest.approx(-73.3)
+    assert second[head.index("contradictions of any kind")] == "0 by construction"
+    said = figures.presence_changes_in_words(changes).splitlines()
+    assert "normal images with a nodule, **73.3 points lower (95 %:" in said[0]
+    assert "Not told apart: AUC, benign present" in said[0]
+    assert said[2].endswith("nothing is told apart.")
+
+
+def test_one_training_judges_nothing_of_presence():
+    changes = figures.presence_changes([run(PLAIN), run(TERMS, alarms=0)])
+    assert "so nothing is judged" in figures.presence_changes_in_words(changes).splitlines()[0]
+    assert "<b>" not in figures.presence_changes_table(changes).split("<tbody>")[-1]
+    with pytest.raises(ValueError, match="no two systems"):
+        figures.presence_changes_table({})

@@ -82,6 +82,11 @@ from .presence import (
     rules_table,
     silence_in_words,
 )
+from .presence_changes import (
+    presence_changes,
+    presence_changes_in_words,
+    presence_changes_table,
+)
 from .recipe import gradient_angles, recipe_curves, recipe_table
 from .referral import referral_curves, referral_in_words, referral_table
 from .reprinted import lent_in_words, reprinted_table
@@ -203,6 +208,9 @@ __all__ = [
     "picker_script",
     "place_name",
     "places",
+    "presence_changes",
+    "presence_changes_in_words",
+    "presence_changes_table",
     "presence_counts",
     "presence_evidence",
     "presence_places",

@@ -13,7 +13,7 @@ from lib.cases import CLASSES
 from lib.presence import ANSWERS, CONTRADICTIONS
 
 from ..stats import EACH, SUFFIX, Evidence, Interval
-from .places import Place
+from .places import PROFILES, Place
 from .style import ABSENT, cell, figure, series, table, text, words
 
 AUCS = {f"AUC_{name}": f"AUC, {name} present" for name in CLASSES}
@@ -31,7 +31,7 @@ AS = {"raw": "", "joint": SUFFIX}
 def presence_places(
     records: Sequence[Mapping[str, Any]],
 ) -> dict[Place, list[Mapping[str, Any]]]:
-    """The runs that say which classes are present, by source and profile.
+    """The runs that say which classes are present, by source and profile: each source's longest.
 
     >>> run = {"source": "phantom-mixed", "profile": "quick", "presence": {"per_image": {}}}
     >>> list(presence_places([run, run | {"presence": None}]))
@@ -41,7 +41,10 @@ def presence_places(
     for record in records:
         if record.get("presence"):
             found.setdefault((record["source"], record["profile"]), []).append(record)
-    return found
+    long = {source for source, profile in found if profile in PROFILES}
+    return {
+        place: some for place, some in found.items() if place[1] in PROFILES or place[0] not in long
+    }
 
 
 def presence_counts(records: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,118 @@
+"""Where there may be no nodule, or two: what the terms change, and what deciding together does."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.cases import CLASSES
+
+from ..stats import EACH, SUFFIX, Difference, corrected
+from .changes import sentence
+from .presence import AUCS, SHARES, presence_evidence
+from .style import ABSENT, number, table
+
+PLAIN, TERMS = "ms-mtl-present", "ms-mtl-present+intra+inter"
+FOUR, ONCE, TWO = "ms-mtl-present-four", "once-present", "unet-seg2+clsnet-present"
+# What is changed -> the two systems, as the plan names them (book/plan.md)
+PAIRS = {
+    "With the three terms, less without": (TERMS, PLAIN),
+    "Decided together, less as answered": (PLAIN + SUFFIX, PLAIN),
+    "With the terms, less without, both decided together": (TERMS + SUFFIX, PLAIN + SUFFIX),
+    "Two networks less MS-MTL, both decided together": (TWO + SUFFIX, PLAIN + SUFFIX),
+    "One of four classes less two answers, both decided together": (FOUR + SUFFIX, PLAIN + SUFFIX),
+    "Class and outline on one encoder less MS-MTL, both decided together": (
+        ONCE + SUFFIX,
+        PLAIN + SUFFIX,
+    ),
+}
+CONTRADICTION = EACH + "contradiction"
+# One family a pair; the Dice of a class waits for its class, so it is not among them
+FAMILY = {
+    CONTRADICTION: "contradictions of any kind",
+    **AUCS,
+    **{EACH + name: SHARES[name] for name in ("kind_right", "false_alarm", "missed")},
+    EACH + "dice_nodule": SHARES["dice_nodule"],
+}
+
+
+def presence_changes(
+    records: Sequence[Mapping[str, Any]], pairs: Mapping[str, tuple[str, str]] = PAIRS
+) -> dict[str, dict[str, Difference]]:
+    """Each change's family of differences by the book's one rule: change -> measure -> difference.
+
+    Pairs of which a system was not run are left out; so are contradictions where one of the two is
+    decided together, which has none by construction. ValueError if no run says what is present.
+    """
+    found = presence_evidence(records)
+    by_class = {f"AUC_{name}": found[name] for name in CLASSES}
+    one = found[CLASSES[0]]
+    told = {}
+    for change, (above, below) in pairs.items():
+        if not one.shared(above, below):
+            continue
+        family = {}
+        for measure in FAMILY:
+            if measure == CONTRADICTION and SUFFIX in above + below:
+                continue
+            where, name = (by_class[measure], "AUC") if measure in by_class else (one, measure)
+            if name in set(where.measures(above)) & set(where.measures(below)):
+                family[measure] = where.difference(above, below, name)
+        told[change] = corrected(family)
+    return told
+
+
+def presence_changes_table(changes: Mapping[str, Mapping[str, Difference]]) -> str:
+    """Every difference in points with its interval: a row for each change.
+
+    changes: as `presence_changes` gives them; in bold what is told apart. ValueError without any.
+    """
+    if not any(changes.values()):
+        raise ValueError("no two systems with a training in common have been run")
+    body = [
+        [
+            f"{change}<br><small>{_trainings(family)}</small>",
+            *(_cell(family.get(m), m) for m in FAMILY),
+        ]
+        for change, family in changes.items()
+    ]
+    note = (
+        "In points of per cent, with 95 % intervals over patients and trainings, corrected (Holm) "
+        "for the measures of a row. Bold: told apart, the interval leaves out 0; one training "
+        "alone tells nothing apart."
+    )
+    return table(["points", *FAMILY.values()], body, note)
+
+
+def presence_changes_in_words(changes: Mapping[str, Mapping[str, Difference]]) -> str:
+    """What is told apart of each change, and what is not: a list in Markdown.
+
+    >>> presence_changes_in_words({})
+    'No two systems have been compared yet.'
+    """
+    lines = []
+    for change, family in changes.items():
+        judged = {m: d for m, d in family.items() if d.spread_known}
+        if not judged:
+            lines.append(f"- **{change}:** one training of each, so nothing is judged.")
+            continue
+        clear = [f"{FAMILY[m]}, **{sentence(d)}**" for m, d in judged.items() if d.clear]
+        rest = [FAMILY[m] for m, d in judged.items() if not d.clear]
+        said = "; ".join(clear) or "nothing is told apart"
+        left = f" Not told apart: {'; '.join(rest)}." if rest and clear else ""
+        lines.append(f"- **{change}:** {said}.{left}")
+    return "\n".join(lines) or "No two systems have been compared yet."
+
+
+def _trainings(family: Mapping[str, Difference]) -> str:
+    many = next(iter(family.values())).trainings
+    return f"{many} training{'s' * (many != 1)} of each"
+
+
+def _cell(found: Difference | None, measure: str) -> str:
+    if found is None:
+        return "<small>0 by construction</small>" if measure == CONTRADICTION else ABSENT
+    if found.why:
+        return ABSENT
+    shown = number(found.difference, signed=True)
+    shown = f"<b>{shown}</b>" if found.clear and found.spread_known else shown
+    low, high = (number(end, signed=True) for end in (found.low, found.high))
+    return f"{shown}<br><small>[{low}, {high}]</small>"
