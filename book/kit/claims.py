@@ -21,6 +21,13 @@ Verdict = Literal[
     "reversed", "not reproduced", "not run", "not testable here", "undecided", "reproduced"
 ]
 Printed = Mapping[str, Mapping[str, float]]
+# A network for one task is also trained as a half of a pair, from the same seed and images: what
+# the pair says of that task is what the network says alone.
+HALF_OF = "unet-seg2+clsnet"
+HALVES = {
+    "clsnet": ("ACC", "PRE", "REC", "F1", "AUC"),
+    "unet-seg2": ("dice_nodule", "iou_nodule"),
+}
 
 
 class Comparison(NamedTuple):
@@ -61,7 +68,8 @@ class Part(NamedTuple):
     """One comparison of a claim: what was found, or why nothing was.
 
     printed: the paper's own difference, if it prints one; missing: systems that were not run;
-    profile: that of the runs, where it is not the one that the source is shown by.
+    profile: that of the runs, where it is not the one that the source is shown by; half: the
+    network that was read as a half of `HALF_OF`.
 
     >>> Part(Comparison("mtl", None, "inconsis_cls"), "not run", missing=("mtl",)).missing
     ('mtl',)
@@ -74,6 +82,7 @@ class Part(NamedTuple):
     missing: tuple[str, ...] = ()
     why: str = ""
     profile: str = ""
+    half: str = ""
 
 
 class Finding(NamedTuple):
@@ -206,8 +215,29 @@ def _first(
 
 
 def _part(comparison: Comparison, found: Evidence, paper: Printed) -> Part:
-    above, below, measure, share = comparison
     theirs = printed(comparison, paper)
+    half = next((name for name in comparison[:2] if _is_half(name, comparison, found)), "")
+    asked = comparison._replace(
+        above=HALF_OF if half == comparison.above else comparison.above,
+        below=HALF_OF if half and half == comparison.below else comparison.below,
+    )
+    return _judged(asked, found, theirs)._replace(comparison=comparison, half=half)
+
+
+def _is_half(name: str | None, comparison: Comparison, found: Evidence) -> bool:
+    """Whether a network was not run alone, and its half of the pair can answer for it."""
+    other = {comparison.above, comparison.below} - {name}
+    return (
+        name is not None
+        and name not in found.runs
+        and HALF_OF in found.runs
+        and comparison.measure in HALVES.get(name, ())
+        and HALF_OF not in other
+    )
+
+
+def _judged(comparison: Comparison, found: Evidence, theirs: float | None) -> Part:
+    above, below, measure, share = comparison
     systems = [name for name in (above, below) if name]
     if missing := tuple(name for name in systems if name not in found.runs):
         return Part(comparison, "not run", None, theirs, missing)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from .claims import FULL, PLAIN
 from .figures.effects import TOGETHER, Compared
 from .figures.places import SOURCES, Place, of_classes, short_name
-from .stats import PRIMARY, SUFFIX, Difference, Evidence, apart, over_sources, pooled
+from .stats import PRIMARY, SUFFIX, Difference, Evidence, pooled
 
 COMMIT = "c41849e"  # of book/plan.md, before the first run of the new grid
 POOLED = ("busbra", "phantom")  # one test over both, each weighted by its precision
@@ -161,9 +161,9 @@ def sizes(found: Mapping[Place, Evidence]) -> dict[str, dict[str, int]]:
 
 
 def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Each system of `CONSISTENT` less the network for one task, by source and pooled, by measure.
+    """Each system of `CONSISTENT` less the network for one task, by source and measure.
 
-    At the level of a one-sided test at 5 %; None where it holds that network itself.
+    Each source for itself: the plan has no pooled test of this question. At the level of a one-sided test at 5 %; None where it holds that network itself.
     """
     told: dict[str, dict[str, dict[str, Any]]] = {}
     for system in CONSISTENT:
@@ -173,16 +173,7 @@ def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dic
                 rows[short_name(place)] = {
                     m: _against(one, system, m) for m in SINGLE if _known(one, system, m)
                 }
-        over = {
-            m: [row[m] for row in rows.values() if row.get(m) and row[m].spread_known]
-            for m in SINGLE
-        }
-        both = {
-            m: over_sources(some, ONE_SIDED)
-            for m, some in over.items()
-            if len(some) > 1 and not apart(some)
-        }
-        told[system] = ({TOGETHER: both} if both else {}) | rows
+        told[system] = rows
     return told
 
 

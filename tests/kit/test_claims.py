@@ -1,5 +1,6 @@
 """The ledger: verdicts by hand, what is refused, the claims' data, and the tables that show it."""
 
+import numpy as np
 import pytest
 from records import cells, record, some_rows
 
@@ -215,7 +216,41 @@ def test_what_is_settled_is_named_and_nothing_else():
         for name in ("reproduced", "undecided", "reversed", "not run", "not reproduced")
     ]
     said = figures.settled(found)
-    assert [line.split("*")[1] for line in said.splitlines()] == [
+    assert [line.split("**")[1] for line in said.splitlines()] == [
         "reproduced", "reversed", "not reproduced",
     ]  # fmt: skip
-    assert "Claim undecided" not in said and "Claim reversed." in said
+    assert "Claim undecided" not in said and "the paper says “Claim reversed.”" in said
+    assert "one training" not in said
+
+
+def classifier(experiment, right, profile="evidence"):
+    """A run whose classes are right in every image, or no better than a guess."""
+    rows = some_rows(80)
+    sure = rows["label"] if right else np.arange(80) // 2 % 2
+    return record(experiment, 0, rows.assign(p_malignant=0.1 + 0.8 * sure), profile=profile)
+
+
+def test_a_claim_that_one_older_training_settles_says_so():
+    old = [classifier(PLAIN, False, "laptop"), classifier("mtl", True, "laptop")]
+    asked = Claim("?", "It is so.", "section 5", (Comparison("mtl", PLAIN, "AUC"),))
+    new = Evidence([run(PLAIN, profile="evidence")])
+    found = claims.ledger([asked], new, {}, Evidence(old))
+    assert found[0].verdict == "reproduced"
+    assert figures.settled(found).endswith("“It is so.” *(one training, profile laptop)*")
+
+
+def test_a_network_for_one_task_is_read_as_a_half_of_the_pair():
+    new = [classifier(claims.HALF_OF, True), classifier(PLAIN, False)]
+    old = [classifier("clsnet", False, "laptop"), classifier(PLAIN, True, "laptop")]
+    below, mask = Comparison("clsnet", PLAIN, "AUC"), Comparison("clsnet", PLAIN, "inconsis_cls")
+    asked = [Claim("?", "It is so.", "section 5", (one,)) for one in (below, mask)]
+    first, second = claims.ledger(asked, Evidence(new), {}, Evidence(old))
+    assert first.verdict == "reproduced"  # the older runs say the opposite, and are not asked
+    (part,) = first.parts
+    assert (part.half, part.profile, part.comparison) == ("clsnet", "", below)
+    assert part.found == Evidence(new).differences(claims.HALF_OF, PLAIN)["AUC"]
+    assert second.parts[0].half == ""  # a classifier has no contradictions
+    shown = figures.verdicts_table({"": [first]})
+    assert "ClsNet as a half of U-Net(Seg2) ⊕ ClsNet" in shown
+    both = claims.ledger(asked[:1], Evidence([*new, classifier("clsnet", False)]), {})
+    assert both[0].parts[0].half == ""  # where it was run alone, that counts

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from ..claims import FULL, PLAIN, Comparison, Finding, Part, Reason
+from lib.experiments import EXPERIMENTS
+
+from ..claims import FULL, HALF_OF, PLAIN, Comparison, Finding, Part, Reason
 from ..stats import LESS_IS_BETTER, Difference, Evidence
 from .changes import RULE, sentence
 from .measures import NAMES
@@ -76,7 +78,8 @@ def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None =
     note = (
         f"* Kang et al. 2022, on other images (private). {RULE} † The smallest true difference "
         "that this interval would have shown to differ from 0 four times in five. Probability "
-        "that it is false: how probable it is, given ours, that the comparison does not hold."
+        "that it is false: how probable it is, given ours, that the comparison does not hold; "
+        "unlike the interval it is not corrected for the other measures."
     )
     return table(head, body, note)
 
@@ -145,9 +148,17 @@ def settled(found: Sequence[Finding]) -> str:
     """
     items = []
     for verdict in ("reproduced", "reversed", "not reproduced"):
-        if says := [text(one.claim.says) for one in found if one.verdict == verdict]:
-            items.append(f"- {MARKS[verdict]} *{verdict}*: {' '.join(says)}")
+        says = [_quoted(one) for one in found if one.verdict == verdict]
+        items += [f"- {MARKS[verdict]} **{verdict}**: {said}" for said in says]
     return "\n".join(items)
+
+
+def _quoted(found: Finding) -> str:
+    """What the paper says, and that one older training judges it, where that is so."""
+    told = [part for part in found.parts if part.found]
+    alone = told and all(part.found.trainings == 1 and part.profile for part in told if part.found)
+    older = f" *(one training, profile {text(told[0].profile)})*" if alone else ""
+    return f"the paper says “{text(found.claim.says)}”{older}"
 
 
 def _trained_on(found: Evidence) -> list[int]:
@@ -185,7 +196,7 @@ def _numbers(part: Part, titles: Mapping[str, str]) -> list[str]:
         theirs,
         stacked(d.interval, signed=True),
         number(d.detectable),
-        str(d.trainings) + _profile({part.profile}),
+        str(d.trainings) + _profile({part.profile}) + _halves([part], titles),
         f"{_marked(part.verdict)}{_false(d.not_above)}",
     ]
 
@@ -207,6 +218,7 @@ def _verdict(found: Finding) -> str:
         mark
         + ("<br><small>one training</small>" if alone else "")
         + _profile({part.profile for part in run})
+        + _halves(run, {name: system.title for name, system in EXPERIMENTS.items()})
     )
 
 
@@ -214,6 +226,13 @@ def _profile(profiles: Collection[str]) -> str:
     """Which other profile a verdict rests on, if on one."""
     others = ", ".join(sorted(profile for profile in profiles if profile))
     return f"<br><small>profile {text(others)}</small>" if others else ""
+
+
+def _halves(parts: Collection[Part], titles: Mapping[str, str]) -> str:
+    """Which network was read as a half of the pair, if one was."""
+    pair = text(titles.get(HALF_OF, HALF_OF))
+    names = dict.fromkeys(text(titles.get(part.half, part.half)) for part in parts if part.half)
+    return "".join(f"<br><small>{name} as a half of {pair}</small>" for name in names)
 
 
 def _forwards(found: Difference) -> Difference:
