@@ -16,9 +16,9 @@ Z = 1.96  # of 95 %
 def design_effect(rows: pd.DataFrame) -> float:
     """The variance of an accuracy over whole patients, as a multiple of that of as many images.
 
-    rows: what `lib.metrics.count_batch` gives, with label, p_malignant and, where known, group, the patient.
-    The variance over patients is that of the draws of `book.kit.stats.draw`. NaN or infinite where
-    all images are right, or all wrong.
+    rows: what `lib.metrics.count_batch` gives, with label, p_malignant and, where known, group, the
+    patient. The variance over patients is that of the draws of `book.kit.stats.draw`. NaN or
+    infinite where all images are right, or all wrong.
 
     >>> rows = pd.DataFrame({"label": [1, 0] * 40, "p_malignant": [0.9, 0.1, 0.2, 0.8] * 20})
     >>> pairs = rows.assign(group=[f"p{n // 2}" for n in range(80)])  # both right or both wrong
