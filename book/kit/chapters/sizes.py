@@ -37,8 +37,8 @@ def accuracy_by_size(p: float, effects: Mapping[str, float]) -> go.Figure:
     Raises ValueError for more than six names.
 
     >>> drawn = accuracy_by_size(0.9, {"in pairs": 2})
-    >>> drawn.layout.meta["alt"][-63:]
-    'or minus 12 points at 50 images, 2.8 at 897 (in pairs).'
+    >>> drawn.layout.meta["alt"].partition(": ")[2]
+    'plus or minus 12 points at 50 images, 2.8 at 897 (in pairs).'
     """
     sizes = np.array(SIZES)
     alone = np.sqrt(p * (1 - p) / sizes)  # standard errors of independent images
