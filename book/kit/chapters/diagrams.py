@@ -42,7 +42,7 @@ def network_diagram() -> go.Figure:
             drawn,
             (x0 + 0.40 * sideways, y0 - 0.30 * (not sideways)),
             (x1 - 0.40 * (y0 == y1), y1 + 0.30 * (y0 > y1)),
-            arrowwidth=2,
+            **{"arrowwidth": 2, "xref": "x", "yref": "y"},
         )
     for name, (x, y, colour) in boxes.items():
         drawn.add_shape(
@@ -116,7 +116,6 @@ def _arrow(
     """An arrow between two points of the axes."""
     drawn.add_annotation(
         **dict(zip(("ax", "ay", "x", "y"), (*tail, *head), strict=True)),
-        **{"xref": "x", "yref": "y", "axref": "x", "ayref": "y", "text": ""},
-        **{"arrowhead": 2, "arrowcolor": GREY},
+        **{"axref": "x", "ayref": "y", "text": "", "arrowhead": 2, "arrowcolor": GREY},
         **style,
     )
