@@ -8,8 +8,8 @@ kit.figures.learning_curves(history)
 import importlib
 from types import ModuleType
 
-MODULES = ("claims", "exercises", "explorables", "figures", "gallery", "page", "paper", "plan")
-MODULES += ("printed", "reader", "stats")
+MODULES = ("chapters", "claims", "exercises", "explorables", "figures", "gallery", "page")
+MODULES += ("paper", "plan", "printed", "reader", "stats")
 __all__ = [*MODULES]
 
 

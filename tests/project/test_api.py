@@ -18,6 +18,7 @@ MODULES = sorted(
 )
 # These list their names in `__all__`; the modules in them are how they are made.
 PACKAGES = (
+    "book.kit.chapters",
     "book.kit.explorables",
     "book.kit.figures",
     "book.kit.stats",
