@@ -163,7 +163,8 @@ def sizes(found: Mapping[Place, Evidence]) -> dict[str, dict[str, int]]:
 def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dict[str, Any]]]:
     """Each system of `CONSISTENT` less the network for one task, by source and measure.
 
-    Each source for itself: the plan has no pooled test of this question. At the level of a one-sided test at 5 %; None where it holds that network itself.
+    Each source for itself: the plan has no pooled test of this question. At the level of a
+    one-sided test at 5 %; None where it holds that network itself.
     """
     told: dict[str, dict[str, dict[str, Any]]] = {}
     for system in CONSISTENT:
