@@ -140,7 +140,7 @@ CONTROLS = {
     "ensemble": Control(
         "T1 of two trainings, averaged", "a second opinion, for twice the training", two_trainings
     ),
-    "coin": Control("A coin where T1 and T3 disagree", "one class, of no better witness", by_coin),
+    "coin": Control("A coin where T1 and T3 disagree", "one of their classes at random", by_coin),
     "equal": Control("Decided together, equal weights", "no weight is fitted", equal),
 }
 

@@ -1,6 +1,6 @@
 """The numbers that Kang et al. (2022) print: Tables 1 and 3 to 6, Fig. 3, the test set's size.
 
-They are the paper's, on its own private images, so they are no yardstick for runs on other data.
+They are the paper's, on its own private images, so they are not comparable with runs on other data.
 Names of rows are those printed, but for misprints, which `attrs["printed"]` of a table keeps.
 """
 

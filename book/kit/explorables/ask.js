@@ -353,7 +353,7 @@ const render = ({ model, el }) => {
     ...sides.map(({ title, asked, joint }) => make("div", { role: "group", "aria-label": title },
       make("p", { class: "name" }, make("b", {}, title)),
       make("div", { class: "maps two" }, asked.element, joint.element))));
-  const key = make("p", { class: "note" }, "Filled: T3, green and plain is benign, red and striped malignant. Dashed: T2. On the right the one answer, in its class.");
+  const key = make("p", { class: "note" }, "Filled: T3, green and plain is benign, orange and striped malignant. Dashed: T2. On the right the one answer, in its class.");
   const search = make("div", {}, control(store, "whose"), make("p", { class: "presets" }, finder));
   const taking = make("div", {},
     make("label", { class: "select" }, make("span", {}, "Ask about a picture of your own; it does not leave this page"), file));

@@ -152,7 +152,7 @@ const render = ({ model, el }) => {
       canvas.setAttribute("aria-label", words);
     });
     scale.textContent = most
-      ? `Blue, plain: training raises the value here. Red, striped: it lowers it. Full colour is ${most.toExponential(1)} a pixel.`
+      ? `Blue, plain: training raises the value here. Orange, striped: it lowers it. Full colour is ${most.toExponential(1)} a pixel.`
       : "No gradient reaches the maps.";
     const every = [...Object.entries(LAB_TERMS), ["all", "sum"]];
     const withSum = (values) => ({ ...values, all: values.intra + values.inter + values.three });
@@ -216,7 +216,7 @@ const render = ({ model, el }) => {
     presets,
     make("div", { class: "columns" },
       make("div", {}, stage.element,
-        make("p", { class: "note" }, "Filled: T3, green and plain is benign, red and striped malignant. Dashed: T2."),
+        make("p", { class: "note" }, "Filled: T3, green and plain is benign, orange and striped malignant. Dashed: T2."),
         controls(store, "Tools", "edit", "tool")),
       make("div", {}, table.element, controls(store, "What is shown", "floor"), subtracted,
         controls(store, "The answers", "p", "q", "s3", "s2"))),

@@ -3,7 +3,7 @@ import { SIZE } from "./masks.js";
 
 export const GREEN = [0, 158, 115], RED = [213, 94, 0], BLUE = [0, 114, 178];
 
-// Fills a mask: `share` 0 is benign (green, plain), 1 malignant (red, striped).
+// Fills a mask: `share` 0 is benign (green, plain), 1 malignant (orange, striped).
 export const fillMask = (context, scale, mask, share) => {
   const wide = SIZE * scale;
   const image = context.createImageData(wide, wide);
@@ -60,7 +60,7 @@ export const outlineMask = (context, scale, mask, colour, dash) => {
   context.setLineDash([]);
 };
 
-// A gradient: blue and plain where training raises the value, red and striped where it lowers it.
+// A gradient: blue and plain where training raises the value, orange and striped where it lowers it.
 export const paintGradient = (context, values, start, most) => {
   const image = context.createImageData(SIZE, SIZE);
   const data = image.data;

@@ -53,7 +53,7 @@ const render = ({ model, el }) => {
     before: numberField("Malignant among the patients, in %", 100 * table.malignant, 1, 99, 1, 0),
   };
   const picture = makePicture(), said = sentence();
-  const right = make("p", { class: "note" }), lines = make("p", { class: "note" }, "Dashed and green: the benign nodule. Dotted and red: the malignant one.");
+  const right = make("p", { class: "note" }), lines = make("p", { class: "note" }, "Dashed and green: the benign nodule. Dotted and orange: the malignant one.");
   const worth = valueTable("Points of each value, its share in each class, and their ratio", ["", "points", "benign", "malignant", "ratio"]);
   const result = valueTable("What follows", ["", ""]);
   for (const { element } of [worth, result]) element.classList.add("wraps");

@@ -93,7 +93,7 @@ const render = ({ model, el }) => {
       button("Nobody sees a nodule", () => store.set({ t2: "e64_64_0_0", t3: "e64_64_0_0" }))),
     make("div", { class: "columns" },
       make("div", {}, stage.element,
-        make("p", { class: "note" }, "Filled: T3, green and plain is benign, red and striped malignant. Dashed: T2. Painted, below: T2's nodule in T1's class.")),
+        make("p", { class: "note" }, "Filled: T3, green and plain is benign, orange and striped malignant. Dashed: T2. Painted, below: T2's nodule in T1's class.")),
       make("div", {}, controls(store, "The three experts", "p", "q", "s3", "s2"), controls(store, "The weights", "cls", "maps"))),
     said.element,
     make("div", { class: "maps" }, ...Object.values(maps).map(({ element }) => element)),

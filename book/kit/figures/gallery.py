@@ -105,7 +105,7 @@ def grid(galleries: Mapping[str, Gallery | None]) -> str:
             cells.append(_cell(used, painted, image.shape, words, f"{title}, truth {truth}"))
         body.append(cells)
     note = (
-        f"Outlines: {CLASS_NAMES[1]} green and solid, {CLASS_NAMES[2]} red and dashed, a nodule "
+        f"Outlines: {CLASS_NAMES[1]} green and solid, {CLASS_NAMES[2]} orange and dashed, a nodule "
         f"without a class yellow and dotted. {RIGHT} right, {WRONG} wrong. In brackets, how sure "
         "T1 is."
     )

@@ -94,7 +94,7 @@ NAMES = (
 )
 DERIVED = "† Derived, not in the paper: the class is read off T3's mask (Alg. 1)."
 FEW = f"[{ABSENT}, {ABSENT}]: fewer than {FEWEST} patients of a class, too few for an interval."
-PRIVATE = "* Kang et al. 2022, Tables 1 and 3: other images (private), so no yardstick for these."
+PRIVATE = "* Kang et al. 2022, Tables 1 and 3: other images (private), not comparable with these."
 
 
 def measures_table(

@@ -449,10 +449,20 @@ def _extremes(table: int, run: Sequence[Row]) -> list[str]:
         within = [row for row in other if _overlap(row.ours[measure], best.ours[measure])]
         said.append(
             f"{'Lowest' if low else 'Highest'} in {NAMES.get(measure, measure)}: {best.title}, "
-            f"{words(best.ours[measure])} %; the intervals of {len(within)} of the other "
-            f"{len(other)} overlap with it."
+            f"{words(best.ours[measure])} %; {_many_overlap(len(within), len(other))}."
         )
     return said
+
+
+def _many_overlap(some: int, every: int) -> str:
+    """How many of the other intervals overlap with the best one, in words.
+
+    >>> _many_overlap(0, 1), _many_overlap(2, 3)
+    ('the interval of the other does not overlap with it', '2 of the other 3 intervals overlap with it')
+    """
+    if every == 1:
+        return f"the interval of the other {'overlaps' if some else 'does not overlap'} with it"
+    return f"{some or 'none'} of the other {every} intervals overlap{'s' * (some < 2)} with it"
 
 
 def _overlap(one: Interval, two: Interval) -> bool:
@@ -604,7 +614,7 @@ def _note(table: int, rows: Sequence[Row], memory: Collection[str]) -> str:
             "of the pair."
         )
     said.append(
-        f"* Kang et al. 2022, Table {table}, on private images: no yardstick for ours. "
+        f"* Kang et al. 2022, Table {table}, on private images: not comparable with ours. "
         f"{ABSENT}: not in the paper, or no such answer."
     )
     if any(row.derived for row in rows):
