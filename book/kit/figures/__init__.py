@@ -56,6 +56,7 @@ from .measures import (
     measures_table,
     systems_table,
 )
+from .paper_index import index_table
 from .picker import packed_numbers, picked, picker, picker_script
 from .places import (
     LOCAL,
@@ -177,6 +178,7 @@ __all__ = [
     "gradient_angles",
     "grid",
     "headline",
+    "index_table",
     "instead_curves",
     "instead_goals",
     "instead_in_words",
