@@ -82,7 +82,14 @@ from .presence import (
     rules_table,
     silence_in_words,
 )
-from .recipe import gradient_angles, recipe_curves, recipe_table
+from .recipe import (
+    angles_in_words,
+    gradient_angles,
+    length_in_words,
+    outline_in_words,
+    recipe_curves,
+    recipe_table,
+)
 from .referral import referral_curves, referral_in_words, referral_table
 from .reprinted import lent_in_words, reprinted_table
 from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, told
@@ -107,6 +114,7 @@ from .style import (
 )
 from .tables import contradictions_table, provenance_table
 from .training import TERMS, learning_curves
+from .use import engines_in_words, engines_table, predictions_table
 
 __all__ = [
     "ABSENT",
@@ -132,6 +140,7 @@ __all__ = [
     "WRONG",
     "MeanDice",
     "Reproduction",
+    "angles_in_words",
     "answer",
     "answers",
     "beyond",
@@ -161,6 +170,8 @@ __all__ = [
     "effects",
     "effects_key",
     "effects_table",
+    "engines_in_words",
+    "engines_table",
     "evidence",
     "external_table",
     "fig3_losses",
@@ -187,6 +198,7 @@ __all__ = [
     "instead_table",
     "learning_curves",
     "ledger_table",
+    "length_in_words",
     "lent_in_words",
     "levels",
     "machines_table",
@@ -195,6 +207,7 @@ __all__ = [
     "of_classes",
     "of_profile",
     "outline",
+    "outline_in_words",
     "overlays",
     "packed_numbers",
     "pick_cases",
@@ -203,6 +216,7 @@ __all__ = [
     "picker_script",
     "place_name",
     "places",
+    "predictions_table",
     "presence_counts",
     "presence_evidence",
     "presence_places",
