@@ -39,7 +39,11 @@ def index_table(kind: str) -> str:
 
 
 def code_link(entry: str) -> str:
-    """A name with its place in the reference and its line. entry: "MODULE:NAME"."""
+    """A name with its place in the reference and its line. entry: "MODULE:NAME".
+
+    >>> code_link("lib.losses:dice_loss").partition("<small>")[0]
+    '<a href="api/losses.html#lib.losses.dice_loss"><code>dice_loss</code></a> '
+    """
     module, name = entry.split(":")
     on = _shown_on()
     public = module if module in on else module.rpartition(".")[0]  # shown by its package
@@ -52,6 +56,9 @@ def line_of(module: str, name: str) -> str:
     """The file of a name, and the line on which it is defined, without importing the module.
 
     Raises LookupError if it is not defined there.
+
+    >>> line_of("book.kit.figures.paper_index", "line_of").partition(":")[0]
+    'book/kit/figures/paper_index.py'
     """
     path = ROOT.joinpath(*module.split("."))
     path = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"

@@ -115,6 +115,13 @@ def length_in_words(trials: Trials, profile: Profile, runs: Sequence[Mapping[str
     trials: of results/bench/recipe by name; profile: the chosen one; runs: records, of which those
     of this profile say for how many epochs each source was trained. Raises KeyError if a trial that
     the sentence names is not there.
+
+    >>> from lib.profiles import find
+    >>> point = {"epoch": 4, "minutes": 9.0, "dice_nodule": 0.84, "AUC": 0.7}
+    >>> names = ("128-norm", "128-norm-long", "early-64-128-norm", "seg2-128")
+    >>> told = length_in_words(dict.fromkeys(names, {"curve": [point]}), find("evidence"), [])
+    >>> "(70.0 in epoch 4; 70.0 in epoch 4)" in told, "`evidence` has 128 px" in told
+    (True, True)
     """
     short, long, early = "128-norm", "128-norm-long", "early-64-128-norm"
 
@@ -158,6 +165,13 @@ def outline_in_words(trials: Trials) -> str:
     """What the outline loses to stage 2, and what the tasks' agreement gains by it.
 
     trials: of results/bench/recipe by name. Raises KeyError if one that it names is not there.
+
+    >>> trial = {"curve": [{"dice_nodule": 0.84, "AUC": 0.7, "inconsis_cls": 0.125}]}
+    >>> told = outline_in_words(
+    ...     dict.fromkeys(("128-norm-apart", "128-norm", "seg2-128"), trial)
+    ... )
+    >>> "12.5 % in place of 12.5 %" in told
+    True
     """
     apart, built = trials["128-norm-apart"], trials["128-norm"]
     return (

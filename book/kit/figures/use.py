@@ -55,7 +55,13 @@ def engines_table(bench: Mapping[str, Any]) -> str:
 
 
 def engines_in_words(bench: Mapping[str, Any]) -> str:
-    """How the speeds of `engines_table` were measured, and how far the two answers differ."""
+    """How the speeds of `engines_table` were measured, and how far the two answers differ.
+
+    >>> bench = {"machine": {"processor": "x86_64"}, "parameters": 7.6e6, "size": 96, "rounds": 9}
+    >>> bench |= {"largest_difference": 1e-5, "allowed_difference": 1e-4}
+    >>> engines_in_words(bench | {"onnx_megabytes": 29.0, "seconds_export": 16.0})[:53]
+    'One thread, x86_64, 7.6 million parameters, 96 px a s'
+    """
     return (
         f"One thread, {bench['machine']['processor']}, "
         f"{bench['parameters'] / 1e6:.1f} million parameters, {bench['size']} px a side; the "
