@@ -71,6 +71,7 @@ from .places import (
     places,
     short_name,
     shown,
+    with_system,
 )
 from .presence import (
     contradictions_by_kind,
@@ -258,5 +259,6 @@ __all__ = [
     "verdict",
     "verdicts_table",
     "versions_table",
+    "with_system",
     "worth",
 ]
