@@ -17,13 +17,13 @@ from .claims import (
     settled,
     verdicts_table,
 )
-from .consistent import consistent_table, no_worse_in_words, standing
+from .consistent import consistent_table, no_worse_in_words, standing, use_in_words
 from .controls import beyond, controls_in_words, controls_table, worth
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost
 from .effects import answers, effect, effects, effects_key, effects_table
 from .external import external_table
 from .fig3 import fig3_losses, fig3_table
-from .finding import finding, found_in_words
+from .finding import finding, found_in_words, planned_in_words
 from .gains import (
     MeanDice,
     dice_plane,
@@ -32,6 +32,7 @@ from .gains import (
     gain_table,
     gained,
     printed_dice,
+    printed_rows,
     split_dice,
     split_gain,
 )
@@ -217,6 +218,7 @@ __all__ = [
     "picker_script",
     "place_name",
     "places",
+    "planned_in_words",
     "predictions_table",
     "presence_counts",
     "presence_evidence",
@@ -224,6 +226,7 @@ __all__ = [
     "presence_roc",
     "presence_table",
     "printed_dice",
+    "printed_rows",
     "provenance_table",
     "reason_table",
     "recipe_curves",
@@ -256,6 +259,7 @@ __all__ = [
     "text",
     "told",
     "unlike",
+    "use_in_words",
     "verdict",
     "verdicts_table",
     "versions_table",
