@@ -12,6 +12,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from lib.experiments import EXPERIMENTS
+
+from .paper import of
 from .stats import Difference, Evidence
 
 FILE = Path(__file__).parents[1] / "claims.toml"
@@ -181,6 +184,24 @@ def ledger(
         parts = tuple(_first(c, found, paper, earlier) for c in claim.comparisons)
         findings.append(Finding(claim, combined(part.verdict for part in parts), parts))
     return findings
+
+
+def ledgers(
+    places: Mapping[tuple[str, str], Evidence], earlier: Mapping[str, Evidence]
+) -> dict[tuple[str, str], list[Finding]]:
+    """The `ledger` of `CLAIMS` for each source and profile, beside what the paper prints.
+
+    earlier: by source, its runs in another profile.
+
+    >>> found = ledgers({("busbra", "laptop"): Evidence([])}, {})
+    >>> [one.claim for one in found["busbra", "laptop"]] == [*CLAIMS]
+    True
+    """
+    theirs = {name: of(system) for name, system in EXPERIMENTS.items()}
+    return {
+        place: ledger(CLAIMS, found, theirs, earlier.get(place[0]))
+        for place, found in places.items()
+    }
 
 
 def printed(comparison: Comparison, paper: Printed) -> float | None:

@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,26 @@ def load_all(root: str | Path, seed: int = 0) -> dict[str, Gallery]:
     """
     files = sorted(Path(root).glob(f"*/seed{seed}.gallery.npz"))
     return {file.parent.name: load(file) for file in files}
+
+
+def drawn(
+    figure: Callable[..., Any],
+    galleries: Mapping[str, Gallery],
+    names: Sequence[str],
+    titles: Mapping[str, str],
+) -> Any:
+    """What `figure` makes of the galleries of these experiments, in this order.
+
+    titles: experiment -> name to show. Raises ValueError if one has kept none, and as `figure`.
+
+    >>> drawn(lambda *given: len(given), {}, ["mtl"], {"mtl": "MTL"})
+    Traceback (most recent call last):
+        ...
+    ValueError: MTL has kept no pictures yet
+    """
+    if absent := [titles[name] for name in names if name not in galleries]:
+        raise ValueError(f"{', '.join(absent)} has kept no pictures yet")
+    return figure(*(galleries[name] for name in names))
 
 
 # ------------------------------------------------------------------------------------------ details

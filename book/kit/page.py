@@ -26,6 +26,20 @@ def draw(make: Callable[..., Any], *given: Any, **options: Any) -> None:
         display(HTML(drawn) if isinstance(drawn, str) else drawn)
 
 
+def with_evidence(
+    places: Mapping[Place, Evidence | str], lacking: str = "nothing to show"
+) -> dict[Place, Evidence]:
+    """Those places whose runs can stand together; a line says why those of others cannot.
+
+    >>> with_evidence({("busbra", "laptop"): Evidence([])}).keys()
+    dict_keys([('busbra', 'laptop')])
+    """
+    for place, why in places.items():
+        if isinstance(why, str):
+            say(f"*{place_name(place)}: {lacking}: {text(why)}.*")
+    return {place: one for place, one in places.items() if not isinstance(one, str)}
+
+
 def each(places: Mapping[Place, Any]) -> Iterator[tuple[Place, Any]]:
     """Every source and profile in turn with what is known of it, below its name and its counts."""
     if not places:

@@ -3,13 +3,15 @@
 import ast
 import importlib
 import inspect
-import json
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+
+from book.kit import figures
+from book.kit.figures.paper_index import code_link, line_of
 
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "book"
@@ -39,24 +41,29 @@ def test_nothing_dangles(item):
         assert any((BOOK / f"{page}{ending}").exists() for ending in (".ipynb", ".md"))
 
 
-def test_the_page_finds_the_lines_that_inspect_finds(monkeypatch):
+def test_the_page_finds_the_lines_that_inspect_finds():
     """The page reads the source without importing it; both must point at the same line."""
-    monkeypatch.chdir(BOOK)
-    cells = json.loads((BOOK / "paper_index.ipynb").read_text())["cells"]
-    names: dict = {}
-    exec("".join(next(c for c in cells if c["cell_type"] == "code")["source"]), names)
     for entry in {entry for item in ITEMS for entry in item["code"]}:
         module, name = entry.split(":")
         found = inspect.unwrap(getattr(importlib.import_module(module), name))
-        file, line = names["line_of"](module, name).split(":")
+        file, line = line_of(module, name).split(":")
         source, first = inspect.getsourcelines(found)
         assert (ROOT / file).samefile(inspect.getsourcefile(found))
         decorators = next(i for i, text in enumerate(source) if text.startswith(("def ", "class ")))
         assert int(line) == first + decorators
-        page = names["code"](entry).split('href="')[1].split(".html")[0]
+        page = code_link(entry).split('href="')[1].split(".html")[0]
         assert (BOOK / f"{page}.md").exists()
     with pytest.raises(LookupError, match=r"correct book/paper_index\.toml"):
-        names["line_of"]("lib.losses", "no_such_name")
+        line_of("lib.losses", "no_such_name")
+
+
+def test_each_kind_has_a_row_for_each_of_its_pieces():
+    for kind in ("Eq.", "Algorithm", "Table", "Fig."):
+        wanted = [item["name"] for item in ITEMS if item["name"].startswith(kind)]
+        shown = figures.index_table(kind)
+        assert re.findall(r"<b>(.+?)</b>", shown) == wanted
+    with pytest.raises(ValueError, match="nothing that begins with 'Lemma'"):
+        figures.index_table("Lemma")
 
 
 def test_each_chapter_is_reached_from_the_contents():

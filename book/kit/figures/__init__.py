@@ -18,13 +18,13 @@ from .claims import (
     settled,
     verdicts_table,
 )
-from .consistent import consistent_table, no_worse_in_words, standing
+from .consistent import consistent_table, no_worse_in_words, standing, use_in_words
 from .controls import beyond, controls_in_words, controls_table, worth
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost
 from .effects import answers, effect, effects, effects_key, effects_table
 from .external import external_table
 from .fig3 import fig3_losses, fig3_table
-from .finding import finding, found_in_words
+from .finding import finding, found_in_words, planned_in_words
 from .gains import (
     MeanDice,
     dice_plane,
@@ -33,6 +33,7 @@ from .gains import (
     gain_table,
     gained,
     printed_dice,
+    printed_rows,
     split_dice,
     split_gain,
 )
@@ -57,6 +58,7 @@ from .measures import (
     measures_table,
     systems_table,
 )
+from .paper_index import index_table
 from .picker import packed_numbers, picked, picker, picker_script
 from .places import (
     LOCAL,
@@ -71,6 +73,7 @@ from .places import (
     places,
     short_name,
     shown,
+    with_system,
 )
 from .presence import (
     contradictions_by_kind,
@@ -87,7 +90,14 @@ from .presence_changes import (
     presence_changes_in_words,
     presence_changes_table,
 )
-from .recipe import gradient_angles, recipe_curves, recipe_table
+from .recipe import (
+    angles_in_words,
+    gradient_angles,
+    length_in_words,
+    outline_in_words,
+    recipe_curves,
+    recipe_table,
+)
 from .referral import referral_curves, referral_in_words, referral_table
 from .reprinted import lent_in_words, reprinted_table
 from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, told
@@ -112,6 +122,7 @@ from .style import (
 )
 from .tables import contradictions_table, provenance_table
 from .training import TERMS, learning_curves
+from .use import engines_in_words, engines_table, predictions_table
 
 __all__ = [
     "ABSENT",
@@ -137,6 +148,7 @@ __all__ = [
     "WRONG",
     "MeanDice",
     "Reproduction",
+    "angles_in_words",
     "answer",
     "answers",
     "assumed_in_words",
@@ -167,6 +179,8 @@ __all__ = [
     "effects",
     "effects_key",
     "effects_table",
+    "engines_in_words",
+    "engines_table",
     "evidence",
     "external_table",
     "fig3_losses",
@@ -184,6 +198,7 @@ __all__ = [
     "gradient_angles",
     "grid",
     "headline",
+    "index_table",
     "instead_curves",
     "instead_goals",
     "instead_in_words",
@@ -192,6 +207,7 @@ __all__ = [
     "instead_table",
     "learning_curves",
     "ledger_table",
+    "length_in_words",
     "lent_in_words",
     "levels",
     "machines_table",
@@ -200,6 +216,7 @@ __all__ = [
     "of_classes",
     "of_profile",
     "outline",
+    "outline_in_words",
     "overlays",
     "packed_numbers",
     "pick_cases",
@@ -208,6 +225,8 @@ __all__ = [
     "picker_script",
     "place_name",
     "places",
+    "planned_in_words",
+    "predictions_table",
     "presence_changes",
     "presence_changes_in_words",
     "presence_changes_table",
@@ -217,6 +236,7 @@ __all__ = [
     "presence_roc",
     "presence_table",
     "printed_dice",
+    "printed_rows",
     "provenance_table",
     "reason_table",
     "recipe_curves",
@@ -249,8 +269,10 @@ __all__ = [
     "text",
     "told",
     "unlike",
+    "use_in_words",
     "verdict",
     "verdicts_table",
     "versions_table",
+    "with_system",
     "worth",
 ]

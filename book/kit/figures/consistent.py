@@ -60,6 +60,20 @@ def no_worse_in_words(against: Against, titles: Mapping[str, str], rows: Sequenc
     return f"{both}{LITTLE} in outline and class: {'; '.join(said)}." if said else "*Not run.*"
 
 
+def use_in_words(against: Against, titles: Mapping[str, str], rows: Sequence[str]) -> str:
+    """What to use, in Markdown: two networks, then what `no_worse_in_words` tells of the others.
+
+    >>> use_in_words({}, {}, []).endswith("*Not run.*")
+    True
+    """
+    return (
+        "**What to use.** Two networks, one for the class and one for the outline, never "
+        "contradict each other once the class is painted on the outline, and the others "
+        "[are measured by them](#never-a-contradiction-and-no-worse). "
+        f"{no_worse_in_words(against, titles, rows)}"
+    )
+
+
 def standing(found: Difference) -> str:
     """Better, worse, no worse by the margin, or that neither is shown.
 

@@ -1,6 +1,6 @@
 """What the book found, for its first page: a figure and a few sentences, made from results."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -11,7 +11,7 @@ from lib.cases import CLASSES
 
 from ..stats import SUFFIX, Difference, Evidence, Interval
 from .changes import NEITHER, sentence
-from .places import Place, of_classes, short_name
+from .places import Place, of_classes, place_name, short_name
 from .style import COLOURS, SYMBOLS, beside, error_bars, figure, number, points, small_titles
 
 MEASURES = {
@@ -151,6 +151,25 @@ def found_in_words(
             f"{_linked(levels)}."
         )
     return "\n".join(f"- {line}" for line in lines)
+
+
+def planned_in_words(places: Sequence[Place], commit: str) -> str:
+    """By which plan the finding was made, on which runs it rests, and where more stands; Markdown.
+
+    commit: of the plan.
+
+    >>> "Shown are the runs of BUS-BRA, profile laptop." in planned_in_words(
+    ...     [("busbra", "laptop")], "c41849e"
+    ... )
+    True
+    """
+    return (
+        f"[The plan](plan.html) fixed before the runs what is compared (commit `{commit}`). Shown "
+        f"are the runs of {'; '.join(place_name(place, short=True) for place in places)}. Whether "
+        "deciding together has a simpler reason: [What deciding together is worth](together.html). "
+        "How the networks were trained: [the recipe](recipe.html); what else one could use: "
+        "[other tools, side by side](instead.html)."
+    )
 
 
 def _apart(

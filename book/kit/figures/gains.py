@@ -21,6 +21,7 @@ import plotly.graph_objects as go
 
 from lib import results
 from lib.cases import CLASSES
+from lib.experiments import EXPERIMENTS
 
 from .. import paper
 from ..stats import Evidence, Interval, Spread, draw, patients, wilson
@@ -171,6 +172,21 @@ def printed_dice(row: str) -> MeanDice:
         )
     mean, agreement = rows.loc[row]
     return MeanDice(float(mean), float(agreement), float(2 * mean / agreement - 1), 0.0)
+
+
+def printed_rows(pairs: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """The rows of the paper's Table 1 of these pairs of systems, by title.
+
+    pairs: title -> two experiments. Those left out of which the paper does not print both, with the
+    mean Dice and the accuracy that `printed_dice` takes.
+
+    >>> printed_rows({"Inter": ("mtl", "mtl+inter"), "Intra": ("msl", "msl+intra")})
+    {'Inter': ('MTL', 'MTL + Inter')}
+    """
+    there = paper.table(1)[["dice_paper_mean", "ACC"]].dropna().index
+    rows = {name: dict(system.rows).get(1) for name, system in EXPERIMENTS.items()}
+    both = {title: tuple(rows.get(name) for name in pair) for title, pair in pairs.items()}
+    return {title: (a, b) for title, (a, b) in both.items() if a in there and b in there}
 
 
 def gain(

@@ -101,6 +101,22 @@ def earlier(records: Sequence[Mapping[str, Any]]) -> dict[Place, Evidence | str]
     return evidence(with_together([r for r in others if r["profile"] in PROFILES]))
 
 
+def with_system(places: Mapping[Place, Evidence | str], system: str) -> dict[Place, Evidence]:
+    """Of these places those in which a system was run, and whose runs can stand together.
+
+    >>> place = ("busbra", "laptop")
+    >>> run = {"source": place[0], "profile": place[1], "experiment": "mtl", "seed": 0}
+    >>> found = evidence([run | {"per_image": {"label": [0, 1]}}])
+    >>> [*with_system(found, "mtl")], with_system(found, "msl")
+    ([('busbra', 'laptop')], {})
+    """
+    return {
+        place: one
+        for place, one in places.items()
+        if not isinstance(one, str) and system in one.runs
+    }
+
+
 def counts(found: Evidence) -> str:
     """How many images were tested, of how many patients, and how many of each class.
 

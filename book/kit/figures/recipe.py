@@ -6,6 +6,9 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from lib.profiles import Profile
+
+from ..trials import Trials
 from .style import figure, number, series, small_titles, table, text
 
 MEASURES = {"dice_nodule": "Nodule Dice", "AUC": "AUC of T1", "inconsis_cls": "Contradictions"}
@@ -104,3 +107,94 @@ def gradient_angles(seen: Sequence[Mapping[str, float]]) -> go.Figure:
         xaxis={"title": "% of the training"},
         yaxis={"title": "cosine", "range": [-1, 1]},
     )
+
+
+def length_in_words(trials: Trials, profile: Profile, runs: Sequence[Mapping[str, Any]]) -> str:
+    """What a larger image and a longer training bring, and what was therefore chosen.
+
+    trials: of results/bench/recipe by name; profile: the chosen one; runs: records, of which those
+    of this profile say for how many epochs each source was trained. Raises KeyError if a trial that
+    the sentence names is not there.
+
+    >>> from lib.profiles import find
+    >>> point = {"epoch": 4, "minutes": 9.0, "dice_nodule": 0.84, "AUC": 0.7}
+    >>> names = ("128-norm", "128-norm-long", "early-64-128-norm", "seg2-128")
+    >>> told = length_in_words(dict.fromkeys(names, {"curve": [point]}), find("evidence"), [])
+    >>> "(70.0 in epoch 4; 70.0 in epoch 4)" in told, "`evidence` has 128 px" in told
+    (True, True)
+    """
+    short, long, early = "128-norm", "128-norm-long", "early-64-128-norm"
+
+    def epochs(source: str) -> str:
+        mine = (r for r in runs if (r["profile"], r["source"]) == (profile.name, source))
+        return " or ".join(map(str, sorted({run["parameters"]["epochs"] for run in mine})))
+
+    return (
+        "Twice the training at 128 px takes the nodule Dice from "
+        f"{_last(trials[short], 'dice_nodule')} to {_last(trials[long], 'dice_nodule')} and the "
+        f"AUC from {_last(trials[short], 'AUC')} to {_last(trials[long], 'AUC')}. The AUC is best "
+        f"before the end ({_peak(trials[short])}; {_peak(trials[long])}) and falls while the masks "
+        "still improve, as happens when a class is learnt by heart. So the profile "
+        f"`{profile.name}` has {profile.size} px and {profile.images:,} images seen, which is "
+        f"{epochs('busbra')} epochs of a BUS-BRA fold and {epochs('phantom')} of the phantom: "
+        "about as many steps for every source. One training that begins at 64 px does about as "
+        f"well at {_minutes(trials[early])} minutes of processor in place of "
+        f"{_minutes(trials[short])} (nodule Dice {_last(trials[early], 'dice_nodule')}, AUC "
+        f"{_last(trials[early], 'AUC')}); one training does not tell the two apart, and the "
+        "profile stays at one size. The nodule Dice of MS-MTL stays below that of a network for "
+        f"the mask alone ({_last(trials['seg2-128'], 'dice_nodule')})."
+    )
+
+
+def angles_in_words(seen: Sequence[Mapping[str, float]]) -> str:
+    """The cosines of `gradient_angles` on average, and what follows for this training.
+
+    >>> row = {"cosine T1 T2": 0.0, "cosine T1 T3": 0.1, "cosine T2 T3": 0.4}
+    >>> angles_in_words([row])[:50]
+    'On average the cosine is 0.00 between T1 and T2, 0'
+    """
+    one, two, both = (sum(row[key] for row in seen) / len(seen) for key in PAIRS)
+    return (
+        f"On average the cosine is {one:.2f} between T1 and T2, {two:.2f} between T1 and T3, and "
+        f"{both:.2f} between T2 and T3. In this training the tasks hardly conflict, so methods "
+        "that remove conflicts between gradients would have little to remove; they were not tried."
+    )
+
+
+def outline_in_words(trials: Trials) -> str:
+    """What the outline loses to stage 2, and what the tasks' agreement gains by it.
+
+    trials: of results/bench/recipe by name. Raises KeyError if one that it names is not there.
+
+    >>> trial = {"curve": [{"dice_nodule": 0.84, "AUC": 0.7, "inconsis_cls": 0.125}]}
+    >>> told = outline_in_words(
+    ...     dict.fromkeys(("128-norm-apart", "128-norm", "seg2-128"), trial)
+    ... )
+    >>> "12.5 % in place of 12.5 %" in told
+    True
+    """
+    apart, built = trials["128-norm-apart"], trials["128-norm"]
+    return (
+        f"With T3's loss kept in stage 2, the outline reaches {_last(apart, 'dice_nodule')}, as "
+        f"built {_last(built, 'dice_nodule')}, alone {_last(trials['seg2-128'], 'dice_nodule')}. "
+        "So in these trainings most of what the outline loses, it loses to what comes back from "
+        "stage 2. But the contradictions between T1 and T3 are then "
+        f"{_last(apart, 'inconsis_cls')} % in place of {_last(built, 'inconsis_cls')} %, and the "
+        f"AUC is {_last(apart, 'AUC')} in place of {_last(built, 'AUC')}: what goes back through "
+        "the logits also makes the tasks agree. It is one training of each. The angles above do "
+        "not show it: two losses may pull the same way, and one still take the other's place."
+    )
+
+
+def _last(trial: Mapping[str, Any], measure: str) -> str:
+    """A measure after the last epoch, in per cent."""
+    return f"{100 * trial['curve'][-1][measure]:.1f}"
+
+
+def _peak(trial: Mapping[str, Any]) -> str:
+    best = max(trial["curve"], key=lambda point: point["AUC"])
+    return f"{100 * best['AUC']:.1f} in epoch {best['epoch']}"
+
+
+def _minutes(trial: Mapping[str, Any]) -> str:
+    return f"{trial['curve'][-1]['minutes']:.1f}"

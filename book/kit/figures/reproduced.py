@@ -457,8 +457,10 @@ def _extremes(table: int, run: Sequence[Row]) -> list[str]:
 def _many_overlap(some: int, every: int) -> str:
     """How many of the other intervals overlap with the best one, in words.
 
-    >>> _many_overlap(0, 1), _many_overlap(2, 3)
-    ('the interval of the other does not overlap with it', '2 of the other 3 intervals overlap with it')
+    >>> _many_overlap(0, 1)
+    'the interval of the other does not overlap with it'
+    >>> _many_overlap(2, 3)
+    '2 of the other 3 intervals overlap with it'
     """
     if every == 1:
         return f"the interval of the other {'overlaps' if some else 'does not overlap'} with it"

@@ -1,0 +1,43 @@
+"""What a page says of places whose runs cannot stand together."""
+
+import pytest
+from records import record
+
+from book.kit import claims, figures, page
+from book.kit.stats import Evidence
+
+
+@pytest.fixture
+def said(monkeypatch):
+    lines = []
+    monkeypatch.setattr(page, "say", lines.append)
+    return lines
+
+
+def test_a_place_without_evidence_is_left_out_and_says_why(said):
+    known = Evidence([record("mtl")])
+    places = {("phantom", "laptop"): known, ("busbra", "laptop"): "folds <mixed>"}
+    assert page.with_evidence(places) == {("phantom", "laptop"): known}
+    assert page.with_evidence(places, "nothing to judge").keys() == {("phantom", "laptop")}
+    where = figures.place_name(("busbra", "laptop"))
+    assert said == [
+        f"*{where}: nothing to show: folds &lt;mixed&gt;.*",
+        f"*{where}: nothing to judge: folds &lt;mixed&gt;.*",
+    ]
+
+
+def test_places_are_chosen_by_a_system():
+    known = Evidence([record("mtl")])
+    places = {("phantom", "laptop"): known, ("busbra", "laptop"): "why", ("ddti", "laptop"): known}
+    assert [*figures.with_system(places, "mtl")] == [("phantom", "laptop"), ("ddti", "laptop")]
+    assert figures.with_system(places, "msl") == {}
+
+
+def test_each_ledger_knows_the_paper_and_the_older_runs_of_its_source():
+    new = {(s, "evidence"): Evidence([record("ms-mtl", source=s)]) for s in ("busbra", "phantom")}
+    pair = [record(name, profile="laptop") for name in claims.PAIR]
+    found = claims.ledgers(new, {"phantom": Evidence(pair)})
+    parts = {place: [p for one in each for p in one.parts] for place, each in found.items()}
+    assert any(part.printed is not None for part in parts["busbra", "evidence"])
+    assert {part.profile for part in parts["busbra", "evidence"]} == {""}
+    assert "laptop" in {part.profile for part in parts["phantom", "evidence"]}
