@@ -5,6 +5,7 @@ import below and its names in `__all__`. Give no file the name of a function: `b
 is the function.
 """
 
+from .browser import frames_in_words, frames_table, loads_in_words, loads_table
 from .calibrated import calibration_in_words, reliability_curves
 from .changes import answer, headline, sentence, tests_table, unlike, verdict
 from .claims import (
@@ -88,8 +89,18 @@ from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, 
 from .resolution import resolution_table
 from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
+from .softmax import loss_time_curves, loss_time_table
 from .sortable import choice, sortable
 from .status import machines_table, runs_table, versions_table
+from .steps import (
+    bench_in_words,
+    parts_figure,
+    parts_in_words,
+    step_dice_table,
+    step_figure,
+    step_in_words,
+    tried_table,
+)
 from .style import (
     ABSENT,
     CLASS_COLOURS,
@@ -133,6 +144,7 @@ __all__ = [
     "Reproduction",
     "answer",
     "answers",
+    "bench_in_words",
     "beyond",
     "calibration",
     "calibration_error",
@@ -168,6 +180,8 @@ __all__ = [
     "finding",
     "forests",
     "found_in_words",
+    "frames_in_words",
+    "frames_table",
     "from_memory",
     "gain",
     "gain_in_words",
@@ -187,6 +201,10 @@ __all__ = [
     "ledger_table",
     "lent_in_words",
     "levels",
+    "loads_in_words",
+    "loads_table",
+    "loss_time_curves",
+    "loss_time_table",
     "machines_table",
     "measures_table",
     "no_worse_in_words",
@@ -195,6 +213,8 @@ __all__ = [
     "outline",
     "overlays",
     "packed_numbers",
+    "parts_figure",
+    "parts_in_words",
     "pick_cases",
     "picked",
     "picker",
@@ -233,11 +253,15 @@ __all__ = [
     "split_dice",
     "split_gain",
     "standing",
+    "step_dice_table",
+    "step_figure",
+    "step_in_words",
     "systems_table",
     "table",
     "tests_table",
     "text",
     "told",
+    "tried_table",
     "unlike",
     "verdict",
     "verdicts_table",
