@@ -79,7 +79,7 @@ def note(name: str) -> str:
     }  # fmt: skip
     shown: list[str] = []
     space = {"failures": [failure], "figures": figures, "TITLES": {name: "MTL"}}
-    exec(code, space | {"display": shown.append, "Markdown": str})
+    exec(code, space | {"say": shown.append})
     return markdown("\n".join(shown))
 
 

@@ -6,7 +6,9 @@ is the function.
 """
 
 from .assumed import assumed_in_words
+from .browser import frames_in_words, frames_table, loads_in_words, loads_table
 from .calibrated import calibration_in_words, reliability_curves
+from .catalogue import catalogue_table
 from .changes import answer, headline, sentence, tests_table, unlike, verdict
 from .claims import (
     MARKS,
@@ -20,6 +22,7 @@ from .claims import (
 )
 from .consistent import consistent_table, no_worse_in_words, standing, use_in_words
 from .controls import beyond, controls_in_words, controls_table, worth
+from .cost_words import cost_in_words, overlong_in_words
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost
 from .effects import answers, effect, effects, effects_key, effects_table
 from .external import external_table
@@ -48,6 +51,13 @@ from .instead import (
     instead_made,
     instead_table,
 )
+from .large import (
+    large_memory_curves,
+    large_memory_in_words,
+    large_time_curves,
+    large_time_in_words,
+)
+from .licences import licences_in_words, licences_table
 from .measures import (
     COLUMNS,
     HEADLINE,
@@ -59,7 +69,7 @@ from .measures import (
     systems_table,
 )
 from .paper_index import index_table
-from .picker import packed_numbers, picked, picker, picker_script
+from .picker import packed_numbers, picked, picker, picker_files, picker_script
 from .places import (
     LOCAL,
     PROFILES,
@@ -102,10 +112,21 @@ from .referral import referral_curves, referral_in_words, referral_table
 from .reprinted import lent_in_words, reprinted_table
 from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, told
 from .resolution import resolution_table
+from .robust import robust_table
 from .runs import levels
 from .scores import calibration, calibration_error, reliability, roc, roc_band
+from .softmax import loss_time_curves, loss_time_table
 from .sortable import choice, sortable
-from .status import machines_table, runs_table, versions_table
+from .status import machines_table, runs_in_words, runs_table, versions_table
+from .steps import (
+    bench_in_words,
+    parts_figure,
+    parts_in_words,
+    step_dice_table,
+    step_figure,
+    step_in_words,
+    tried_table,
+)
 from .style import (
     ABSENT,
     CLASS_COLOURS,
@@ -121,6 +142,7 @@ from .style import (
     text,
 )
 from .tables import contradictions_table, provenance_table
+from .threads import threads_figure, threads_in_words
 from .training import TERMS, learning_curves
 from .use import engines_in_words, engines_table, predictions_table
 
@@ -152,12 +174,14 @@ __all__ = [
     "answer",
     "answers",
     "assumed_in_words",
+    "bench_in_words",
     "beyond",
     "calibration",
     "calibration_error",
     "calibration_in_words",
     "cam_table",
     "cams",
+    "catalogue_table",
     "changes_table",
     "choice",
     "consistent_table",
@@ -167,6 +191,7 @@ __all__ = [
     "controls_in_words",
     "controls_table",
     "cost_figure",
+    "cost_in_words",
     "cost_rows",
     "costs_beside",
     "counted",
@@ -189,6 +214,8 @@ __all__ = [
     "finding",
     "forests",
     "found_in_words",
+    "frames_in_words",
+    "frames_table",
     "from_memory",
     "gain",
     "gain_in_words",
@@ -205,11 +232,21 @@ __all__ = [
     "instead_level",
     "instead_made",
     "instead_table",
+    "large_memory_curves",
+    "large_memory_in_words",
+    "large_time_curves",
+    "large_time_in_words",
     "learning_curves",
     "ledger_table",
     "length_in_words",
     "lent_in_words",
     "levels",
+    "licences_in_words",
+    "licences_table",
+    "loads_in_words",
+    "loads_table",
+    "loss_time_curves",
+    "loss_time_table",
     "machines_table",
     "measures_table",
     "no_worse_in_words",
@@ -218,10 +255,14 @@ __all__ = [
     "outline",
     "outline_in_words",
     "overlays",
+    "overlong_in_words",
     "packed_numbers",
+    "parts_figure",
+    "parts_in_words",
     "pick_cases",
     "picked",
     "picker",
+    "picker_files",
     "picker_script",
     "place_name",
     "places",
@@ -250,9 +291,11 @@ __all__ = [
     "reproduce",
     "reproduced_table",
     "resolution_table",
+    "robust_table",
     "roc",
     "roc_band",
     "rules_table",
+    "runs_in_words",
     "runs_table",
     "sentence",
     "settled",
@@ -263,11 +306,17 @@ __all__ = [
     "split_dice",
     "split_gain",
     "standing",
+    "step_dice_table",
+    "step_figure",
+    "step_in_words",
     "systems_table",
     "table",
     "tests_table",
     "text",
+    "threads_figure",
+    "threads_in_words",
     "told",
+    "tried_table",
     "unlike",
     "use_in_words",
     "verdict",

@@ -8,9 +8,10 @@ their order is lost.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,21 @@ def picker_script(packed: Mapping[str, Any]) -> str:
     """
     content = json.dumps(packed, separators=(",", ":"), allow_nan=False)
     return f"(globalThis.pickerSets ??= {{}})[{json.dumps(packed['key'])}] = {content};\n"
+
+
+def picker_files(packed: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write each packed test set for the page's script to load: folder/KEY.js, slashes as hyphens.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as made:
+    ...     picker_files([{"key": "phantom/quick", "runs": []}], Path(made, "pick"))
+    ...     [file.name for file in Path(made, "pick").iterdir()]
+    ['phantom-quick.js']
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in packed:
+        file = folder / f"{one['key'].replace('/', '-')}.js"
+        file.write_text(picker_script(one), encoding="utf8")
 
 
 def picker(sets: Mapping[str, str], start: Mapping[str, str] | None = None) -> str:

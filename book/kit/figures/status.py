@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from lib.results import changed_modules
 
+from .places import place_name
 from .sortable import NOTHING, Cell, Column, sortable
 from .style import ABSENT, text
 
@@ -24,6 +26,31 @@ def code_digest(record: Mapping[str, Any]) -> str:
     """
     text = json.dumps(record["code"], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def runs_in_words(
+    records: Sequence[Mapping[str, Any]],
+    failures: Sequence[Mapping[str, Any]],
+    code: Mapping[str, Mapping[str, str]],
+) -> str:
+    """How many runs there are, where, how long they took and how many are stale, in Markdown.
+
+    code: experiment -> today's digests; a run of an experiment that is not in it counts as changed.
+
+    >>> run = {"experiment": "mtl", "source": "busbra", "profile": "laptop", "code": {}}
+    >>> told = runs_in_words([run | {"seconds": {"total": 5400.0}}], [], {})
+    >>> told.startswith("**1 runs** took 1.5 hours together (BUS-BRA"), "**1** of them" in told
+    (True, True)
+    """
+    hours = sum(record["seconds"]["total"] for record in records) / 3600
+    where = Counter((record["source"], record["profile"]) for record in records)
+    counted = "; ".join(f"{place_name(place)}: {count}" for place, count in where.items())
+    old = sum(_state(record, code) != CURRENT for record in records)
+    return (
+        f"**{len(records)} runs** took {hours:.1f} hours together ({counted}). "
+        f"**{old}** of them were made by code that has changed since, and "
+        f"**{len(failures)}** failed when they were last started."
+    )
 
 
 def runs_table(
