@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .claims import FULL, PLAIN
 from .figures.effects import TOGETHER, Compared
+from .figures.finding import found_in_words
 from .figures.places import SOURCES, Place, of_classes, short_name
 from .stats import PRIMARY, SUFFIX, Difference, Evidence, pooled
 
 COMMIT = "c41849e"  # of book/plan.md, before the first run of the new grid
-POOLED = ("busbra", "phantom")  # one test over both, each weighted by its precision
+REAL, SIMULATED = "busbra", "phantom"  # the largest set of patients; the largest of drawings
+POOLED = (REAL, SIMULATED)  # one test over both, each weighted by its precision
 UNJUDGED = ("ddti",)  # few benign images: shown with its counts, and enters no verdict
 JOINT = f"{PLAIN}{SUFFIX}"
 LEARNT = "ms-mtl+joint"  # trained by the likelihood of its joint decision
@@ -129,6 +132,42 @@ def by_own_spread(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS
     }
 
 
+def common(found: Evidence) -> Evidence:
+    """The trainings that all systems have: where a fold of one is missing, it is left out of all.
+
+    >>> rows = {"label": [0, 1]}
+    >>> run = {"source": "", "profile": "", "experiment": "a", "seed": 0, "per_image": rows}
+    >>> some = [run, run | {"experiment": "b"}, run | {"seed": 1}]
+    >>> [len(runs) for runs in common(Evidence(some)).runs.values()]
+    [1, 1]
+    """
+    keys = set.intersection(*map(set, found.runs.values())) if found.runs else set()
+    every = {id(run) for runs in found.runs.values() for key, run in runs.items() if key in keys}
+    return Evidence([record for record in found.records if id(record) in every], found.draws)
+
+
+def finding_in_words(
+    found: Mapping[Place, Evidence], finer: Mapping[Place, Evidence] = MappingProxyType({})
+) -> str:
+    """What was found, as the first page says it: a list in Markdown, on the largest real set.
+
+    found: by source and profile; finer: with larger images, `common` trainings only. Empty where
+    the set was not run.
+    """
+    both = over_sources_of(compared(found))
+    others = {}
+    for (source, _), one in finer.items():
+        if source == REAL:
+            others[f"larger images ({one.records[0]['parameters']['size']} px)"] = one
+    for (source, _), one in found.items():
+        if source == SIMULATED:
+            others["simulated images"] = one
+    for (source, _), one in found.items():
+        if source == REAL and PLAIN in one.runs:
+            return found_in_words(one, PLAIN, FULL, SMALLER, others, both)
+    return ""
+
+
 def over_sources_of(compared: Compared) -> dict[str, Mapping[str, Difference]]:
     """What is pooled of each pair, by the system that is compared with another."""
     return {pair.above: compared.get(pair.change, {}).get(TOGETHER, {}) for pair in PAIRS}
@@ -189,7 +228,7 @@ def not_run(
     for source, wanted in TRAININGS.items():
         for name, count in wanted.items():
             if (there := min(made[source, name], count)) < count:
-                told = f"{titles.get(name, name)} ({there} of {count} trainings)"
+                told = f"{titles.get(name, name)} ({there} of {count} trainings done)"
                 missing.setdefault(short_name((source, "")), []).append(told)
     return missing
 

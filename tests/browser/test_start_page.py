@@ -6,7 +6,6 @@ import pytest
 
 import lib
 from book.kit import figures, plan
-from book.kit.claims import FULL, PLAIN
 
 pytestmark = pytest.mark.browser
 
@@ -33,15 +32,12 @@ def test_it_is_read_in_a_minute(visit):
 
 def test_its_numbers_are_those_of_the_results(visit, found):
     page = visit("index.html").page
-    one = next(one for (source, _), one in found.items() if source == "busbra")
-    others = {figures.short_name(p): there for p, there in found.items() if p[0] == "phantom"}
-    both = plan.over_sources_of(plan.compared(found))
-    said = figures.found_in_words(one, PLAIN, FULL, plan.SMALLER, others, both)
+    finer = figures.of_profile(lib.results.load_all(), plan.FINER)
+    said = plan.finding_in_words(found, {k: plan.common(v) for k, v in finer.items()})
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", said).replace("**", "")
     shown = " ".join(words_of(page).replace("\u2019", "'").split())
     lines = [line.removeprefix("- ") for line in plain.splitlines()]
     assert len(lines) == 3 and all(line in shown for line in lines)
-    assert figures.counts(one) in shown
 
 
 def test_each_number_leads_to_the_results(visit):

@@ -193,10 +193,10 @@ def test_a_verdict_that_rests_on_the_spread_of_other_systems_is_named():
 def test_what_was_not_run_is_listed():
     made = with_profile("evidence", runs("busbra", folds=(1, 2, 3, 4, 5)) + runs("ddti"))
     missing = plan.not_run(made + runs("phantom"), {"once": "Once"})
-    assert "Once (0 of 5 trainings)" in missing["BUS-BRA"]
+    assert "Once (0 of 5 trainings done)" in missing["BUS-BRA"]
     assert not any(told.startswith(f"{PLAIN} (") for told in missing["BUS-BRA"])  # 10 of 10
-    assert f"{PLAIN} (2 of 5 trainings)" in missing["DDTI"]
-    assert f"{PLAIN} (0 of 5 trainings)" in missing["Phantom"]  # of another profile
+    assert f"{PLAIN} (2 of 5 trainings done)" in missing["DDTI"]
+    assert f"{PLAIN} (0 of 5 trainings done)" in missing["Phantom"]  # of another profile
     nothing = figures.shown(runs("busbra", ms_mtl=0.3))
     said = figures.answers(plan.compared(nothing), plan.pooled_rows())
     assert "Not run." in said

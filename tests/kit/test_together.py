@@ -125,8 +125,9 @@ def test_the_words_have_the_numbers(found):
     words = figures.found_in_words(found, "ms-mtl", "terms")
     family = found.differences("terms", "ms-mtl")
     fewer = figures.sentence(family["inconsis_cls"])
-    assert f"in [50.0 % of images, not 50.0 %: {fewer}](results.html)." in words
-    assert "AUC, class Dice, nodule Dice: [not told apart](results.html)." in words
+    alone = "of one training, whose chance is not in the interval"
+    assert f"in [50.0 % of images, not 50.0 %: {fewer}, {alone}](results.html)." in words
+    assert f"AUC, class Dice, nodule Dice: [{alone}](results.html)." in words
     joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")
     clear = [d for m, d in joint.items() if m in ("AUC", "dice_class_mean") and d.clear]
     assert clear and not any(one.spread_known for one in clear)
@@ -148,11 +149,11 @@ def test_the_words_have_what_is_told_apart():
     family = found.differences("terms", "ms-mtl")
     assert family["AUC"].clear
     assert f"[AUC {figures.sentence(family['AUC'])}](results.html)" in words
-    assert "not told apart" not in words
+    assert "not decided" not in words
     over = {"terms": {"AUC": replace(family["AUC"], difference=0.25, low=0.125, high=0.375)}}
     pooled = figures.found_in_words(found, "ms-mtl", "terms", pooled=over)
-    assert "Over both sources, [AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]" in pooled
+    assert "Pooled: [AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]" in pooled
     fewer = figures.sentence(family["inconsis_cls"])
-    both = figures.found_in_words(found, "ms-mtl", "terms", others={"Phantom": found})
+    both = figures.found_in_words(found, "ms-mtl", "terms", others={"the phantom": found})
     assert f": {fewer}](results.html). [AUC" in words
-    assert f": {fewer}; Phantom: {fewer}](results.html). [AUC" in both
+    assert f": {fewer}](results.html). On the phantom: [{fewer}](results.html). [AUC" in both

@@ -8,7 +8,8 @@ from .changes import LITTLE
 from .measures import HEADLINE
 from .style import ABSENT, number, table
 
-# system -> row (a source, or pooled) -> measure -> difference, at the level of a one-sided test
+RULER = "results.html#never-a-contradiction-and-no-worse"
+# system -> row (a source) -> measure -> difference, at the level of a one-sided test
 Against = Mapping[str, Mapping[str, Mapping[str, Difference | None]]]
 
 
@@ -56,22 +57,43 @@ def no_worse_in_words(against: Against, titles: Mapping[str, str], rows: Sequenc
         ]
         if known:
             said.append(f"{row}: **{'; '.join(map(escape, good)) or 'none'}**")
-    both = "Single networks shown to be no worse by "
-    return f"{both}{LITTLE} in outline and class: {'; '.join(said)}." if said else "*Not run.*"
+    both = f"Single networks shown to be no worse than these by {LITTLE} in outline and class"
+    return f"{both}: {'; '.join(said)}." if said else "*Not run.*"
 
 
 def use_in_words(against: Against, titles: Mapping[str, str], rows: Sequence[str]) -> str:
-    """What to use, in Markdown: two networks, then what `no_worse_in_words` tells of the others.
+    """What to use, in Markdown: two networks, how the others compare, and which is the nearest.
+
+    rows: the sources of which it is said; the nearest is that of the first one.
 
     >>> use_in_words({}, {}, []).endswith("*Not run.*")
     True
     """
     return (
-        "**What to use.** Two networks, one for the class and one for the outline, never "
-        "contradict each other once the class is painted on the outline, and the others "
-        "[are measured by them](#never-a-contradiction-and-no-worse). "
-        f"{no_worse_in_words(against, titles, rows)}"
+        "**What to use.** Two networks, one for the class and one for the outline: once the "
+        "outline is painted in the class they never contradict each other, and the others are "
+        f"[measured by them]({RULER}). {no_worse_in_words(against, titles, rows)}"
+        f"{_nearest(against, titles, rows)}"
     )
+
+
+def _nearest(against: Against, titles: Mapping[str, str], rows: Sequence[str]) -> str:
+    """The single network that loses least in the measure in which it loses most."""
+    for row in rows:
+        losses = {
+            name: min(one.difference for one in each[row].values() if one)
+            for name, each in against.items()
+            if each.get(row) and None not in each[row].values()
+        }
+        if losses:
+            best = max(losses, key=losses.__getitem__)
+            told = "; ".join(
+                f"{HEADLINE[m]} {number(one.difference, signed=True)}"
+                for m, one in against[best][row].items()
+                if one
+            )
+            return f" Nearest on {row}: {escape(titles.get(best, best))} ({told} points)."
+    return ""
 
 
 def standing(found: Difference) -> str:

@@ -15,6 +15,8 @@ from .style import ABSENT, COLOURS, SYMBOLS, beside, figure, number, points, pro
 
 TOGETHER = "Pooled"  # the row over several sources
 SMALL = 0.02  # an interval within this on both sides leaves no difference that matters
+LITTLE = "too little to matter"
+NOT_DECIDED = "not decided"
 CONSTRUCTED = "0 by construction"
 ALONE = "of one training, whose chance is not in the interval"
 # Plotly's symbols as letters, filled and hollow
@@ -155,13 +157,17 @@ def effect(found: Difference) -> str:
     >>> effect(Difference("AUC", low=-0.014, high=0.006, **at))
     'too little to matter: 0.4 points lower (95 %: 1.4 lower to 0.6 higher)'
     """
+    lead = undecided(found)
+    return f"{lead}: {sentence(found)}" if lead else sentence(found)
+
+
+def undecided(found: Difference) -> str:
+    """Why a difference is not told, in words; empty where it is told apart, or has no interval."""
     if not found.spread_known and not found.why:
-        return f"{ALONE}: {sentence(found)}"
+        return ALONE
     if found.why or found.clear:
-        return sentence(found)
-    if found.low > -SMALL and found.high < SMALL:
-        return f"too little to matter: {sentence(found)}"
-    return f"not decided: {sentence(found)}"
+        return ""
+    return LITTLE if found.low > -SMALL and found.high < SMALL else NOT_DECIDED
 
 
 def _of_one(row: str, found: Difference) -> str:

@@ -10,7 +10,8 @@ from plotly.subplots import make_subplots
 from lib.cases import CLASSES
 
 from ..stats import SUFFIX, Difference, Evidence, Interval
-from .changes import NEITHER, sentence
+from .changes import sentence
+from .effects import undecided
 from .places import Place, of_classes, place_name, short_name
 from .style import COLOURS, SYMBOLS, beside, error_bars, figure, number, points, small_titles
 
@@ -108,35 +109,33 @@ def found_in_words(
     others: Mapping[str, Evidence] = MappingProxyType({}),
     pooled: Mapping[str, Mapping[str, Difference]] = MappingProxyType({}),
 ) -> str:
-    """The finding on one source as a list in Markdown, each line with a link to its rows.
+    """The finding on one source as a list in Markdown, with links to its rows.
 
     simple: a system of class and outline alone, which cannot contradict itself; its levels stand
-    beside those of the first, without a verdict; others: further sources by name, of which it is
-    said how the terms change the contradictions there; pooled: system -> measure -> difference over
-    several sources, which is told in place of this one's.
+    beside those of the first, without a verdict; others: further sources, by what to call them, of
+    which it is said how the terms change the contradictions there; pooled: system -> measure ->
+    difference over several sources, which is told in place of this one's.
     """
     lines, joint = [], f"{plain}{SUFFIX}"
-    before = one.level(plain, "inconsis_cls").estimate
     if terms in one.runs:
-        after = one.level(terms, "inconsis_cls").estimate
-        fewer = {"": one} | {f"{name}: ": other for name, other in others.items()}
-        told = "; ".join(
-            name + sentence(there.differences(terms, plain)["inconsis_cls"])
-            for name, there in fewer.items()
-            if there.shared(terms, plain)
-        )
-        told = _linked(f"{number(after)} % of images, not {number(before)} %: {told}")
+        before, after = (number(one.level(k, "inconsis_cls").estimate) for k in (plain, terms))
+        changed = _told(one.differences(terms, plain)["inconsis_cls"])
+        told = f"{_linked(f'{after} % of images, not {before} %: {changed}')}. "
+        for name, there in others.items():
+            if there.shared(terms, plain):
+                changed = _told(there.differences(terms, plain)["inconsis_cls"])
+                told += f"On {name}: {_linked(changed)}. "
         lines.append(
-            f"**With the paper's three terms** the network contradicts itself in {told}. "
+            f"**With the paper's three terms** the network contradicts itself in {told}"
             f"{_apart(one, terms, plain, pooled)}."
         )
     else:
-        told = _linked(f"{number(before)} %")
+        told = _linked(f"{number(one.level(plain, 'inconsis_cls').estimate)} %")
         lines.append(f"A network that answers all three contradicts itself in {told} of images.")
     if joint in one.runs:
         lines.append(
-            "**Decided together**, without training, it never does: by construction. "
-            f"{_apart(one, joint, plain, pooled)}."
+            "**Decided together** it never does: by construction, as if the outline were painted "
+            f"in T1's class. {_apart(one, joint, plain, pooled)}."
         )
     if simple in one.runs:
         size, whole = (_millions(one, name) for name in (simple, plain))
@@ -146,9 +145,8 @@ def found_in_words(
             if m in one.measures(simple)
         )
         lines.append(
-            "**A network for class and outline alone** cannot contradict itself either, with "
-            f"{size} million parameters, not {whole}: "
-            f"{_linked(levels)}."
+            "**Class and outline alone** cannot contradict each other either, with "
+            f"{size} million parameters, not {whole}: {_linked(levels)}."
         )
     return "\n".join(f"- {line}" for line in lines)
 
@@ -172,6 +170,12 @@ def planned_in_words(places: Sequence[Place], commit: str) -> str:
     )
 
 
+def _told(found: Difference) -> str:
+    """A difference in words, and that it is not told apart where it is not."""
+    why = undecided(found)
+    return f"{sentence(found)}, {why}" if why else sentence(found)
+
+
 def _apart(
     one: Evidence, above: str, below: str, pooled: Mapping[str, Mapping[str, Difference]]
 ) -> str:
@@ -179,17 +183,20 @@ def _apart(
     over = pooled.get(above, {})
     family = one.differences(above, below) | over
     told = {m: family[m] for m in [*MEASURES][1:] if m in family}
-    clear = {m: d for m, d in told.items() if d.clear and d.spread_known}
+    clear = {m: d for m, d in told.items() if not undecided(d)}
     said = []
     for some, where in (
         ({m: d for m, d in clear.items() if m not in over}, ""),
-        ({m: d for m, d in clear.items() if m in over}, "over both sources, "),
+        ({m: d for m, d in clear.items() if m in over}, "pooled: "),
     ):
         if some:
             listed = "; ".join(f"{MEASURES[m]} {sentence(d)}" for m, d in some.items())
             said.append(f"{where}{_linked(listed)}")
-    if rest := ", ".join(MEASURES[m] for m in told if m not in clear):
-        said.append(f"{rest}: {_linked(NEITHER)}")
+    reasons: dict[str, list[str]] = {}
+    for measure, found in told.items():
+        if measure not in clear:
+            reasons.setdefault(undecided(found), []).append(MEASURES[measure])
+    said += [f"{', '.join(names)}: {_linked(why)}" for why, names in reasons.items()]
     told_all = "; ".join(said)
     return told_all[:1].upper() + told_all[1:]
 
