@@ -70,7 +70,7 @@ def test_the_words_take_the_last_epoch_and_name_the_best():
     ]
     told = figures.length_in_words(known, find("evidence"), runs)
     for words in (
-        "from 80.0 to 82.0 and the AUC from 70.0 to 71.0.",
+        "is 82.0 in place of 80.0, the AUC 71.0 in place of 70.0.",
         "(72.0 in epoch 2; 73.0 in epoch 2)",
         "11 or 12 epochs of a BUS-BRA fold and 30 of the phantom",
         "5.0 minutes of processor in place of 9.0 (nodule Dice 79.0, AUC 69.0)",

@@ -14,7 +14,7 @@ from lib.presence import ANSWERS, CONTRADICTIONS
 
 from ..stats import EACH, SUFFIX, Evidence, Interval
 from .places import PROFILES, Place
-from .style import ABSENT, cell, figure, series, table, text, words
+from .style import ABSENT, cell, figure, number, series, table, text, words
 
 AUCS = {f"AUC_{name}": f"AUC, {name} present" for name in CLASSES}
 SHARES = {
@@ -179,7 +179,7 @@ def presence_roc(
                 if auc is None:
                     continue
                 false, true, _ = roc_curve(held, rows[f"{answer}_{name}"].to_numpy()[known])
-                shown = f"{name}, {said}: {100 * auc:.1f}"
+                shown = f"{name}, {said}: {number(auc)}"
                 told.append(f"{title}, {shown}")
                 drawn.add_scatter(
                     x=false.round(4),
@@ -222,7 +222,7 @@ def silence_in_words(records: Sequence[Mapping[str, Any]], plain: str, terms: st
     for name, what in (
         (plain, "as answered"),
         (terms, "trained with the three terms"),
-        (plain + SUFFIX, "as answered by the first, but decided together"),
+        (plain + SUFFIX, "the first network, decided together"),
     ):
         alarms, against = (level(one, name, measure) for measure in (alarm, contradiction))
         said.append(

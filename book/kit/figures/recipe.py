@@ -130,11 +130,12 @@ def length_in_words(trials: Trials, profile: Profile, runs: Sequence[Mapping[str
         return " or ".join(map(str, sorted({run["parameters"]["epochs"] for run in mine})))
 
     return (
-        "Twice the training at 128 px takes the nodule Dice from "
-        f"{_last(trials[short], 'dice_nodule')} to {_last(trials[long], 'dice_nodule')} and the "
-        f"AUC from {_last(trials[short], 'AUC')} to {_last(trials[long], 'AUC')}. The AUC is best "
-        f"before the end ({_peak(trials[short])}; {_peak(trials[long])}) and falls while the masks "
-        "still improve, as happens when a class is learnt by heart. So the profile "
+        "With twice the training at 128 px the nodule Dice is "
+        f"{_last(trials[long], 'dice_nodule')} in place of {_last(trials[short], 'dice_nodule')}, "
+        f"the AUC {_last(trials[long], 'AUC')} in place of {_last(trials[short], 'AUC')}. The AUC "
+        "is best before "
+        f"the end ({_peak(trials[short])}; {_peak(trials[long])}), as happens when a network "
+        "memorises the classes of its training images. So the profile "
         f"`{profile.name}` has {profile.size} px and {profile.images:,} images seen, which is "
         f"{epochs('busbra')} epochs of a BUS-BRA fold and {epochs('phantom')} of the phantom: "
         "about as many steps for every source. One training that begins at 64 px does about as "

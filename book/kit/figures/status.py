@@ -45,10 +45,11 @@ def runs_in_words(
     hours = sum(record["seconds"]["total"] for record in records) / 3600
     where = Counter((record["source"], record["profile"]) for record in records)
     counted = "; ".join(f"{place_name(place)}: {count}" for place, count in where.items())
-    old = sum(_state(record, code) != CURRENT for record in records)
+    old = Counter(r["profile"] for r in records if _state(r, code) != CURRENT)
+    of = f" (profile {', '.join(f'{name}: {n}' for name, n in old.items())})" if old else ""
     return (
         f"**{len(records)} runs** took {hours:.1f} hours together ({counted}). "
-        f"**{old}** of them were made by code that has changed since, and "
+        f"**{old.total()}** of them were made by code that has changed since{of}, and "
         f"**{len(failures)}** failed when they were last started."
     )
 
