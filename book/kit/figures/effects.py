@@ -59,8 +59,9 @@ def effects(
     low, high = 100 * min(reach), 100 * max(reach)
     room = max(0.08 * (high - low), 0.5)
     less = measure.startswith(LESS_IS_BETTER)
-    for at, dash in ((0, "solid"), (100 * MARGIN * (1 if less else -1), "dot")):
-        drawn.add_vline(at, line={"color": "#808080", "width": 1, "dash": dash}, layer="below")
+    for at, dash, width in ((0, "solid", 2), (100 * MARGIN * (1 if less else -1), "dot", 1)):
+        line = {"color": "#808080", "width": width, "dash": dash}
+        drawn.add_vline(at, line=line, layer="below")
     return figure(
         f"{HEADLINE[measure]}, differences in points with 95 % intervals. {'; '.join(told)}.",
         height=96 + 20 * len(compared) * len(rows),
@@ -227,7 +228,7 @@ def _mark(found: Difference, change: str, order: int, at: float, faint: bool) ->
         y=[at],
         error_x=bar,
         mode="markers",
-        opacity=0.5 if faint else 1,
+        opacity=0.6 if faint else 1,
         marker={
             "color": COLOURS[order],
             "symbol": SYMBOLS[order] + ("" if several else "-open"),

@@ -617,7 +617,7 @@ def _note(table: int, rows: Sequence[Row], memory: Collection[str]) -> str:
         )
     said.append(
         f"* Kang et al. 2022, Table {table}, on private images: not comparable with ours. "
-        f"{ABSENT}: not in the paper, or no such answer."
+        f"{ABSENT}: not in the paper, not run, or no such answer."
     )
     if any(row.derived for row in rows):
         said.append(
