@@ -99,6 +99,7 @@ from .presence_changes import (
     presence_changes,
     presence_changes_in_words,
     presence_changes_table,
+    presence_missing,
 )
 from .recipe import (
     angles_in_words,
@@ -273,6 +274,7 @@ __all__ = [
     "presence_changes_table",
     "presence_counts",
     "presence_evidence",
+    "presence_missing",
     "presence_places",
     "presence_roc",
     "presence_table",

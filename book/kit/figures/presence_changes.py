@@ -1,5 +1,6 @@
 """Where there may be no nodule, or two: what the terms change, and what deciding together does."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,10 +9,11 @@ from lib.cases import CLASSES
 from ..stats import EACH, SUFFIX, Difference, corrected
 from .changes import sentence
 from .presence import AUCS, SHARES, presence_evidence
-from .style import ABSENT, number, table
+from .style import ABSENT, number, table, text
 
 PLAIN, TERMS = "ms-mtl-present", "ms-mtl-present+intra+inter"
 FOUR, ONCE, TWO = "ms-mtl-present-four", "once-present", "unet-seg2+clsnet-present"
+SEEDS = 5  # trainings of each that the plan asks for
 # What is changed -> the two systems, as the plan names them (book/plan.md)
 PAIRS = {
     "With the three terms, less without": (TERMS, PLAIN),
@@ -100,6 +102,24 @@ def presence_changes_in_words(changes: Mapping[str, Mapping[str, Difference]]) -
         left = f" Not told apart: {'; '.join(rest)}." if rest and clear else ""
         lines.append(f"- **{change}:** {said}.{left}")
     return "\n".join(lines) or "No two systems have been compared yet."
+
+
+def presence_missing(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
+) -> str:
+    """Which trainings of the plan are not among these runs, in words; empty if none is missing.
+
+    >>> run = {"experiment": PLAIN, "presence": {}, "profile": "evidence"}
+    >>> presence_missing([run] * 5)[:69]
+    'Not run yet: ms-mtl-present+intra+inter (0 of 5 trainings done), unet'
+    """
+    made = Counter(record["experiment"] for record in records)
+    told = ", ".join(
+        f"{text((titles or {}).get(name, name))} ({made[name]} of {SEEDS} trainings done)"
+        for name in (PLAIN, TERMS, TWO, ONCE, FOUR)
+        if made[name] < SEEDS
+    )
+    return f"Not run yet: {told}." if told else ""
 
 
 def _trainings(family: Mapping[str, Difference]) -> str:
