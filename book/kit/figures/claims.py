@@ -149,16 +149,18 @@ def settled(found: Sequence[Finding]) -> str:
     items = []
     for verdict in ("reproduced", "reversed", "not reproduced"):
         says = [_quoted(one) for one in found if one.verdict == verdict]
-        items += [f"- {MARKS[verdict]} **{verdict}**: {said}" for said in says]
+        if says:
+            items.append(f"- The paper says, and it is {MARKS[verdict]} **{verdict}** here:")
+            items += [f"  - {said}" for said in says]
     return "\n".join(items)
 
 
 def _quoted(found: Finding) -> str:
-    """What the paper says, and that one older training judges it, where that is so."""
+    """The claim in quotation marks, and that one older training judges it, where that is so."""
     told = [part for part in found.parts if part.found]
     alone = told and all(part.found.trainings == 1 and part.profile for part in told if part.found)
     older = f" *(one training, profile {text(told[0].profile)})*" if alone else ""
-    return f"the paper says “{text(found.claim.says)}”{older}"
+    return f"“{text(found.claim.says)}”{older}"
 
 
 def _trained_on(found: Evidence) -> list[int]:
