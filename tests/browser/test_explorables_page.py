@@ -524,6 +524,8 @@ def test_the_curves_of_two_runs(visit):
     page.locator("[data-field=curve][value=AUC]").check()
     page.wait_for_function("() => document.querySelectorAll('.values tbody')[0].rows.length === 1")
     assert cell(page, "A, validation", 2) == "80.0 %"  # of an AUC the highest is the best
+    words = page.locator(".chart text").all_text_contents()
+    assert "%" in words and {"60", "80"} <= {*words} and "0.6" not in words  # as in the table
     page.wait_for_selector("[role=status]:has-text('B has no such curve')")
     assert visit("runs", linked(page)).locator("[data-field=curve][value=AUC]").is_checked()
 
