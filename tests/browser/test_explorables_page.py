@@ -196,7 +196,7 @@ def test_a_finger_moves_a_mask(visit):
 
 
 def test_a_finger_need_not_hit_a_handle_in_its_middle(visit):
-    """44 px are its own, though it is drawn smaller; nothing in the page scrolls sideways for it."""
+    """44 px are its own, though it is drawn smaller; and no table scrolls sideways."""
     page = visit("loss-laboratory", width=360, touch=True)
     handle = page.locator("[data-handle=t3-resize]")
     box = handle.bounding_box()
