@@ -13,12 +13,11 @@ NOT_IN = (nodes.title, nodes.reference, nodes.literal, nodes.raw, nodes.math, no
 
 
 def meanings(glossary: nodes.document) -> dict[str, str]:
-    """The first sentence of each definition, by its word."""
-    found = {}
-    for item in glossary.findall(nodes.definition_list_item):
-        text = item[-1].astext().replace("\n", " ")
-        found[item[0].astext()] = re.split(r"(?<=[.?]) (?=[A-Z])", text)[0]
-    return found
+    """Each definition as one text, by its word."""
+    return {
+        item[0].astext(): " ".join(item[-1].astext().split())
+        for item in glossary.findall(nodes.definition_list_item)
+    }
 
 
 def pattern(words: list[str]) -> re.Pattern[str]:

@@ -195,6 +195,21 @@ def test_a_finger_moves_a_mask(visit):
     assert seen.now > seen.before + 0.05
 
 
+def test_a_finger_need_not_hit_a_handle_in_its_middle(visit):
+    """44 px are its own, though it is drawn smaller; and no table scrolls sideways."""
+    page = visit("loss-laboratory", width=360, touch=True)
+    handle = page.locator("[data-handle=t3-resize]")
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    hit = "([x, y]) => document.elementFromPoint(x, y).dataset.handle"
+    for step in ((21, 0), (-21, 0), (0, 21), (0, -21)):
+        assert page.evaluate(hit, [x + step[0], y + step[1]]) == "t3-resize"
+    assert box["width"] < 30
+    tables = page.locator(".values")
+    widths = tables.evaluate_all("all => all.map((one) => one.scrollWidth - one.clientWidth)")
+    assert max(widths) <= 0
+
+
 def test_the_keyboard_moves_a_mask_and_the_class(visit):
     page = visit("loss-laboratory")
     page.locator("[data-handle=t3-move]").focus()
@@ -226,7 +241,7 @@ def test_painting_by_mouse_and_by_keyboard(visit):
 
 def test_figure_3_and_the_other_logarithm(visit):
     page = visit("loss-laboratory")
-    seen = after(page, page.get_by_text("the map is wrong").click, "L_T1T3")
+    seen = after(page, page.get_by_text("map wrong").click, "L_T1T3")
     assert seen.now == pytest.approx(paper.FIGURE_3[2].loss, abs=2e-3)
     seen = after(page, page.locator("[data-field=softmax][value=single]").check, "L_T1T3")
     assert seen.now > 3
@@ -254,7 +269,7 @@ def test_picture_and_losses_fit_on_a_projector(visit):
     page = visit("loss-laboratory", width=700)
     boxes = [
         page.locator(place).first.bounding_box()
-        for place in (".presets", ".stage", ".values table", "[data-field=s2]")
+        for place in (".presets", ".said", ".stage", ".values table", "[data-field=s2]")
     ]
     top = min(box["y"] for box in boxes)
     assert max(box["y"] + box["height"] for box in boxes) - top <= 720 - 60
@@ -509,6 +524,8 @@ def test_the_curves_of_two_runs(visit):
     page.locator("[data-field=curve][value=AUC]").check()
     page.wait_for_function("() => document.querySelectorAll('.values tbody')[0].rows.length === 1")
     assert cell(page, "A, validation", 2) == "80.0 %"  # of an AUC the highest is the best
+    words = page.locator(".chart text").all_text_contents()
+    assert "%" in words and {"60", "80"} <= {*words} and "0.6" not in words  # as in the table
     page.wait_for_selector("[role=status]:has-text('B has no such curve')")
     assert visit("runs", linked(page)).locator("[data-field=curve][value=AUC]").is_checked()
 

@@ -28,23 +28,34 @@ def test_pixels_are_probabilities_from_a_mask_of_either_kind():
     assert np.array_equal(made.argmax(1)[0].numpy() == 2, mask)
 
 
+def above(drawn, trace):
+    """The names above the panel in which a trace stands."""
+    axis = drawn.layout[trace.yaxis.replace("y", "yaxis")].domain
+    over = drawn.layout[trace.xaxis.replace("x", "xaxis")].domain
+    return [
+        note.text
+        for note in drawn.layout.annotations
+        if over[0] < note.x < over[1] and abs(note.y - axis[1]) < 0.05
+    ]
+
+
 def test_names_stand_above_their_own_pictures():
     """Four in two rows: each panel is named after the image that it shows."""
     nodule = phantom.Features()
     drawings = {name: phantom.draw(nodule, seed, size=48) for seed, name in enumerate("abcd")}
     drawn = chapters.pictures("Four nodules.", drawings, columns=3)
     for trace, (name, drawing) in zip(drawn.data, drawings.items(), strict=True):
-        axis = drawn.layout[trace.yaxis.replace("y", "yaxis")].domain
-        over = drawn.layout[trace.xaxis.replace("x", "xaxis")].domain
-        above = [
-            note.text
-            for note in drawn.layout.annotations
-            if over[0] < note.x < over[1] and abs(note.y - axis[1]) < 0.05
-        ]
-        assert above == [name]
+        assert above(drawn, trace) == [name]
         png = base64.b64decode(trace.source.partition(",")[2])
         seen = np.array(Image.open(io.BytesIO(png)).convert("L"))  # stretched from black to white
         assert np.corrcoef(seen.ravel(), drawing.image.ravel())[0, 1] > 0.999
+
+
+def test_maps_in_rows_have_their_own_names():
+    maps = torch.arange(4).view(4, 1, 1) / 4
+    drawn = chapters.number_maps("Four maps of one pixel.", maps, list("abcd"), columns=2)
+    found = {above(drawn, trace)[0]: float(trace.z[0, 0]) for trace in drawn.data}
+    assert found == {"a": 0, "b": 0.25, "c": 0.5, "d": 0.75}
 
 
 def test_maps_need_a_name_each():

@@ -194,19 +194,21 @@ def test_the_plane_shows_each_system_and_lines_of_equal_contours():
     rows = masks(RIGHT, RIGHT, WRONG, EMPTY)
     drawn = figures.dice_plane({"ours": [record(rows=rows)]}, printed=["MTL"])
     lines = [trace for trace in drawn.data if trace.name.startswith("d = ")]
+    (left, right), (bottom, top) = drawn.layout.xaxis.range, drawn.layout.yaxis.range
+    assert {"d = 50 %", "d = 80 %"} <= {line.name for line in lines}
     for line in lines:
-        dice = float(line.name.removeprefix("d = "))
-        assert list(line.y) == pytest.approx([x * (1 + dice) / 2 for x in line.x])
+        dice = int(line.name.removeprefix("d = ").removesuffix(" %")) / 100
+        assert list(line.y) == pytest.approx([x * (1 + dice) / 2 for x in line.x], abs=0.02)
+        assert left < line.x[1] <= right and line.y[1] < top - 2  # its name, below the upper edge
     ours, theirs = drawn.data[len(lines) :]
-    assert (ours.x[0], ours.y[0]) == pytest.approx((0.5, 0.575))
+    assert (ours.x[0], ours.y[0]) == pytest.approx((50, 57.5))
     # down to .5 * (1 + .8) / 2
-    assert ours.y[0] - ours.error_y.arrayminus[0] == pytest.approx(0.45)
+    assert ours.y[0] - ours.error_y.arrayminus[0] == pytest.approx(45)
     assert ours.error_y.array[0] == 0
-    assert (theirs.x[0], theirs.y[0]) == (0.8796, 0.7712)
+    assert (theirs.x[0], theirs.y[0]) == (87.96, 77.12)
     assert theirs.marker.symbol.endswith("-open")
     assert "the paper's" in theirs.name
-    left, right = drawn.layout.xaxis.range
-    assert left <= 0.5 < 0.8796 <= right <= 1
+    assert left <= 50 < 87.96 <= right <= 100 and bottom < 57.5
     with pytest.raises(ValueError, match="no run and no row"):
         figures.dice_plane({})
 

@@ -1,9 +1,13 @@
 """The glossary in the pages: the first use of a word is a link, and nothing else is."""
 
+import re
+from pathlib import Path
+
 from docutils import nodes
 from docutils.core import publish_doctree
 from glossary import mark, meanings
 
+BOOK = Path(__file__).parents[2] / "book"
 MEANING = {"MTL": "Several tasks.", "MS-MTL": "Two stages.", "class (T1)": "Benign or not."}
 TARGET = {word: f"glossary.html#{at}" for at, word in enumerate(MEANING)}
 
@@ -39,6 +43,15 @@ def test_the_text_stays_as_it_was():
     assert document.astext() == before
 
 
-def test_a_meaning_is_the_first_sentence():
+def test_a_meaning_is_the_whole_definition():
     glossary = publish_doctree("MTL\n  Several tasks at\n  once. More of it.\n\nAUC\n  An area.")
-    assert meanings(glossary) == {"MTL": "Several tasks at once.", "AUC": "An area."}
+    assert meanings(glossary) == {"MTL": "Several tasks at once. More of it.", "AUC": "An area."}
+
+
+def test_the_words_of_a_task_say_that_they_are_no_mri():
+    """The book's own glossary: what the short names do not mean is part of what is shown."""
+    parts = re.split(r"\n(?=\S)", (BOOK / "glossary.md").read_text(encoding="utf8"))
+    for task in ("class (T1)", "outline (T2)"):
+        definition = next(part for part in parts if part.startswith(task))
+        [(_, meaning)] = meanings(publish_doctree(definition)).items()
+        assert "nothing to do with MRI" in meaning

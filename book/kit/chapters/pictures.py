@@ -34,17 +34,17 @@ def pictures(alt: str, drawings: Mapping[str, Drawing], columns: int = 3) -> go.
         facet_col_spacing=0.02,
     )
     rows = -(-len(drawings) // columns)
-    # Plotly counts the panels from the last row
-    order = [r * columns + c for r in reversed(range(rows)) for c in range(columns)]
-    names = [list(drawings)[at] for at in order if at < len(drawings)]
-    _bare(drawn, names, size=12)
+    _bare(drawn, list(drawings), columns, size=12)
     return figure(alt, height=60 + 210 * rows, base=drawn, margin={"l": 0, "r": 0, "b": 0})
 
 
-def number_maps(alt: str, maps: Tensor, names: Sequence[str], *, height: int = 240) -> go.Figure:
+def number_maps(
+    alt: str, maps: Tensor, names: Sequence[str], *, columns: int = 3, height: int = 240
+) -> go.Figure:
     """Maps of probabilities (n, H, W), the more probable the bluer, with the number in each pixel.
 
-    names: what stands above each. Raises ValueError if there is not one name for each map.
+    names: what stands above each; columns: how many stand in a row. Raises ValueError if there is
+    not one name for each map.
 
     >>> drawn = number_maps("One map of one pixel.", Tensor([[[0.254]]]), ["nodule"])
     >>> drawn.data[0].z.round(2).tolist()
@@ -53,13 +53,15 @@ def number_maps(alt: str, maps: Tensor, names: Sequence[str], *, height: int = 2
     drawn = px.imshow(
         maps.round(decimals=2).numpy(),
         facet_col=0,
+        facet_col_wrap=columns,
+        facet_row_spacing=0.12,
         facet_col_spacing=0.03,
         text_auto=True,
         zmin=0,
         zmax=1,
         color_continuous_scale=["#ffffff", "#56b4e9"],
     )
-    _bare(drawn, names)
+    _bare(drawn, names, columns)
     drawn.update_traces(textfont={"color": "#222222", "size": 11}, hoverinfo="skip")
     return figure(alt, height=height, base=drawn, coloraxis_showscale=False)
 
@@ -80,7 +82,7 @@ def pull_maps(alt: str, pulls: Tensor, names: Sequence[str]) -> go.Figure:
         color_continuous_scale=PULL,
         range_color=[-1, 1],
     )
-    _bare(drawn, names)
+    _bare(drawn, names, len(names))
     return figure(alt, base=drawn, coloraxis_colorbar={"title": "pull", "thickness": 12})
 
 
@@ -134,9 +136,13 @@ def painted_pictures(
     return figure(alt, base=drawn, **layout)
 
 
-def _bare(drawn: go.Figure, names: Sequence[str], size: int = 13) -> None:
+def _bare(drawn: go.Figure, names: Sequence[str], columns: int, size: int = 13) -> None:
     """Panels without axes, each with its name above it."""
-    for note, name in zip(drawn.layout.annotations, names, strict=True):
+    rows = -(-len(names) // columns)
+    # Plotly counts the panels from the last row
+    order = [r * columns + c for r in reversed(range(rows)) for c in range(columns)]
+    ordered = [names[at] for at in order if at < len(names)]
+    for note, name in zip(drawn.layout.annotations, ordered, strict=True):
         note.update(text=name, font_size=size)
     drawn.update_xaxes(visible=False)
     drawn.update_yaxes(visible=False)

@@ -2,7 +2,7 @@
 import { make } from "./controls.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDE = 360, HIGH = 280, LEFT = 48, RIGHT = 12, TOP = 12, LOW = 44;
+const WIDE = 360, HIGH = 280, LEFT = 52, RIGHT = 12, TOP = 12, LOW = 44;
 export const CHART_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 export const CHART_DASHES = ["", "8 4", "2 4", "8 3 2 3", "14 4", "14 3 2 3"];
 const SHAPES = { circle: "M-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0", diamond: "M0 -7L7 0L0 7L-7 0Z",
@@ -28,18 +28,19 @@ export const ticksOf = (low, high, whole = false) => {
   return ticks;
 };
 
-// `label` says what the chart shows; the table beside it has the values. `whole`: x counts something.
+// `label` says what the chart shows; the table beside it has the values. `whole`: x counts something;
+// `unit`: what stands at the y axis of this drawing, where that changes.
 export const makeChart = (label, xTitle, yTitle) => {
   const svg = draw("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "chart", role: "img", "aria-label": label });
   const key = make("p", { class: "note" });
   const element = make("figure", {}, svg, key);
-  const write = ({ x = [0, 1], y = [0, 1], whole = false, lines = [], marks = [] }) => {
+  const write = ({ x = [0, 1], y = [0, 1], whole = false, unit = yTitle, lines = [], marks = [] }) => {
     const across = (value) => LEFT + ((value - x[0]) / (x[1] - x[0] || 1)) * (WIDE - LEFT - RIGHT);
     const up = (value) => HIGH - LOW - ((value - y[0]) / (y[1] - y[0] || 1)) * (HIGH - LOW - TOP);
     const parts = [];
     for (const { at, words } of ticksOf(...x, whole)) {
       parts.push(draw("line", { class: "grid", x1: across(at), x2: across(at), y1: TOP, y2: HIGH - LOW }));
-      parts.push(draw("text", { x: across(at), y: HIGH - LOW + 17, "text-anchor": "middle" }, words));
+      parts.push(draw("text", { x: across(at), y: HIGH - LOW + 20, "text-anchor": "middle" }, words));
     }
     for (const { at, words } of ticksOf(...y)) {
       parts.push(draw("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: up(at), y2: up(at) }));
@@ -47,8 +48,8 @@ export const makeChart = (label, xTitle, yTitle) => {
     }
     parts.push(draw("line", { class: "axis", x1: LEFT, x2: WIDE - RIGHT, y1: HIGH - LOW, y2: HIGH - LOW }));
     parts.push(draw("line", { class: "axis", x1: LEFT, x2: LEFT, y1: TOP, y2: HIGH - LOW }));
-    parts.push(draw("text", { x: (LEFT + WIDE - RIGHT) / 2, y: HIGH - 8, "text-anchor": "middle" }, xTitle));
-    parts.push(draw("text", { transform: `translate(12 ${(TOP + HIGH - LOW) / 2}) rotate(-90)`, "text-anchor": "middle" }, yTitle));
+    parts.push(draw("text", { x: (LEFT + WIDE - RIGHT) / 2, y: HIGH - 5, "text-anchor": "middle" }, xTitle));
+    parts.push(draw("text", { transform: `translate(12 ${(TOP + HIGH - LOW) / 2}) rotate(-90)`, "text-anchor": "middle" }, unit));
     for (const { points, colour, dash = "" } of lines)
       parts.push(draw("polyline", { points: points.map(([a, b]) => `${across(a).toFixed(1)},${up(b).toFixed(1)}`).join(" "), stroke: colour, "stroke-dasharray": dash }));
     for (const { at, colour, shape } of marks)

@@ -104,12 +104,12 @@ export const figure3State = (row) => {
   };
 };
 
-// What the class and the map of such a row say, and which of them is right.
+// What is wrong in such a row, or what class and map both say.
 export const figure3Words = (row) => {
   const cls = row.cls_malignant > row.cls_benign ? "malignant" : "benign";
   const map = row.seg_malignant > row.seg_benign ? "malignant" : "benign";
-  if (cls === map) return `both say ${cls}`;
-  return `class ${cls}, map ${map}: the ${cls === row.truth ? "map" : "class"} is wrong`;
+  if (cls === map) return `both ${cls}`;
+  return `${cls === row.truth ? "map" : "class"} wrong`;
 };
 
 const reach = (gradient, name) => {
@@ -133,6 +133,8 @@ const render = ({ model, el }) => {
   const subtracted = make("p", { class: "note" });
   const pulls = valueTable("How hard each loss pulls: the gradient's size", ["", "on T1", "on T2", "on T3"]);
   const facts = valueTable("What the tasks say", ["", "benign", "malignant", "nodule pixels"]);
+  facts.element.classList.add("wraps");
+  pulls.element.classList.add("wraps", "words");
   const said = sentence();
 
   let shown = null;
@@ -205,8 +207,8 @@ const render = ({ model, el }) => {
   const presets = make("div", { class: "presets", role: "group", "aria-label": "Begin from" },
     button("T2 and T3 agree", () => store.set({ t2: store.state.t3, s2: store.state.s3 })),
     button("T1 and T3 agree", () => store.set({ p: store.state.q > 0.5 ? 0.98 : 0.02, q: store.state.q > 0.5 ? 0.98 : 0.02 })),
-    ...(figure3.length ? [make("span", {}, "As in the paper's Fig. 3:")] : []),
-    ...figure3.map((row) => button(figure3Words(row), () => store.set(figure3State(row)))),
+    ...(figure3.length ? [make("div", { class: "presets" }, "The paper's Fig. 3:",
+      ...figure3.map((row) => button(figure3Words(row), () => store.set(figure3State(row)))))] : []),
   );
   const printed = figure3.length
     ? make("p", { class: "note" }, `The paper's Fig. 3 prints for these four, in this order, the losses L_T1T3 ${figure3.map((row) => row.loss.toFixed(4)).join(", ")}.`)
@@ -214,13 +216,13 @@ const render = ({ model, el }) => {
   el.classList.add("explorable-view");
   el.replaceChildren(
     presets,
+    said.element,
     make("div", { class: "columns" },
       make("div", {}, stage.element,
         make("p", { class: "note" }, "Filled: T3, green and plain is benign, orange and striped malignant. Dashed: T2."),
         controls(store, "Tools", "edit", "tool")),
       make("div", {}, table.element, controls(store, "What is shown", "floor"), subtracted,
         controls(store, "The answers", "p", "q", "s3", "s2"))),
-    said.element,
     facts.element,
     pulls.element,
     printed,

@@ -44,9 +44,10 @@ const render = ({ model, el }) => {
     b: choiceField("Run B", known(start.b, runs[0].key), titles),
     curve: choiceField("Curve", Object.hasOwn(curves, start.curve) ? start.curve : Object.keys(curves)[0], curves),
   };
-  const chart = makeChart("The chosen curve of both runs over the epochs; the table has the first, the best and the last value.", "epoch", "value");
+  const chart = makeChart("The chosen curve of both runs over the epochs; the table has the first, the best and the last value.", "epoch");
   const course = valueTable("Over the epochs", ["", "first", "best", "at epoch", "last"]);
-  const reached = valueTable("On the test images, at the end", ["", "A", "B", "B \u2212 A"]);
+  const reached = valueTable("On the test images, at the end", ["", "A", "B", "B\u00a0\u2212\u00a0A"]);
+  for (const { element } of [course, reached]) element.classList.add("wraps");
   const said = sentence();
   const warning = make("p", { class: "note" });
   const draw = (state) => {
@@ -56,14 +57,16 @@ const render = ({ model, el }) => {
       name: `${letter.toUpperCase()}, ${p ? "validation" : "training"}`,
     }))).filter(({ points }) => points.length);
     const every = lines.flatMap(({ points }) => points);
-    const show = isShare(state.curve, shares) ? percent : number;
+    const share = isShare(state.curve, shares), show = share ? percent : number;
+    const scaled = ([epoch, value]) => [epoch, share ? 100 * value : value]; // as the table has it
     chart.write({
       whole: true,
       x: [0, Math.max(1, ...every.map(([epoch]) => epoch))],
-      y: every.length ? roundSpan(every.map(([, value]) => value)) : [0, 1],
-      lines,
+      y: every.length ? roundSpan(every.map((point) => scaled(point)[1])) : [0, 1],
+      unit: share ? "%" : "value",
+      lines: lines.map((line) => ({ ...line, points: line.points.map(scaled) })),
       marks: lines.filter(({ name }) => name.endsWith("validation")).map(({ points, colour, name }) => ({
-        at: bestOf(points, up), colour, shape: "diamond", name: `${name[0]}, best on validation`,
+        at: scaled(bestOf(points, up)), colour, shape: "diamond", name: `${name[0]}, best on validation`,
       })),
     });
     course.write(lines.map(({ points, name }) => {

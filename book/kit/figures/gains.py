@@ -273,7 +273,7 @@ def gain_table(found: Evidence, pairs: Mapping[str, tuple[str, str]]) -> str:
 
 
 def dice_plane(systems: Mapping[str, Sequence[Record]], printed: Sequence[str] = ()) -> go.Figure:
-    """Agreement on the class against mean Dice, with a line for each Dice of the contour.
+    """Agreement on the class against mean Dice in per cent, with a line for each Dice of contours.
 
     A system that moves along a line agrees more often with the truth on the class; one that crosses
     lines draws better contours. systems: title -> its runs, whose images count together; printed:
@@ -292,19 +292,26 @@ def dice_plane(systems: Mapping[str, Sequence[Record]], printed: Sequence[str] =
     if not ours and not theirs:
         raise ValueError("there is no run and no row of the paper to show")
     every = [*ours.values(), *theirs.values()]
-    left = np.floor(20 * min(p.agreement for p in every) - 0.5) / 20
-    right = min(np.ceil(20 * max(p.agreement for p in every) + 0.5) / 20, 1.0)
+    left = 5 * np.floor(20 * min(p.agreement for p in every) - 0.5)
+    right = min(5 * np.ceil(20 * max(p.agreement for p in every) + 0.5), 100)
+    bottom, top = 100 * min(p.mean for p in every) - 5, 100 * max(p.mean for p in every) + 5
     drawn = go.Figure()
-    for dice in np.arange(0, 1.05, 0.1).round(1):
+    for dice in range(0, 101, 10):
+        slope = (1 + dice / 100) / 2
+        # Its name stands at the right end, or where the line leaves above
+        at = min(right, (top - 0.08 * (top - bottom)) / slope)
+        if slope * right < bottom or at < left + 0.25 * (right - left):
+            continue  # the line does not cross what is shown, or only a corner of it
+        ends = np.array([left, at, right])
         drawn.add_scatter(
-            x=[left, right],
-            y=[left * (1 + dice) / 2, right * (1 + dice) / 2],
+            x=ends.round(2),
+            y=(slope * ends).round(2),
             mode="lines+text",
-            text=["", f"d = {dice:.1f}"],
+            text=["", f"d = {dice} %", ""],
             textposition="top left",
             textfont={"size": 11},
             line={"color": "#808080", "width": 1, "dash": "dot"},
-            name=f"d = {dice:.1f}",
+            name=f"d = {dice} %",
             showlegend=False,
             hoverinfo="skip",
         )
@@ -312,25 +319,24 @@ def dice_plane(systems: Mapping[str, Sequence[Record]], printed: Sequence[str] =
     for values, hollow in ((ours, ""), (theirs, "-open")):
         for name, parts in values.items():
             colour, _, symbol = series(titles.index(name.removesuffix(f" ({THEIRS})")))
-            aside = parts.remainder  # how far above the identity the system lies
+            aside = 100 * parts.remainder  # how far above the identity the system lies
             to_identity = {
                 "type": "data",
                 "symmetric": False,
-                "array": [round(max(-aside, 0), 4)],
-                "arrayminus": [round(max(aside, 0), 4)],
+                "array": [round(max(-aside, 0), 2)],
+                "arrayminus": [round(max(aside, 0), 2)],
                 "thickness": 1.5,
-                "width": 4,
+                "width": 0,  # without the caps of an interval
             }
             drawn.add_scatter(
-                x=[round(parts.agreement, 4)],
-                y=[round(parts.mean, 4)],
+                x=[round(100 * parts.agreement, 2)],
+                y=[round(100 * parts.mean, 2)],
                 error_y=None if hollow else to_identity,
                 mode="markers",
                 marker={"color": colour, "symbol": symbol + hollow, "size": 11},
                 name=name,
-                hovertemplate=f"A %{{x:.3f}}, mean Dice %{{y:.3f}}, d {parts.dice:.3f}",
+                hovertemplate=f"A %{{x:.1f}} %, mean Dice %{{y:.1f}} %, d {number(parts.dice)} %",
             )
-    bottom, top = min(p.mean for p in every), max(p.mean for p in every)
     told = [
         f"{name}: agreement {number(p.agreement)}, mean Dice {number(p.mean)}, d {number(p.dice)}"
         + ("" if name in theirs else f", remainder {number(p.remainder, signed=True)}")
@@ -338,11 +344,12 @@ def dice_plane(systems: Mapping[str, Sequence[Record]], printed: Sequence[str] =
     ]
     return figure(
         "Mean Dice (the paper's convention) against agreement on the class, with lines of equal "
-        f"Dice d of the contour. In per cent: {'; '.join(told)}.",
+        f"Dice d of the contour. In per cent: {'; '.join(told)}. An upright line at a mark is as "
+        "long as the remainder.",
         height=460,
         base=drawn,
-        xaxis={"title": "masks of the right class", "range": [left, right]},
-        yaxis={"title": "mean Dice, all images", "range": [bottom - 0.05, top + 0.05]},
+        xaxis={"title": "masks of the right class, %", "range": [left, right]},
+        yaxis={"title": "mean Dice, all images, %", "range": [bottom, top]},
     )
 
 
