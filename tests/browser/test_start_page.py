@@ -36,7 +36,7 @@ def test_its_numbers_are_those_of_the_results(visit, found):
     said = plan.finding_in_words(found, {k: plan.common(v) for k, v in finer.items()})
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", said).replace("**", "")
     shown = " ".join(words_of(page).replace("\u2019", "'").split())
-    lines = [line.removeprefix("- ") for line in plain.splitlines()]
+    lines = [" ".join(line.removeprefix("- ").split()) for line in plain.splitlines()]
     assert len(lines) == 3 and all(line in shown for line in lines)
 
 

@@ -70,6 +70,10 @@ def test_two_classes_in_one_image_are_not_guessed_at():
     assert together(NAMES | {"per_image": ROWS | {"malignant_true": [3, 9]}}) is None
 
 
+def spaced(words):
+    return words.replace("\N{NO-BREAK SPACE}", " ")
+
+
 @pytest.fixture(scope="module")
 def found():
     rows = {
@@ -102,12 +106,12 @@ def test_a_system_that_cannot_contradict_itself_stands_beside(found):
     drawn = figures.finding({("phantom", "laptop"): both}, "ms-mtl", "terms", {"painted": "once"})
     assert [trace.name for trace in drawn.data[:4]][-1] == "painted"
     assert list(drawn.data[3].x) == [0.0]  # its one answer contradicts nothing
-    said = figures.found_in_words(both, "ms-mtl", "terms", "once")
+    said = spaced(figures.found_in_words(both, "ms-mtl", "terms", "once"))
     auc, low, high = (100 * end for end in both.level("once", "AUC"))
     level = f"{auc:.1f} % ({low:.1f} to {high:.1f})"
     assert f"AUC {level} against {level}](results.html)." in said
     assert "with 1.5 million parameters, not 3.0" in said
-    plain = figures.found_in_words(found, "ms-mtl", "terms", "once")
+    plain = spaced(figures.found_in_words(found, "ms-mtl", "terms", "once"))
     assert said.startswith(plain) and "outline alone" not in plain
 
 
@@ -122,11 +126,12 @@ def test_only_a_system_with_one_answer_is_at_0(found):
 
 
 def test_the_words_have_the_numbers(found):
-    words = figures.found_in_words(found, "ms-mtl", "terms")
+    words = spaced(figures.found_in_words(found, "ms-mtl", "terms"))
     family = found.differences("terms", "ms-mtl")
     fewer = figures.sentence(family["inconsis_cls"])
     alone = "of one training, whose chance is not in the interval"
-    assert f"in [50.0 % of images, not 50.0 %: {fewer}, {alone}](results.html)." in words
+    assert "**The paper's three terms** are not shown to make the answers better: " in words
+    assert f" [50.0 % of images, not 50.0 %: {fewer}, {alone}](results.html)." in words
     assert f"AUC, class Dice, nodule Dice: [{alone}](results.html)." in words
     joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")
     clear = [d for m, d in joint.items() if m in ("AUC", "dice_class_mean") and d.clear]
@@ -145,15 +150,22 @@ def test_the_words_have_what_is_told_apart():
         for seed in (0, 1)
     ]
     found = stats.Evidence(made)
-    words = figures.found_in_words(found, "ms-mtl", "terms")
+    words = spaced(figures.found_in_words(found, "ms-mtl", "terms"))
     family = found.differences("terms", "ms-mtl")
     assert family["AUC"].clear
     assert f"[AUC {figures.sentence(family['AUC'])}](results.html)" in words
     assert "not decided" not in words
+    assert "**The paper's three terms** make some answers better: [AUC" in words
     over = {"terms": {"AUC": replace(family["AUC"], difference=0.25, low=0.125, high=0.375)}}
-    pooled = figures.found_in_words(found, "ms-mtl", "terms", pooled=over)
-    assert "Pooled: [AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]" in pooled
+    pooled = spaced(figures.found_in_words(found, "ms-mtl", "terms", pooled=over))
+    assert "pooled, [AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]" in pooled
+    less = {"AUC": replace(family["AUC"], difference=-0.25, low=-0.375, high=-0.125)}
+    alike = {"dice_nodule": replace(less["AUC"], low=-0.01, high=0.01, p=0.5)}
+    wide = {"dice_nodule": replace(less["AUC"], low=-0.1, high=0.1, p=0.5)}
+    for more, said in ((alike, "make no answer better and some worse"), (wide, "some answers wor")):
+        told = figures.found_in_words(found, "ms-mtl", "terms", pooled={"terms": less | more})
+        assert f"three terms** {said}" in told or f"make {said}" in told
     fewer = figures.sentence(family["inconsis_cls"])
     both = figures.found_in_words(found, "ms-mtl", "terms", others={"the phantom": found})
-    assert f": {fewer}](results.html). [AUC" in words
-    assert f": {fewer}](results.html). On the phantom: [{fewer}](results.html). [AUC" in both
+    assert f": {fewer}](results.html)." in words
+    assert f": {fewer}](results.html); in the phantom [{fewer}](results.html)." in spaced(both)

@@ -11,7 +11,7 @@ from lib.cases import CLASSES
 
 from ..stats import SUFFIX, Difference, Evidence, Interval
 from .changes import sentence
-from .effects import undecided
+from .effects import LITTLE, undecided
 from .places import Place, of_classes, place_name, short_name
 from .style import COLOURS, SYMBOLS, beside, error_bars, figure, number, points, small_titles
 
@@ -48,7 +48,9 @@ def finding(
     places = {place: one for place, one in found.items() if plain in one.runs}
     if not places:
         raise ValueError(f"no run of {plain} is here yet")
-    drawn = make_subplots(2, 2, subplot_titles=[f"{m}, %" for m in MEASURES.values()])
+    drawn = make_subplots(
+        2, 2, vertical_spacing=0.11, subplot_titles=[f"{m}, %" for m in MEASURES.values()]
+    )
     told = []
     for at, (measure, title) in enumerate(MEASURES.items()):
         for order, (way, system) in enumerate(ways.items()):
@@ -120,22 +122,22 @@ def found_in_words(
     if terms in one.runs:
         before, after = (number(one.level(k, "inconsis_cls").estimate) for k in (plain, terms))
         changed = _told(one.differences(terms, plain)["inconsis_cls"])
-        told = f"{_linked(f'{after} % of images, not {before} %: {changed}')}. "
+        said = [_linked(f"{after} % of images, not {before} %: {changed}")]
         for name, there in others.items():
             if there.shared(terms, plain):
                 changed = _told(there.differences(terms, plain)["inconsis_cls"])
-                told += f"On {name}: {_linked(changed)}. "
+                said.append(f"in {name} {_linked(changed)}")
         lines.append(
-            f"**With the paper's three terms** the network contradicts itself in {told}"
-            f"{_apart(one, terms, plain, pooled)}."
+            f"**The paper's three terms** {_better(one, terms, plain, pooled)}: "
+            f"{_apart(one, terms, plain, pooled)}. Contradictions: {'; '.join(said)}."
         )
     else:
         told = _linked(f"{number(one.level(plain, 'inconsis_cls').estimate)} %")
         lines.append(f"A network that answers all three contradicts itself in {told} of images.")
     if joint in one.runs:
         lines.append(
-            "**Decided together** it never does: by construction, as if the outline were painted "
-            f"in T1's class. {_apart(one, joint, plain, pooled)}."
+            "**Deciding the three together** removes every contradiction, by construction, as "
+            f"painting the outline in T1's class does. {_apart(one, joint, plain, pooled, True)}."
         )
     if simple in one.runs:
         size, whole = (_millions(one, name) for name in (simple, plain))
@@ -148,7 +150,7 @@ def found_in_words(
             "**Class and outline alone** cannot contradict each other either, with "
             f"{size} million parameters, not {whole}: {_linked(levels)}."
         )
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {line}" for line in lines).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def planned_in_words(places: Sequence[Place], commit: str) -> str:
@@ -176,10 +178,34 @@ def _told(found: Difference) -> str:
     return f"{sentence(found)}, {why}" if why else sentence(found)
 
 
-def _apart(
+def _better(
     one: Evidence, above: str, below: str, pooled: Mapping[str, Mapping[str, Difference]]
 ) -> str:
-    """By which measures, beside the contradictions, two are told apart, and by which not."""
+    """Whether any of the answers is told to be better or worse."""
+    family = one.differences(above, below) | pooled.get(above, {})
+    told = [family[m] for m in [*MEASURES][1:] if m in family]
+    clear = [found for found in told if not undecided(found)]
+    better = any(found.difference > 0 for found in clear)
+    worse = any(found.difference < 0 for found in clear)
+    if better:
+        return f"make some answers better{' and others worse' * worse}"
+    if not worse:
+        return "are not shown to make the answers better"
+    known = all(undecided(found) in ("", LITTLE) for found in told)
+    return "make no answer better and some worse" if known else "make some answers worse"
+
+
+def _apart(
+    one: Evidence,
+    above: str,
+    below: str,
+    pooled: Mapping[str, Mapping[str, Difference]],
+    first: bool = False,
+) -> str:
+    """By which measures, beside the contradictions, two are told apart, and by which not.
+
+    first: whether it begins a sentence.
+    """
     over = pooled.get(above, {})
     family = one.differences(above, below) | over
     told = {m: family[m] for m in [*MEASURES][1:] if m in family}
@@ -187,7 +213,7 @@ def _apart(
     said = []
     for some, where in (
         ({m: d for m, d in clear.items() if m not in over}, ""),
-        ({m: d for m, d in clear.items() if m in over}, "pooled: "),
+        ({m: d for m, d in clear.items() if m in over}, "pooled, "),
     ):
         if some:
             listed = "; ".join(f"{MEASURES[m]} {sentence(d)}" for m, d in some.items())
@@ -198,7 +224,7 @@ def _apart(
             reasons.setdefault(undecided(found), []).append(MEASURES[measure])
     said += [f"{', '.join(names)}: {_linked(why)}" for why, names in reasons.items()]
     told_all = "; ".join(said)
-    return told_all[:1].upper() + told_all[1:]
+    return told_all[:1].upper() + told_all[1:] if first else told_all
 
 
 def _millions(one: Evidence, system: str) -> str:
