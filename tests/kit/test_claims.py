@@ -251,6 +251,6 @@ def test_a_network_for_one_task_is_read_as_a_half_of_the_pair():
     assert part.found == Evidence(new).differences(claims.HALF_OF, PLAIN)["AUC"]
     assert second.parts[0].half == ""  # a classifier has no contradictions
     shown = figures.verdicts_table({"": [first]})
-    assert "ClsNet as a half of U-Net(Seg2) ⊕ ClsNet" in shown
+    assert "ClsNet as a half<br>of U-Net(Seg2) ⊕ ClsNet" in shown
     both = claims.ledger(asked[:1], Evidence([*new, classifier("clsnet", False)]), {})
     assert both[0].parts[0].half == ""  # where it was run alone, that counts

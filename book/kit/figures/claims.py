@@ -234,7 +234,7 @@ def _halves(parts: Collection[Part], titles: Mapping[str, str]) -> str:
     """Which network was read as a half of the pair, if one was."""
     pair = text(titles.get(HALF_OF, HALF_OF))
     names = dict.fromkeys(text(titles.get(part.half, part.half)) for part in parts if part.half)
-    return "".join(f"<br><small>{name} as a half of {pair}</small>" for name in names)
+    return "".join(f"<br><small>{name} as a half<br>of {pair}</small>" for name in names)
 
 
 def _forwards(found: Difference) -> Difference:

@@ -14,7 +14,7 @@ from lib.presence import ANSWERS, CONTRADICTIONS
 
 from ..stats import EACH, SUFFIX, Evidence, Interval
 from .places import PROFILES, Place
-from .style import ABSENT, cell, figure, number, series, table, text, words
+from .style import ABSENT, broken, figure, number, series, stacked, table, text, words
 
 AUCS = {f"AUC_{name}": f"AUC, {name} present" for name in CLASSES}
 SHARES = {
@@ -123,7 +123,7 @@ def presence_table(
             shares = [level(one, name, EACH + share) for share in SHARES]
             invented = false_nodules(records, system, answer)
             shown = ABSENT if invented is None else f"<b>{invented:.2f}</b>"
-            body.append([said, *map(cell, [*aucs, *shares]), shown])
+            body.append([said, *map(stacked, [*aucs, *shares]), shown])
     many = max(len(one.runs[system]) for system in systems)
     note = (
         "In brackets 95 % intervals over patients"
@@ -132,7 +132,7 @@ def presence_table(
         "the mask in an image without a nodule."
     )
     head = ["in %", *AUCS.values(), *SHARES.values(), "false nodules per normal image"]
-    return table(head, body, note)
+    return table(list(map(broken, head)), body, note)
 
 
 def contradictions_by_kind(
@@ -145,14 +145,14 @@ def contradictions_by_kind(
     one = presence_evidence(records)[CLASSES[0]]
     columns = {"contradiction": "any", **CONTRADICTIONS}
     body = [
-        [title, *(cell(level(one, system, EACH + name)) for name in columns)]
+        [title, *(stacked(level(one, system, EACH + name)) for name in columns)]
         for system, title in _systems(one, titles).items()
     ]
     note = (
         "In brackets 95 % intervals. An image can have several kinds. Decided together: none, by "
         "construction."
     )
-    return table(["in %", *columns.values()], body, note)
+    return table(list(map(broken, ["in %", *columns.values()])), body, note)
 
 
 def presence_roc(

@@ -9,7 +9,7 @@ from lib.cases import CLASSES
 from ..stats import EACH, SUFFIX, Difference, corrected
 from .changes import sentence
 from .presence import AUCS, SHARES, presence_evidence
-from .style import ABSENT, number, table, text
+from .style import ABSENT, broken, number, table, text
 
 PLAIN, TERMS = "ms-mtl-present", "ms-mtl-present+intra+inter"
 FOUR, ONCE, TWO = "ms-mtl-present-four", "once-present", "unet-seg2+clsnet-present"
@@ -71,7 +71,7 @@ def presence_changes_table(changes: Mapping[str, Mapping[str, Difference]]) -> s
         raise ValueError("no two systems with a training in common have been run")
     body = [
         [
-            f"{change}<br><small>{_trainings(family)}</small>",
+            f"{change} <br><small>{_trainings(family)}</small>",
             *(_cell(family.get(m), m) for m in FAMILY),
         ]
         for change, family in changes.items()
@@ -81,7 +81,7 @@ def presence_changes_table(changes: Mapping[str, Mapping[str, Difference]]) -> s
         "for the measures of a row. Bold: told apart, the interval leaves out 0; one training "
         "alone tells nothing apart."
     )
-    return table(["points", *FAMILY.values()], body, note)
+    return table(list(map(broken, ["points", *FAMILY.values()])), body, note)
 
 
 def presence_changes_in_words(changes: Mapping[str, Mapping[str, Difference]]) -> str:

@@ -9,6 +9,7 @@ alone: dashes, symbols or words say the same. Every figure carries its words in
 import re
 from collections.abc import Mapping, Sequence
 from html import escape, unescape
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,15 @@ def cell(interval: Interval | None, signed: bool = False) -> str:
 def stacked(interval: Interval | None, signed: bool = False) -> str:
     """`cell` on two lines, for a table of many columns."""
     return cell(interval, signed).replace(" <small>", "<br><small>", 1)
+
+
+def broken(head: str, width: int = 14) -> str:
+    """A column's title in HTML, on as many lines as it needs: each of about `width` letters.
+
+    >>> broken("normal images with a nodule")
+    'normal images <br>with a nodule'
+    """
+    return " <br>".join(map(text, wrap(head, width, break_long_words=False)))
 
 
 def words(interval: Interval, signed: bool = False) -> str:
