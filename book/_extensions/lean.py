@@ -10,6 +10,7 @@ UNUSED = (
     "**/*.map",
     "*webpack-macros.html",
     "locales",
+    "*.webp",  # the page that shows it has it among its images
     "scripts/fontawesome.js",  # 1.5 MB: _templates/static says why it is not loaded
     "vendor/fontawesome/webfonts/*.ttf",  # every browser takes the .woff2
     "vendor/mathjax/**/MathJax_Fraktur-*",  # of no formula here; one that had it would ask in vain,

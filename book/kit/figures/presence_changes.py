@@ -90,18 +90,19 @@ def presence_changes_in_words(changes: Mapping[str, Mapping[str, Difference]]) -
     >>> presence_changes_in_words({})
     'No two systems have been compared yet.'
     """
+    if not any(changes.values()):
+        return "No two systems have been compared yet."
     lines = []
     for change, family in changes.items():
         judged = {m: d for m, d in family.items() if d.spread_known}
         if not judged:
-            lines.append(f"- **{change}:** one training of each, so nothing is judged.")
             continue
         clear = [f"{FAMILY[m]}, **{sentence(d)}**" for m, d in judged.items() if d.clear]
         rest = [FAMILY[m] for m, d in judged.items() if not d.clear]
         said = "; ".join(clear) or "nothing is told apart"
         left = f" Not told apart: {'; '.join(rest)}." if rest and clear else ""
         lines.append(f"- **{change}:** {said}.{left}")
-    return "\n".join(lines) or "No two systems have been compared yet."
+    return "\n".join(lines) or "There is one training of each, so nothing is judged."
 
 
 def presence_missing(
