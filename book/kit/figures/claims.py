@@ -158,7 +158,7 @@ def settled(found: Sequence[Finding]) -> str:
 def _quoted(found: Finding) -> str:
     """The claim in quotation marks, and that one older training judges it, where that is so."""
     told = [part for part in found.parts if part.found]
-    alone = told and all(part.found.trainings == 1 and part.profile for part in told if part.found)
+    alone = told and all(part.found.trainings == 1 and part.profile for part in told)
     older = f" *(one training, profile {text(told[0].profile)})*" if alone else ""
     return f"“{text(found.claim.says)}”{older}"
 

@@ -6,7 +6,7 @@ from html import escape
 from ..stats import MARGIN, Difference
 from .changes import LITTLE
 from .measures import HEADLINE
-from .style import ABSENT, number, table
+from .style import ABSENT, number, table, words
 
 RULER = "results.html#never-a-contradiction-and-no-worse"
 # system -> row (a source) -> measure -> difference, at the level of a one-sided test
@@ -88,11 +88,14 @@ def _nearest(against: Against, titles: Mapping[str, str], rows: Sequence[str]) -
         if losses:
             best = max(losses, key=losses.__getitem__)
             told = "; ".join(
-                f"{HEADLINE[m]} {number(one.difference, signed=True)}"
+                f"{HEADLINE[m]} {words(one.interval, signed=True)}"
                 for m, one in against[best][row].items()
                 if one
             )
-            return f" Nearest on {row}: {escape(titles.get(best, best))} ({told} points)."
+            return (
+                f" Nearest on {row}: {escape(titles.get(best, best))} ({told} points, "
+                "intervals of 90 %)."
+            )
     return ""
 
 

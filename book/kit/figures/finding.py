@@ -137,7 +137,7 @@ def found_in_words(
     if joint in one.runs:
         lines.append(
             "**Deciding the three together** removes every contradiction, by construction, as "
-            f"painting the outline in T1's class does. {_apart(one, joint, plain, pooled, True)}."
+            f"painting the outline in T1's class does; {_apart(one, joint, plain, pooled)}."
         )
     if simple in one.runs:
         size, whole = (_millions(one, name) for name in (simple, plain))
@@ -196,16 +196,9 @@ def _better(
 
 
 def _apart(
-    one: Evidence,
-    above: str,
-    below: str,
-    pooled: Mapping[str, Mapping[str, Difference]],
-    first: bool = False,
+    one: Evidence, above: str, below: str, pooled: Mapping[str, Mapping[str, Difference]]
 ) -> str:
-    """By which measures, beside the contradictions, two are told apart, and by which not.
-
-    first: whether it begins a sentence.
-    """
+    """By which measures, beside the contradictions, two are told apart, and by which not."""
     over = pooled.get(above, {})
     family = one.differences(above, below) | over
     told = {m: family[m] for m in [*MEASURES][1:] if m in family}
@@ -223,8 +216,7 @@ def _apart(
         if measure not in clear:
             reasons.setdefault(undecided(found), []).append(MEASURES[measure])
     said += [f"{', '.join(names)}: {_linked(why)}" for why, names in reasons.items()]
-    told_all = "; ".join(said)
-    return told_all[:1].upper() + told_all[1:] if first else told_all
+    return "; ".join(said)
 
 
 def _millions(one: Evidence, system: str) -> str:

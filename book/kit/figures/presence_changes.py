@@ -78,8 +78,9 @@ def presence_changes_table(changes: Mapping[str, Mapping[str, Difference]]) -> s
     ]
     note = (
         "In points of per cent, with 95 % intervals over patients and trainings, corrected (Holm) "
-        "for the measures of a row. Bold: told apart, the interval leaves out 0; one training "
-        "alone tells nothing apart."
+        "for the measures of a row. Bold: told apart, the interval leaves out 0. A pair with one "
+        "training of each borrows the spread between trainings of the others; where no system has "
+        "several, nothing is bold."
     )
     return table(list(map(broken, ["points", *FAMILY.values()])), body, note)
 
