@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 import torch
 from test_resume import train
-from test_template import CODE
+from test_template import CODE, start
 
 from book.kit import gallery
 from ci.engine import grid, progress
@@ -194,11 +194,9 @@ def as_nobody(folder: Path, what) -> str:
 
 
 def test_a_run_on_a_read_only_disk_ends_before_it_trains(small_disk):
-    space = {}
-    exec(CODE[0].source, space)
     given = {"device": "cpu", "profile": "smoke", "results": str(small_disk / "results")}
     with read_only(small_disk), pytest.raises(OSError, match="Read-only") as told:
-        exec(CODE[1].source, space | given)
+        start(**given)
     assert str(small_disk) in str(told.value.filename)
 
 
