@@ -80,6 +80,9 @@ def test_every_row_of_the_paper_is_there_whether_run_failed_or_neither():
     assert lines[FULL][0].strip() == "failed: MemoryError"
     assert lines["SegNet"][9].strip() == "69.90"  # the paper's mean Dice
     assert "Failed: MS-MTL + Intra and Inter." in figures.told(1, list(rows.values()))[0]
+    titles = list(lines)  # those that were run come first, each group in the paper's order
+    assert titles[:4] == ["ClsNet", "U-Net(Seg3)", "MS-MTL", "U-Net(Seg2) ⊕ ClsNet"]
+    assert titles[4:] == [title for title in rows if title not in titles[:3]][1:]
 
 
 def test_ours_is_the_level_of_the_rule_beside_the_papers_value():

@@ -336,8 +336,9 @@ def reproduced_table(
 ) -> str:
     """HTML of what `reproduce` found: the paper's value and ours beside each other, to sort.
 
-    caption: what it is and what to see in it; csv: the name of the file that goes with it; memory:
-    rows that were built from memory of their source.
+    Rows that were run come first, each group in the order of `rows`. caption: what it is and what
+    to see in it; csv: the name of the file that goes with it; memory: rows that were built from
+    memory of their source.
 
     >>> shown = reproduced_table(5, [Row("max-probability", "t1t3")], "By location.")
     >>> "not run" in shown
@@ -350,7 +351,7 @@ def reproduced_table(
             columns.append(Column("paper*", block.head, block.band))
         columns.append(Column("ours", block.head, block.band))
     body = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: not row.trainings):
         cells: list[Cell | str] = [f"{text(row.title)}{_signs(row, memory)}", _runs_cell(row)]
         for block in blocks:
             if block.measure in printed:
