@@ -81,10 +81,15 @@ class GradientSurgery(Callback):
         for weight, whose, seen in zip(weights, shared, zip(*each, strict=True), strict=True):
             if whose:
                 own, joint = joint.split([weight.numel(), joint.numel() - weight.numel()])
-                weight.grad = own.view_as(weight)
+                weight.grad = like(weight, own.view_as(weight))
             elif known := [one for one in seen if one is not None]:
-                weight.grad = torch.stack(known).sum(0)
+                weight.grad = like(weight, torch.stack(known).sum(0))
         raise CancelBackwardException
+
+
+def like(weight: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in the weight's layout in memory, which fused optimisers take for granted."""
+    return torch.empty_like(weight).copy_(gradient)
 
 
 def surgery(gradients: list[Tensor]) -> Tensor:

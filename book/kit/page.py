@@ -1,10 +1,13 @@
 """What the pages of results say and draw: a sentence, a figure or why there is none, a place."""
 
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from IPython.display import HTML, Markdown, display
+
+from lib import results
 
 from .figures.places import Place, counts, place_name
 from .figures.style import text
@@ -52,6 +55,16 @@ def each(places: Mapping[Place, Any]) -> Iterator[tuple[Place, Any]]:
             if isinstance(known, Evidence):
                 say(f"{counts(known)}.")
             yield place, known
+
+
+def results_of() -> str:
+    """The day of the last committed result, as 2026-11-27; empty where git does not know it."""
+    words = ["git", "log", "-1", "--format=%cs", "--", "results"]
+    try:
+        done = subprocess.run(words, cwd=results.ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
 
 
 def first_of(

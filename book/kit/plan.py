@@ -158,10 +158,10 @@ def finding_in_words(
     others = {}
     for (source, _), one in finer.items():
         if source == REAL:
-            others[f"larger images ({one.records[0]['parameters']['size']} px)"] = one
+            others[f"larger ones ({one.records[0]['parameters']['size']} px)"] = one
     for (source, _), one in found.items():
         if source == SIMULATED:
-            others["simulated images"] = one
+            others["simulated ones"] = one
     for (source, _), one in found.items():
         if source == REAL and PLAIN in one.runs:
             return found_in_words(one, PLAIN, FULL, SMALLER, others, both)

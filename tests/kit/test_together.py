@@ -11,6 +11,7 @@ from book.kit.stats import SUFFIX, together
 from lib.metrics import summarise
 
 NAMES = {"source": "phantom", "profile": "laptop", "experiment": "ms-mtl", "seed": 0}
+LINK = "](results.html#every-number)"
 # A benign and a malignant nodule; T1 and T3 contradict each other in the second image.
 ROWS = {
     "case": ["a", "b"],
@@ -109,8 +110,9 @@ def test_a_system_that_cannot_contradict_itself_stands_beside(found):
     said = spaced(figures.found_in_words(both, "ms-mtl", "terms", "once"))
     auc, low, high = (100 * end for end in both.level("once", "AUC"))
     level = f"{auc:.1f} % ({low:.1f} to {high:.1f})"
-    assert f"AUC {level} against {level}](results.html)." in said
-    assert "with 1.5 million parameters, not 3.0" in said
+    link = "](results.html#never-a-contradiction-and-no-worse)."
+    assert f"AUC {level} against {level}{link}" in said
+    assert "with [1.5 million parameters, not 3.0" in said
     plain = spaced(figures.found_in_words(found, "ms-mtl", "terms", "once"))
     assert said.startswith(plain) and "outline alone" not in plain
 
@@ -131,8 +133,8 @@ def test_the_words_have_the_numbers(found):
     fewer = figures.sentence(family["inconsis_cls"])
     alone = "of one training, whose chance is not in the interval"
     assert "**The paper's three terms** are not shown to make the answers better: " in words
-    assert f" [50.0 % of images, not 50.0 %: {fewer}, {alone}](results.html)." in words
-    assert f"AUC, class Dice, nodule Dice: [{alone}](results.html)." in words
+    assert f" [50.0 % of images, not 50.0 %: {fewer}, {alone}{LINK}." in words
+    assert f"AUC, F1, class Dice, nodule Dice: [{alone}{LINK}." in words
     joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")
     clear = [d for m, d in joint.items() if m in ("AUC", "dice_class_mean") and d.clear]
     assert clear and not any(one.spread_known for one in clear)
@@ -153,12 +155,15 @@ def test_the_words_have_what_is_told_apart():
     words = spaced(figures.found_in_words(found, "ms-mtl", "terms"))
     family = found.differences("terms", "ms-mtl")
     assert family["AUC"].clear
-    assert f"[AUC {figures.sentence(family['AUC'])}](results.html)" in words
+    assert f"[AUC {figures.sentence(family['AUC'])}{LINK}" in words
     assert "not decided" not in words
     assert "**The paper's three terms** make some answers better: [AUC" in words
     over = {"terms": {"AUC": replace(family["AUC"], difference=0.25, low=0.125, high=0.375)}}
     pooled = spaced(figures.found_in_words(found, "ms-mtl", "terms", pooled=over))
-    assert "pooled, [AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]" in pooled
+    assert (
+        "pooled with simulated images, [AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]"
+        in pooled
+    )
     less = {"AUC": replace(family["AUC"], difference=-0.25, low=-0.375, high=-0.125)}
     alike = {"dice_nodule": replace(less["AUC"], low=-0.01, high=0.01, p=0.5)}
     wide = {"dice_nodule": replace(less["AUC"], low=-0.1, high=0.1, p=0.5)}
@@ -170,5 +175,5 @@ def test_the_words_have_what_is_told_apart():
         assert f"three terms** {said}: " in told
     fewer = figures.sentence(family["inconsis_cls"])
     both = figures.found_in_words(found, "ms-mtl", "terms", others={"the phantom": found})
-    assert f": {fewer}](results.html)." in words
-    assert f": {fewer}](results.html); in the phantom [{fewer}](results.html)." in spaced(both)
+    assert f": {fewer}{LINK}." in words
+    assert f": {fewer}{LINK}; in the phantom [{fewer}{LINK}." in spaced(both)

@@ -202,13 +202,24 @@ def _lines(
             lines.append(f"{name}: {effect(found)}.")
     if "inconsis_cls" not in given:
         lines.insert(0, f"{HEADLINE['inconsis_cls']}: {CONSTRUCTED}, which is no finding.")
-    whole, own = both.get("dice_paper_mean"), both.get("dice_class_mean")
-    if whole and own and whole.clear and whole.difference > 0 and not own.clear:
+    names = [TOGETHER] if _only_the_class(both) else []
+    if "dice_paper_mean" not in both:
+        names = [row for row, family in single.items() if _only_the_class(family)]
+    if names:
+        where = "" if names == [TOGETHER] else f"On {', '.join(names)}, "
         lines.append(
-            "The gain is in Dice over all images and not in Dice over images of the class: the "
-            "class is named better, the outline is not."
+            _first(
+                f"{where}the gain is in Dice over all images and not in Dice over images of the "
+                "class: the class is named better, the outline is not."
+            )
         )
     return lines
+
+
+def _only_the_class(family: Mapping[str, Difference]) -> bool:
+    """Whether the paper's mean Dice rises and that over images of the class does not."""
+    whole, own = family.get("dice_paper_mean"), family.get("dice_class_mean")
+    return bool(whole and own and whole.clear and whole.difference > 0 and not own.clear)
 
 
 def _mark(found: Difference, change: str, order: int, at: float, faint: bool) -> go.Scatter:

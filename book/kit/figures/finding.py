@@ -18,9 +18,18 @@ from .style import COLOURS, SYMBOLS, beside, error_bars, figure, number, points,
 MEASURES = {
     "inconsis_cls": "contradictions",
     "AUC": "AUC",
+    "F1": "F1",
     "dice_class_mean": "class Dice",
     "dice_nodule": "nodule Dice",
+    "dice_paper_mean": "mean Dice of the paper",
 }
+ANSWERS = ("AUC", "F1", "dice_class_mean", "dice_nodule")  # the last is never quoted alone
+# Parts of the page that each number leads to
+ROWS, SIZES, FINER = (
+    "every-number",
+    "never-a-contradiction-and-no-worse",
+    "the-same-at-256-px-on-a-gpu",
+)
 NONE = Interval(0.0, 0.0, 0.0)  # contradictions of one answer: by construction
 
 
@@ -30,7 +39,7 @@ def finding(
     terms: str,
     simple: Mapping[str, str] = MappingProxyType({}),
 ) -> go.Figure:
-    """Four measures on every source: as answered, with the three terms, decided together.
+    """Six measures on every source: as answered, with the three terms, decided together.
 
     `found`: by source and profile, with the records of `stats.together`; plain, terms: the system
     without and with the three terms; simple: what to call it -> a system that cannot contradict
@@ -49,7 +58,7 @@ def finding(
     if not places:
         raise ValueError(f"no run of {plain} is here yet")
     drawn = make_subplots(
-        2, 2, vertical_spacing=0.11, subplot_titles=[f"{m}, %" for m in MEASURES.values()]
+        3, 2, vertical_spacing=0.08, subplot_titles=[f"{m}, %" for m in MEASURES.values()]
     )
     told = []
     for at, (measure, title) in enumerate(MEASURES.items()):
@@ -94,12 +103,15 @@ def finding(
         "range": [len(places) - 0.5, -0.5],
     }
     return figure(
-        f"Four measures in per cent with 95 % intervals. {'; '.join(told)}.",
-        height=280 + 130 * len(places),
+        f"Six measures in per cent with 95 % intervals. {'; '.join(told)}.",
+        height=280 + 195 * len(places),
         base=drawn,
         margin={"t": 110, "b": 30},
-        legend={"y": 1.12, "font": {"size": 12}},
-        **{f"yaxis{n or ''}": axis | {"showticklabels": n in ("", 3)} for n in ("", 2, 3, 4)},
+        legend={"y": 1.08, "font": {"size": 12}},
+        **{
+            f"yaxis{n if n > 1 else ''}": axis | {"showticklabels": n % 2 == 1}
+            for n in range(1, 1 + len(MEASURES))
+        },
     )
 
 
@@ -126,7 +138,9 @@ def found_in_words(
         for name, there in others.items():
             if there.shared(terms, plain):
                 changed = _told(there.differences(terms, plain)["inconsis_cls"])
-                said.append(f"in {name} {_linked(changed)}")
+                same = there.records[0]["profile"] == one.records[0]["profile"]
+                part = ROWS if same else FINER
+                said.append(f"in {name} {_linked(changed, part)}")
         lines.append(
             f"**The paper's three terms** {_better(one, terms, plain, pooled)}: "
             f"{_apart(one, terms, plain, pooled)}. Contradictions: {'; '.join(said)}."
@@ -148,7 +162,7 @@ def found_in_words(
         )
         lines.append(
             "**Class and outline alone** cannot contradict each other either, with "
-            f"{size} million parameters, not {whole}: {_linked(levels)}."
+            f"{_linked(f'{size} million parameters, not {whole}: {levels}', SIZES)}."
         )
     return "\n".join(f"- {line}" for line in lines).replace(" %", "\N{NO-BREAK SPACE}%")
 
@@ -183,7 +197,7 @@ def _better(
 ) -> str:
     """Whether any of the answers is told to be better or worse."""
     family = one.differences(above, below) | pooled.get(above, {})
-    told = [family[m] for m in [*MEASURES][1:] if m in family]
+    told = [family[m] for m in ANSWERS if m in family]
     clear = [found for found in told if not undecided(found)]
     better = any(found.difference > 0 for found in clear)
     worse = any(found.difference < 0 for found in clear)
@@ -201,12 +215,12 @@ def _apart(
     """By which measures, beside the contradictions, two are told apart, and by which not."""
     over = pooled.get(above, {})
     family = one.differences(above, below) | over
-    told = {m: family[m] for m in [*MEASURES][1:] if m in family}
+    told = {m: family[m] for m in ANSWERS if m in family}
     clear = {m: d for m, d in told.items() if not undecided(d)}
     said = []
     for some, where in (
         ({m: d for m, d in clear.items() if m not in over}, ""),
-        ({m: d for m, d in clear.items() if m in over}, "pooled, "),
+        ({m: d for m, d in clear.items() if m in over}, "pooled with simulated images, "),
     ):
         if some:
             listed = "; ".join(f"{MEASURES[m]} {sentence(d)}" for m, d in some.items())
@@ -228,8 +242,8 @@ def _ends(level: Interval) -> str:
     return f"{number(level.estimate)} % ({number(level.low)} to {number(level.high)})"
 
 
-def _linked(words: str) -> str:
-    return f"[{words}](results.html)"
+def _linked(words: str, part: str = ROWS) -> str:
+    return f"[{words}](results.html#{part})"
 
 
 def _level(one: Evidence, system: str, measure: str, agree: Container[str]) -> Interval | None:
