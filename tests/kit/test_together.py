@@ -155,23 +155,23 @@ def test_the_words_have_what_is_told_apart():
     words = spaced(figures.found_in_words(found, "ms-mtl", "terms"))
     family = found.differences("terms", "ms-mtl")
     assert family["AUC"].clear
-    assert f"[AUC {figures.sentence(family['AUC'])}{LINK}" in words
+    told = "; ".join(f"{m} {figures.sentence(family[m])}" for m in ("AUC", "F1"))
+    assert f"[{told}{LINK}" in words
     assert "not decided" not in words
     assert "**The paper's three terms** make some answers better: [AUC" in words
     over = {"terms": {"AUC": replace(family["AUC"], difference=0.25, low=0.125, high=0.375)}}
     pooled = spaced(figures.found_in_words(found, "ms-mtl", "terms", pooled=over))
-    assert (
-        "pooled with simulated images, [AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]"
-        in pooled
-    )
+    told = "[AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]"
+    assert f"pooled with simulated images, {told}" in pooled
     less = {"AUC": replace(family["AUC"], difference=-0.25, low=-0.375, high=-0.125)}
+    same = {"F1": less["AUC"]}
     alike = {"dice_nodule": replace(less["AUC"], low=-0.01, high=0.01, p=0.5)}
     wide = {"dice_nodule": replace(less["AUC"], low=-0.1, high=0.1, p=0.5)}
     for more, said in (
         (alike, "make no answer better and some worse"),
         (wide, "make some answers worse"),
     ):
-        told = figures.found_in_words(found, "ms-mtl", "terms", pooled={"terms": less | more})
+        told = figures.found_in_words(found, "ms-mtl", "terms", pooled={"terms": less | same | more})
         assert f"three terms** {said}: " in told
     fewer = figures.sentence(family["inconsis_cls"])
     both = figures.found_in_words(found, "ms-mtl", "terms", others={"the phantom": found})

@@ -3,10 +3,13 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from ..figures.places import Place
+from ..stats import Evidence
 from ..stats.pairing import fold_of
 
 Records = Sequence[Mapping[str, Any]]
@@ -202,21 +205,23 @@ def made_of(record: Mapping[str, Any], letter: str) -> dict[str, float]:
     return {f"{letter}{key}": round(v, 4) for key, v in zip("bmed", values, strict=True)}
 
 
-def gains(without: str, improved: str) -> dict[str, Any]:
-    """For "gain": as presets, two systems as the paper prints them, and as committed runs of ours.
+def gains(
+    without: str, improved: str, found: Mapping[Place, Evidence] = MappingProxyType({})
+) -> dict[str, Any]:
+    """For "gain": as presets, two systems as the paper prints them, and as the runs of a source.
 
-    `without` and `improved`: the systems A and B, by name. Ours are the runs of seed 0 with the
-    profile `laptop`, on each source that has both.
+    `without` and `improved`: the systems A and B, by name; `found`: runs by source and profile. A
+    source with few images of a class is left out.
 
     >>> first = gains("ms-mtl", "ms-mtl+intra+inter")["presets"][0]
     >>> first["title"], first["state"]["ab"], first["state"]["bb"]
     ("The paper's MS-MTL without and with", 0.8785, 0.9075)
     """
-    from lib import results
     from lib.experiments import EXPERIMENTS
 
-    from .. import paper
-    from ..figures import printed_dice
+    from .. import paper, plan
+    from ..figures import printed_dice, short_name
+    from ..figures.style import number
 
     pair = (without, improved)
     state = {"share": round(paper.MALIGNANT / paper.TEST_IMAGES, 2)}
@@ -231,22 +236,24 @@ def gains(without: str, improved: str) -> dict[str, Any]:
     )
     title = f"The paper's {EXPERIMENTS[without].title} without and with"
     presets = [{"title": title, "state": state, "words": words}]
-    for source in ("busbra", "ddti", "phantom"):
-        files = [results.path(source, "laptop", name, seed=0) for name in pair]
-        if not all(file.exists() for file in files):
+    for place, one in found.items():
+        shared = one.shared(*pair)
+        if place[0] in plan.UNJUDGED or not shared:
             continue
-        runs = [results.load(file) for file in files]
-        label = [value for value in runs[0]["per_image"]["label"] if value >= 0]
-        means = " and ".join(f"{100 * run['metrics']['dice_paper_mean']:.1f}" for run in runs)
+        each = [[one.runs[name][key] for key in shared] for name in pair]
+        label = [kind for run in each[0] for kind in run["per_image"]["label"] if kind >= 0]
+        measured = " and ".join(number(one.value(name, "dice_paper_mean")) for name in pair)
         state = {"share": round(sum(label) / len(label), 2)}
-        for letter, run in zip("ab", runs, strict=True):
-            state |= made_of(run, letter)
+        for letter, some in zip("ab", each, strict=True):
+            made = [made_of(run, letter) for run in some]
+            state |= {key: round(float(np.mean([m[key] for m in made])), 4) for key in made[0]}
         words = (
-            f"Two committed runs, seed 0. They measured a mean Dice of {means} %; what the sliders "
-            "give differs from it where masks hold both classes, and where the missed share is not "
-            "the same for both."
+            f"Means over {len(shared)} trainings of each. They measured a mean Dice of {measured} "
+            "%; what the sliders give differs from it where masks hold both classes, and where the "
+            "missed share is not the same for both."
         )
-        presets.append({"title": f"Ours on {source}", "state": state, "words": words})
+        title = f"Ours on {short_name(place)}"
+        presets.append({"title": title, "state": state, "words": words})
     return {"presets": presets}
 
 
