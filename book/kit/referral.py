@@ -14,8 +14,8 @@ import pandas as pd
 
 from lib import results
 
-from .controls import contradictory, joint
-from .stats import FEWEST, Difference, Evidence, Spread, corrected, draw, log_odds, patients
+from .controls import NEEDED, contradictory, joint
+from .stats import FEWEST, SUFFIX, Difference, Evidence, Spread, corrected, draw, log_odds, patients
 
 ORDERS = {
     "contradiction": "contradictory first",
@@ -129,13 +129,25 @@ class Referral(NamedTuple):
 
     coverage: share of images kept, (1 + draws,); shares: order -> share of these that are wrong,
     (1 + draws,); less: order -> what contradictions leave, less what this order leaves, corrected
-    (Holm) for the orders; patients: behind them.
+    (Holm) for the orders; patients: behind them; wrong: share of all images whose joint answer is
+    wrong, where nobody looks.
     """
 
     coverage: np.ndarray
     shares: dict[str, np.ndarray]
     less: dict[str, Difference]
     patients: int
+    wrong: float
+
+
+def able(found: Evidence) -> list[str]:
+    """The systems that answer all three tasks, as answered: those whose contradictions can warn."""
+    return [
+        system
+        for system, runs in found.runs.items()
+        if not system.endswith(SUFFIX)
+        and all(set(run["per_image"]) >= NEEDED for run in runs.values())
+    ]
 
 
 def referred(found: Evidence, systems: Sequence[str]) -> dict[str, Referral]:
@@ -188,7 +200,13 @@ def referred(found: Evidence, systems: Sequence[str]) -> dict[str, Referral]:
                 [_weights(part).sum(1) for part in runs[system].values()],
             )
         )
-        told[system] = Referral(kept / every, shares, corrected(less), len(set(patients(rows))))
+        told[system] = Referral(
+            kept / every,
+            shares,
+            corrected(less),
+            len(set(patients(rows))),
+            float(rows["wrong"].mean()),
+        )
     return told
 
 

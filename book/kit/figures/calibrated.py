@@ -66,8 +66,8 @@ def reliability_curves(told: Mapping[str, Reliability]) -> go.Figure:
 def calibration_in_words(told: Mapping[str, Reliability], brier: Evidence, system: str) -> str:
     """Each reading's calibration error, and whether the joint probability has the better score.
 
-    told: as for `reliability_curves`; brier: the joint decision and T1, both with Brier's score, by
-    `book.kit.controls.two_readings`.
+    told: as for `reliability_curves`; brier: the joint decision and T1 calibrated on the same
+    validation images, both with Brier's score, by `book.kit.controls.two_readings`.
     """
     errors = "; ".join(f"{text(title)} **{words(one.error)} %**" for title, one in told.items())
     said = f"Calibration error: {errors}."
@@ -76,4 +76,7 @@ def calibration_in_words(told: Mapping[str, Reliability], brier: Evidence, syste
     found = brier.difference(f"{system}{SUFFIX}", system, BRIER)
     apart = "" if found.clear else f", {NEITHER}"
     score = f"{sentence(found)}{apart}"
-    return f"{said} Brier's score of the joint probability, less that of T1's: {score}."
+    return (
+        f"{said} Brier's score of the joint probability, less that of T1's, "
+        f"calibrated alone: {score}."
+    )

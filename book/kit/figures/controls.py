@@ -24,7 +24,7 @@ def worth(painted: Evidence, decided: Evidence, system: str) -> str:
         return ""
     whole, part = family[MEAN_DICE], between(painted, system)[MEAN_DICE]
     both = f"Deciding together: {_judged(whole)}; painting alone: {_judged(part)}."
-    if 0 < part.difference <= whole.difference:
+    if whole.clear and 0 < part.difference <= whole.difference:
         said = (
             f"**{number(part.difference)} of the {number(whole.difference)} points** that deciding "
             "together adds to the mean Dice over all images come from painting alone: from giving "
@@ -55,8 +55,10 @@ def controls_in_words(found: Mapping[str, Evidence], system: str) -> str:
             told = "; ".join(f"{HEADLINE[d.measure]} {sentence(d)}" for d in clear)
             lines.append(f"- {what}: {told}.")
         else:
+            auc = next(iter(family.values()))
             few = "too few patients to tell" if all(d.why for d in family.values()) else NEITHER
-            lines.append(f"- {what}: {few}.")
+            told = "" if auc.why else f" ({HEADLINE[auc.measure]} {sentence(auc)})"
+            lines.append(f"- {what}: {few}{told}.")
     return "\n".join(lines)
 
 

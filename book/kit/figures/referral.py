@@ -84,7 +84,8 @@ def referral_in_words(told: Referral) -> str:
     """How many images contradict each other, what is left without them, and the verdict."""
     said = (
         f"T1 and T3 contradict each other in {number(1 - told.coverage[0])} % of the images. If a "
-        f"human looks at these, {number(told.shares[ALARM][0])} % of the others are wrong. "
+        f"human looks at these, {number(told.shares[ALARM][0])} % of the others are wrong; of all "
+        f"images, {number(told.wrong)} % are. "
     )
     clear = [(ORDERS[order], one) for order, one in told.less.items() if one.clear]
     if few := next((one.why for one in told.less.values() if one.why), ""):
