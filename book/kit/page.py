@@ -75,9 +75,14 @@ def first_of(
         say(f"*Not run here yet: {', '.join(absent)}.*")
     runs = [next(iter(found.runs[name].values())) for name in systems if name in found.runs]
     if any(len(found.runs[run["experiment"]]) > 1 for run in runs):
-        seeds = ", ".join(f"{titles[run['experiment']]} {run['seed']}" for run in runs)
-        say(f"*One training of each is shown, by its seed: {seeds}.*")
+        trained = ", ".join(f"{titles[run['experiment']]} ({_training(run)})" for run in runs)
+        say(f"*One training of each is shown: {trained}.*")
     return runs
+
+
+def _training(run: Mapping[str, Any]) -> str:
+    fold = f"fold {run['fold']}, " if run.get("fold") else ""
+    return f"{fold}seed {run['seed']}, {len(run['per_image']['label'])} test images"
 
 
 def folded(title: str, html: str) -> None:

@@ -314,7 +314,7 @@ def test_a_stale_run_names_the_modules_that_changed():
     runs = table_runs()[:2]
     code = {"clsnet": {"metrics": "0a"}, "unet-seg3": {"metrics": "1b"}}
     lines = lines_of(figures.runs_table(runs, [], code))
-    states = [cells[3].strip() for cells in lines.values()]
+    states = [cells[4].strip() for cells in lines.values()]
     assert states == ["current", "stale: metrics"]
 
 

@@ -171,7 +171,9 @@ def test_the_words_have_what_is_told_apart():
         (alike, "make no answer better and some worse"),
         (wide, "make some answers worse"),
     ):
-        told = figures.found_in_words(found, "ms-mtl", "terms", pooled={"terms": less | same | more})
+        told = figures.found_in_words(
+            found, "ms-mtl", "terms", pooled={"terms": less | same | more}
+        )
         assert f"three terms** {said}: " in told
     fewer = figures.sentence(family["inconsis_cls"])
     both = figures.found_in_words(found, "ms-mtl", "terms", others={"the phantom": found})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..figures.places import Place
+from ..figures.runs import clock
 from ..stats import Evidence
 from ..stats.pairing import fold_of
 
@@ -105,7 +106,7 @@ def courses(records: Records, titles: Mapping[str, str] | None = None) -> dict[s
                 "place": ".".join(place),
                 "system": name,
                 "seed": seed,
-                "minutes": round(record["seconds"]["total"] / 60, 1),
+                "minutes": round(clock(record) / 60, 1),
                 "epochs": [epoch["epoch"] for epoch in history],
                 "curves": curves,
                 "test": {name: value for name, value in found.items() if value is not None},

@@ -111,7 +111,14 @@ from .recipe import (
 )
 from .referral import referral_curves, referral_in_words, referral_table
 from .reprinted import lent_in_words, reprinted_table
-from .reproduced import Reproduction, from_memory, reproduce, reproduced_table, told
+from .reproduced import (
+    FEW_OF_A_CLASS,
+    Reproduction,
+    from_memory,
+    reproduce,
+    reproduced_table,
+    told,
+)
 from .resolution import resolution_table
 from .robust import robust_table
 from .runs import levels
@@ -155,6 +162,7 @@ __all__ = [
     "COLOURS",
     "COLUMNS",
     "DASHES",
+    "FEW_OF_A_CLASS",
     "HEADLINE",
     "LOCAL",
     "MARKS",

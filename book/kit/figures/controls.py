@@ -57,7 +57,7 @@ def controls_in_words(found: Mapping[str, Evidence], system: str) -> str:
         else:
             auc = next(iter(family.values()))
             few = "too few patients to tell" if all(d.why for d in family.values()) else NEITHER
-            told = "" if auc.why else f" ({HEADLINE[auc.measure]} {sentence(auc)})"
+            told = "" if auc.why else f"; {HEADLINE[auc.measure]} {sentence(auc)}"
             lines.append(f"- {what}: {few}{told}.")
     return "\n".join(lines)
 
@@ -82,11 +82,15 @@ def beyond(found: Mapping[str, Evidence], system: str) -> str:
 
 
 def controls_table(
-    found: Mapping[str, Evidence], systems: Sequence[str], titles: Mapping[str, str]
+    found: Mapping[str, Evidence],
+    systems: Sequence[str],
+    titles: Mapping[str, str],
+    judged: bool = True,
 ) -> str:
     """The joint decision less each control, by system, in points. ValueError if there is none.
 
-    found: as `book.kit.controls.against` gives it.
+    found: as `book.kit.controls.against` gives it; judged: false for a source that enters no
+    verdict, whose differences stand there without one.
     """
     body: list[list[str] | str] = []
     minded = False
@@ -105,7 +109,7 @@ def controls_table(
             minded = minded or not next(iter(family.values())).spread_known
             of = f"{trained} training{'s' * (trained != 1)}"
             title = f"{control.title}<br><small>{of}</small>"
-            body.append([title, *(_said(family.get(m)) for m in JUDGED)])
+            body.append([title, *(_said(family.get(m), judged) for m in JUDGED)])
     if not body:
         raise ValueError("no run of the three tasks is here yet")
     heads = [HEADLINE[m].replace(", ", ",<br>") for m in JUDGED]
@@ -122,10 +126,13 @@ def _judged(found: Difference) -> str:
     return sentence(found) + ("" if found.clear or found.why else f", {NEITHER}")
 
 
-def _said(found: Difference | None) -> str:
+def _said(found: Difference | None, judged: bool) -> str:
     if found is None:
         return f"<small>{ABSENT}</small>"
+    value, low, high = (number(v, signed=True) for v in (found.difference, found.low, found.high))
+    shown = f"<small>{value} [{low}, {high}]</small>"
+    if not judged:
+        return shown
     name = verdict(found).replace("; ", ",<br>")
     name = f"<b>{name}</b>" if found.clear else f"<small>{name}</small>"
-    value, low, high = (number(v, signed=True) for v in (found.difference, found.low, found.high))
-    return f"{name}<br><small>{value} [{low}, {high}]</small>"
+    return f"{name}<br>{shown}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from .costs import Cost
 from .reproduced import System
+from .style import number
 
 MINUTES = 12  # of a processor; a laptop run that takes longer is named
 JUDGED = {"dice_class_mean": "Dice over images of the class", "AUC": "AUC"}
@@ -16,7 +17,7 @@ def cost_in_words(rows: Sequence[Cost], of: int) -> str:
 
     rows: as `cost_rows` makes them; of: how many systems there are. A list in Markdown.
 
-    >>> cheap = Cost(1, "MTL", "rival", seeds=2, costs={"epoch": 9.0, "gflop": 1.0})
+    >>> cheap = Cost(1, "MTL", "rival", trainings=2, costs={"epoch": 9.0, "gflop": 1.0})
     >>> dear = Cost(2, "MS-MTL", "rival", costs={"epoch": 21.0, "gflop": 2.0})
     >>> print(cost_in_words([cheap, dear], of=20))
     - 2 of 20 systems have been run here.
@@ -34,26 +35,19 @@ def cost_in_words(rows: Sequence[Cost], of: int) -> str:
         there = [row for row in rows if measure in row.gains]
         if len(there) > 1:
             said.append(f"Highest {name}: {_best(there, measure)}")
-    if all(row.seeds == 1 for row in rows):
+    if all(row.trainings == 1 for row in rows):
         said.append("One training run each: another seed may order them differently.")
     return "\n".join(f"- {sentence}" for sentence in said)
 
 
 def _best(rows: Sequence[Cost], measure: str) -> str:
-    """The best by a measure, and the cheapest of those whose intervals overlap with its own."""
+    """The best by a measure, and what it costs."""
     best = max(rows, key=lambda row: row.gains[measure].estimate)
-    reached = best.gains[measure]
-    near = [row for row in rows if row.gains[measure].high >= reached.low]
-    cheap = min(near, key=lambda row: row.costs["gflop"])
-    said = (
-        f"{best.title}, {100 * reached.estimate:.1f} % at {best.costs['gflop']:.2f} GFLOP an image"
-    )
-    if cheap is best:
-        return f"{said}; it is also the cheapest of those whose intervals overlap with its own."
+    value, low, high = (number(end) for end in best.gains[measure])
     return (
-        f"{said}; of {len(near) - 1} whose intervals overlap with it, the cheapest is "
-        f"{cheap.title}, {100 * cheap.gains[measure].estimate:.1f} % at "
-        f"{cheap.costs['gflop']:.2f}."
+        f"{best.title}, {value} % [{low}, {high}] at {best.costs['gflop']:.2f} GFLOP an image. "
+        'Whether two are told apart stands on <a href="results.html">The finding</a> and '
+        '<a href="tables.html">Table by table</a>.'
     )
 
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from ..stats import Evidence, Interval
 from .apart import KINDS, SAID, SIGNS, apart
 from .reproduced import DERIVED, System
-from .runs import levels
+from .runs import clock, levels
 from .sortable import NOTHING, Cell, Column, sortable
 from .style import ABSENT, COLOURS, SYMBOLS, figure, number, text
 
@@ -22,7 +22,7 @@ COSTS = {
     "gflop": ("Forward,<br>GFLOP an image", 2),
     "epoch": ("Processor,<br>seconds an epoch", 1),
     "minutes": ("Whole run,<br>minutes", 1),
-    "memory": ("Peak memory,<br>MB", 0),
+    "memory": ("Peak memory,<br>MiB", 0),
 }
 GAINS = {
     "inconsis_cls": "Contradictions,<br>T1 and T3",
@@ -31,17 +31,29 @@ GAINS = {
     "dice_paper_mean": "Dice,<br>all images",
     "ACC": "Accuracy",
 }
+# In the figure first a measure of which more is better, since upwards is better
+DRAWN = ("dice_class_mean", *(measure for measure in GAINS if measure != "dice_class_mean"))
 # What is shown beside each other at first, where a page has no room for all
 MAIN = ("parameters", "gflop", "epoch", "inconsis_cls", "AUC", "dice_class_mean")
-KIND_NAMES = ("the paper's own", "own, with consistency", "rival", "rival, native or own recipe")
+KIND_NAMES = (
+    "the paper's own",
+    "the paper's own, with consistency",
+    "rival",
+    "rival, native or own recipe",
+    "this book's own",
+)
+
+
+OF_THE_PAPER = ("unet-seg2",)  # beside those that fill a row of its tables
 
 
 @dataclass(frozen=True)
 class Cost:
     """One system: what kind it is, what it costs and what it gets, means over its trainings.
 
-    place: its number in the figure; kind: of `KIND_NAMES`; costs: by the keys of `COSTS`, NaN where
-    a run did not note it; gains, derived: measure -> interval, derived being T1 read off T3.
+    place: its number in the figure; kind: of `KIND_NAMES`; of: the folds and seeds of its
+    trainings; costs: by the keys of `COSTS`, NaN where a run did not note it; gains, derived:
+    measure -> interval, derived being T1 read off T3.
 
     >>> Cost(1, "MTL", "rival").about
     ''
@@ -51,7 +63,8 @@ class Cost:
     title: str
     kind: str
     about: str = ""
-    seeds: int = 1
+    trainings: int = 1
+    of: str = ""
     where: str = ""
     costs: Mapping[str, float] = field(default_factory=dict)
     gains: Mapping[str, Interval] = field(default_factory=dict)
@@ -95,6 +108,7 @@ def cost_rows(
                 _kind(system, rivals),
                 system.about,
                 len(runs),
+                _folds_and_seeds(runs),
                 _where(runs),
                 {k: mean(_cost(run)[k] for run in runs) for k in COSTS},
                 {m: got[m] for m in GAINS if m in got},
@@ -121,8 +135,8 @@ def costs_beside(rows: Sequence[Cost], caption: str, csv: str | None = None) -> 
         Column("no."),
         *(Column(head, "Cost", _band(key)) for key, (head, _) in COSTS.items()),
         *(Column(head, "What it gets, %", _band(key)) for key, head in GAINS.items()),
-        Column("kind"),
-        Column("runs"),
+        Column("kind", band="The others"),
+        Column("trainings", band="The others"),
     ]
     body = []
     for row in rows:
@@ -136,7 +150,7 @@ def costs_beside(rows: Sequence[Cost], caption: str, csv: str | None = None) -> 
         cells += [_gain(row, measure) for measure in GAINS]
         kind = row.kind + (f"<small>{text(row.about)}</small>" if row.about else "")
         cells.append(f'<span class="words">{kind}</span>')
-        cells.append(Cell(f"{row.seeds} seed{'s' * (row.seeds != 1)}", row.seeds))
+        cells.append(Cell(f"{row.trainings}<small>{row.of}</small>", row.trainings))
         body.append(cells)
     return sortable(
         columns, body, caption, note=_note(rows), csv=(csv, _frame(rows)) if csv else None
@@ -163,7 +177,7 @@ def cost_figure(rows: Sequence[Cost]) -> go.Figure:
     if not rows:
         raise ValueError("there is no run to show")
     costs = [c for c in ("epoch", "parameters", "gflop", "memory") if _known(rows, c)]
-    gains = [m for m in GAINS if any(m in row.gains for row in rows)]
+    gains = [m for m in DRAWN if any(m in row.gains for row in rows)]
     if not costs or not gains:
         raise ValueError("no run has both a cost and a measure")
     kinds = [kind for kind in KIND_NAMES if any(row.kind == kind for row in rows)]
@@ -247,19 +261,29 @@ def cost_figure(rows: Sequence[Cost]) -> go.Figure:
 def _kind(system: System, rivals: Sequence[System]) -> str:
     if any(system is rival for rival in rivals):
         return KIND_NAMES[2 if system.rows else 3]
+    if not system.rows and system.name not in OF_THE_PAPER:
+        return KIND_NAMES[4]
     return KIND_NAMES[1 if getattr(system, "terms", ()) else 0]
 
 
 def _cost(run: Mapping[str, Any]) -> dict[str, float]:
     seconds = run["seconds"]
-    processor = seconds.get("processor") or math.nan
+    on_gpu = run["machine"].get("device") == "cuda"  # whose work a processor's time leaves out
+    processor = math.nan if on_gpu else seconds.get("processor") or math.nan
     return {
         "parameters": run["model"]["parameters"] / 1e6,
         "gflop": run["model"].get("forward_flops", math.nan) / 1e9,
         "epoch": processor / max(len(run["history"]), 1),
-        "minutes": seconds["total"] / 60,
+        "minutes": clock(run) / 60,
         "memory": run["memory_mb"],
     }
+
+
+def _folds_and_seeds(runs: Sequence[Mapping[str, Any]]) -> str:
+    """How many folds and seeds these trainings are of, in words."""
+    folds, seeds = ({run.get(key) or 0 for run in runs} for key in ("fold", "seed"))
+    of_folds = f"{len(folds)} fold{'s' * (len(folds) > 1)}, " if folds != {0} else ""
+    return f"{of_folds}{len(seeds)} seed{'s' * (len(seeds) > 1)}"
 
 
 def _where(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -293,8 +317,9 @@ def _note(rows: Sequence[Cost]) -> str:
     said = [
         f"Made on: {machines}. A multiplication with its addition is two operations. Processor "
         "seconds are those of the whole run over its epochs, so other work of the machine does not "
-        f"count; minutes are by the clock, so it does. {ABSENT}: not noted by that run, or the "
-        "system has no such answer. In brackets 95 % intervals over patients and trainings."
+        "count; they leave out a GPU's work, so such runs have none. Minutes are by the clock. "
+        f"{ABSENT}: not noted by that run, or the system has no such answer. In brackets 95 % "
+        "intervals over patients and trainings."
     ]
     if any(row.derived for row in rows):
         said.append("† Derived, an extra: the class is read off T3's mask (Alg. 1).")
@@ -315,7 +340,8 @@ def _frame(rows: Sequence[Cost]) -> pd.DataFrame:
             "system": row.title,
             "kind": row.kind,
             "about": row.about,
-            "seeds": row.seeds,
+            "trainings": row.trainings,
+            "of": row.of,
             "machine": row.where,
             "parameters_million": row.costs.get("parameters"),
             "forward_gflop": row.costs.get("gflop"),

@@ -26,6 +26,7 @@ from .style import ABSENT, number, text, words
 
 NOT_RUN = "not run"
 LONELY = "Fewer than two of these rows were run here: there is nothing to compare."
+FEW_OF_A_CLASS = "It has few images of a class: by the plan nothing is judged there."
 WAYS = ("as answered", "decided together")
 DERIVED = {"ACC": "ACC_seg", "F1": "F1_seg", "AUC": "AUC_seg"}
 
@@ -180,7 +181,8 @@ class Reproduction:
     than two rows comes last.
 
     found: as `book.kit.figures.evidence` gives it; systems: the catalogue; failures: runs that
-    failed, as `lib.results.load_failures` gives them. Of two profiles of a source the first of
+    failed, as `lib.results.load_failures` gives them; unjudged: sources with too few images of a
+    class, whose rows are shown and not tested. Of two profiles of a source the first of
     `PROFILES` judges what it has, and the other what is left.
 
     >>> Reproduction(5, {}, []).shown("Look.")
@@ -193,8 +195,10 @@ class Reproduction:
         found: Mapping[Place, Evidence | str],
         systems: Collection[System],
         failures: Sequence[Mapping[str, Any]] = (),
+        unjudged: Collection[str] = (),
     ) -> None:
         self.table = table
+        self.unjudged = unjudged
         failed = places(failures)
         self.found = dict(found)
         self.newer = {place: self._newer(place) for place in self.found}
@@ -208,7 +212,7 @@ class Reproduction:
                     systems,
                     failed.get(place, []),
                     together=at == 1,
-                    judged=self.newer[place],
+                    judged=one if place[0] in unjudged else self.newer[place],
                 )
                 for at, way in enumerate(WAYS)
             }
@@ -261,7 +265,8 @@ class Reproduction:
                 continue
             if way != WAYS[0]:  # the others have nothing to decide, and are not shown twice
                 some = [row for row in some if row.decided]
-            said = "".join(f"<li>{line}</li>" for line in told(self.table, some))
+            lines = told(self.table, some, judged=place[0] not in self.unjudged)
+            said = "".join(f"<li>{line}</li>" for line in lines)
             title = f"<b>Table {self.table} on {place_name(place)}, {way}.</b> {hint}"
             csv = f"{file}-{way.replace(' ', '-')}.csv"
             shown = reproduced_table(self.table, some, title, csv, memory=memory)
@@ -401,10 +406,10 @@ def as_frame(table: int, rows: Sequence[Row]) -> pd.DataFrame:
 # -------------------------------------------------------------------------------------- in words
 
 
-def told(table: int, rows: Sequence[Row]) -> list[str]:
+def told(table: int, rows: Sequence[Row], *, judged: bool = True) -> list[str]:
     """What the numbers say, in sentences of HTML: what has run, what is highest, what differs.
 
-    Every number is from `rows`.
+    Every number is from `rows`. judged: false for a source whose rows are not tested.
 
     >>> told(5, [Row("all-probability", "a"), Row("max-probability", "b")])
     ['None of the 2 rows has been run.']
@@ -423,7 +428,7 @@ def told(table: int, rows: Sequence[Row]) -> list[str]:
     )
     said = [f"<b>{len(run)} of the {len(rows)} rows</b> have been run, {trained}.{_failed(failed)}"]
     said += _extremes(table, run)
-    said += _verdicts(run)
+    said += _verdicts(run) if judged else [FEW_OF_A_CLASS]
     if any(not found.spread_known for row in run for found in row.tests.values()):
         said.append(
             "No system has several trainings here, so nothing is known of what another training "

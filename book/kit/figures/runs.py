@@ -12,6 +12,17 @@ ONE = (
 )
 
 
+def clock(record: Mapping[str, Any]) -> float:
+    """Seconds that a run took by the clock, those before it was resumed included.
+
+    >>> clock({"seconds": {"total": 60.0, "test": 5.0}, "history": [{"seconds": 50.0}] * 2})
+    105.0
+    """
+    seconds = record["seconds"]
+    epochs = sum(epoch.get("seconds", 0.0) for epoch in record.get("history", ()))
+    return max(seconds["total"], epochs + seconds.get("test", 0.0))
+
+
 def by_title(
     records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None
 ) -> dict[str, Mapping[str, Any]]:

@@ -12,6 +12,7 @@ import pandas as pd
 from lib.results import changed_modules
 
 from .places import place_name
+from .runs import clock
 from .sortable import NOTHING, Cell, Column, sortable
 from .style import ABSENT, text
 
@@ -42,7 +43,7 @@ def runs_in_words(
     >>> told.startswith("**1 runs** took 1.5 hours together (BUS-BRA"), "**1** of them" in told
     (True, True)
     """
-    hours = sum(record["seconds"]["total"] for record in records) / 3600
+    hours = sum(clock(record) for record in records) / 3600
     where = Counter((record["source"], record["profile"]) for record in records)
     counted = "; ".join(f"{place_name(place)}: {count}" for place, count in where.items())
     old = Counter(r["profile"] for r in records if _state(r, code) != CURRENT)
@@ -76,9 +77,9 @@ def runs_table(
         raise ValueError("there is no run to show")
     frame = _frame(records, failures, code or {})
     columns = [
-        Column("run"), Column("source"), Column("profile"), Column("seed"), Column("state"),
-        Column("epochs"), Column("minutes"), Column("processor<br>minutes"),
-        Column("memory,<br>MB"), Column("commit"), Column("code"), Column("machine"),
+        Column("run"), Column("source"), Column("profile"), Column("seed"), Column("fold"),
+        Column("state"), Column("epochs"), Column("minutes"), Column("processor<br>minutes"),
+        Column("memory,<br>MiB"), Column("commit"), Column("code"), Column("machine"),
         Column("versions"),
     ]  # fmt: skip
     body = []
@@ -90,6 +91,7 @@ def runs_table(
                 text(line["source"]),
                 text(line["profile"]),
                 Cell(str(line["seed"]), line["seed"]),
+                _number(line["fold"], 0),
                 f'<span class="words">{text(line["state"])}</span>',
                 _number(line["epochs"], 0),
                 _number(line["minutes"], 1),
@@ -181,7 +183,7 @@ def _frame(
         | {
             "state": _state(record, code),
             "epochs": len(record["history"]),
-            "minutes": record["seconds"]["total"] / 60,
+            "minutes": clock(record) / 60,
             "processor_minutes": (record["seconds"].get("processor") or math.nan) / 60,
             "memory_mb": record["memory_mb"],
             "commit": str(record["commit"]),
@@ -201,7 +203,8 @@ def _frame(
 
 
 def _names(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: record[key] for key in ("experiment", "source", "profile", "seed")}
+    names = {key: record[key] for key in ("experiment", "source", "profile", "seed")}
+    return names | {"fold": record.get("fold") or math.nan}
 
 
 def _state(record: Mapping[str, Any], code: Mapping[str, Mapping[str, str]]) -> str:
