@@ -25,6 +25,7 @@ def record(contestant, minutes, dice, title=None, images=400):
         "minutes": minutes,
         "seconds": {"training": 59.0 * minutes, "preparation": 10.0},
         "images": images,
+        "steps": 200,
         "dice_nodule": dice,
         "curve": [[minutes / 2, dice / 2], [minutes, dice]],
         "lines": 42,
@@ -96,3 +97,18 @@ def test_with_what_it_was_computed():
     assert "A processor" in said and "torch 2.0, nnunetv2 2.8.1" in said
     assert "In bfloat16: ms-mtl. In float32: nnU-Net." in said
     assert "384 x 448 px in batches of 13" in said
+
+
+def test_a_time_between_two_budgets_is_judged_by_the_shorter():
+    runs = [("unet-seg2", 5, 0.86), ("monai", 15, 0.86)]
+    told = [
+        figures.instead_goals([record(*run) for run in [*runs, ("monai", minutes, 0.8)]])
+        for minutes in (5, 10)
+    ]
+    assert "MONAI: open.** unet-seg2 took 5 minutes, MONAI more than 5 and at most 15." in told[0]
+    assert "MONAI: reached.** unet-seg2 took 5 minutes, MONAI more than 10 and at" in told[1]
+
+
+def test_a_training_of_a_few_steps_is_told():
+    short = record("nnunet", 5, 0.5) | {"steps": 3}
+    assert "(3 steps: too short to say anything of it)" in figures.instead_in_words([short])

@@ -11,6 +11,7 @@ from .style import cell, figure, number, series, table, text, words
 OWN = "unet-seg2", "ms-mtl"
 BUDGETS = 5, 15, 45  # processor minutes
 GOAL = 0.85  # nodule Dice
+FEW_STEPS = 30  # a training of fewer says nothing of the network
 SHARES = {"nnunet": 5, "monai": 2}  # the goal is to be there in at most 1/5, 1/2 of their time
 BEYOND = {
     "unet-seg2": "how sure it is of each pixel",
@@ -177,7 +178,8 @@ def instead_in_words(records: Records) -> str:
         runs = [record for record in records if record["minutes"] == minutes]
         runs.sort(key=lambda record: -record["dice_nodule"])
         reached = "; ".join(
-            f"{text(record['title'])} {words(instead_level(record))}" for record in runs
+            f"{text(record['title'])} {words(instead_level(record))}{_few(record)}"
+            for record in runs
         )
         said.append(f"- **{minutes:g} minutes of one core:** {reached}.")
     absent = _absent(records)
@@ -186,11 +188,18 @@ def instead_in_words(records: Records) -> str:
     return "\n".join(said)
 
 
+def _few(record: Mapping[str, Any]) -> str:
+    """How many steps a training had time for, where it was hardly any."""
+    steps = record["steps"]
+    return f" ({steps} steps: too short to say anything of it)" if steps < FEW_STEPS else ""
+
+
 def instead_goals(records: Records) -> str:
     """Whether the goals are reached, missed or open, in Markdown.
 
     A network's time is the shortest budget whose training reaches the goal on the test images. One
-    that has not reached it needs more than its longest budget.
+    that has not reached it needs more than its longest budget. Where a rival's time lies between
+    two budgets, a goal is reached if it is by the shorter one.
 
     >>> instead_goals([]).count("open")
     2
@@ -241,12 +250,17 @@ def _goal(records: Records, rival: str, share: int, own: float | None) -> str:
         most = max(record["minutes"] for record in ours)
         verdict = "missed" if most >= BUDGETS[-1] else "open"
         return f"- **{goal}: {verdict}.** No network of this book reached it in {most:g} minutes."
-    took = f"This book took {own:g} minutes"
+    names = [text(r["title"]) for r in ours if r["dice_nodule"] >= GOAL and r["minutes"] == own]
+    took = f"{' and '.join(names)} took {own:g} minutes"
     if reached is None:
         verdict = "reached" if own * share <= longest else "open"
         return f"- **{goal}: {verdict}.** {took}, {title} did not reach it in {longest:g}."
-    verdict = "reached" if own * share <= reached else "missed"
-    return f"- **{goal}: {verdict}.** {took}, {title} {reached:g}."
+    failed = max((r["minutes"] for r in runs if r["minutes"] < reached), default=0)
+    verdict = "missed" if own * share > reached else "open"
+    if own * share <= failed:
+        verdict = "reached"
+    needs = f"more than {failed:g} and at most {reached:g}" if failed else f"at most {reached:g}"
+    return f"- **{goal}: {verdict}.** {took}, {title} {needs}."
 
 
 def _first(records: Records) -> float | None:

@@ -26,6 +26,8 @@ SHARES = {
     "dice_malignant": "Dice, malignant",
 }
 AS = {"raw": "", "joint": SUFFIX}
+OF_T3 = {"other_class", "two_and_one", "one_and_two", "one_mask_empty"}  # need a map of classes
+CONSTRUCTED = "<small>0 by construction</small>"
 
 
 def presence_places(
@@ -119,11 +121,13 @@ def presence_table(
         body.append(title)
         for answer, said in zip(ANSWERS, ("as answered", "decided together"), strict=True):
             name = system + AS[answer]
+            against = level(one, name, EACH + "contradiction") if answer == "raw" else None
+            agree = CONSTRUCTED if answer == "joint" else stacked(against)
             aucs = [level(found[c], name, "AUC") for c in CLASSES]
             shares = [level(one, name, EACH + share) for share in SHARES]
             invented = false_nodules(records, system, answer)
             shown = ABSENT if invented is None else f"<b>{invented:.2f}</b>"
-            body.append([said, *map(stacked, [*aucs, *shares]), shown])
+            body.append([said, agree, *map(stacked, [*aucs, *shares]), shown])
     many = max(len(one.runs[system]) for system in systems)
     note = (
         "In brackets 95 % intervals over patients"
@@ -131,7 +135,13 @@ def presence_table(
         + " A dash: fewer than ten patients of a sort, or no such image. False nodules: pieces of "
         "the mask in an image without a nodule."
     )
-    head = ["in %", *AUCS.values(), *SHARES.values(), "false nodules per normal image"]
+    head = [
+        "in %",
+        "contradictions of any kind",
+        *AUCS.values(),
+        *SHARES.values(),
+        "false nodules per normal image",
+    ]
     return table(list(map(broken, head)), body, note)
 
 
@@ -144,13 +154,15 @@ def contradictions_by_kind(
     """
     one = presence_evidence(records)[CLASSES[0]]
     columns = {"contradiction": "any", **CONTRADICTIONS}
-    body = [
-        [title, *(stacked(level(one, system, EACH + name)) for name in columns)]
-        for system, title in _systems(one, titles).items()
-    ]
+    body = []
+    for system, title in _systems(one, titles).items():
+        maps = all("t3_benign" in run["presence"]["per_image"] for run in one.runs[system].values())
+        can = [name for name in columns if maps or name not in OF_T3]
+        cells = (stacked(level(one, system, EACH + n)) if n in can else ABSENT for n in columns)
+        body.append([title, *cells])
     note = (
         "In brackets 95 % intervals. An image can have several kinds. Decided together: none, by "
-        "construction."
+        f"construction. {ABSENT}: not without T3."
     )
     return table(list(map(broken, ["in %", *columns.values()])), body, note)
 
@@ -214,20 +226,24 @@ def silence_in_words(records: Sequence[Mapping[str, Any]], plain: str, terms: st
 
     plain, terms: the system without and with the three terms. ValueError if either was not run.
     """
-    one = presence_evidence(records)[CLASSES[0]]
+    found = presence_evidence(records)
+    one, said = found[CLASSES[0]], []
     if absent := [name for name in (plain, terms) if name not in one.runs]:
         raise ValueError(f"not run here yet: {', '.join(absent)}")
-    alarm, contradiction = EACH + "false_alarm", EACH + "contradiction"
-    said = []
     for name, what in (
         (plain, "as answered"),
         (terms, "trained with the three terms"),
         (plain + SUFFIX, "the first network, decided together"),
     ):
-        alarms, against = (level(one, name, measure) for measure in (alarm, contradiction))
+        alarms, missed, against = (
+            _percent(level(one, name, EACH + measure))
+            for measure in ("false_alarm", "missed", "contradiction")
+        )
+        against = "none, by construction" if name.endswith(SUFFIX) else f"in {against} of all"
+        aucs = " and ".join(f"{c} {_percent(level(found[c], name, 'AUC'))}" for c in CLASSES)
         said.append(
-            f"<li><b>{what}</b>: a nodule in {_percent(alarms)} of the normal images; "
-            f"contradictions in {_percent(against)} of all</li>"
+            f"<li><b>{what}</b>: contradictions {against}; a nodule in {alarms} of the normal "
+            f"images, none in {missed} of the others; AUC of presence, {aucs}</li>"
         )
     return f"<ul>{''.join(said)}</ul>"
 

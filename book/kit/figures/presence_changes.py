@@ -76,11 +76,14 @@ def presence_changes_table(changes: Mapping[str, Mapping[str, Difference]]) -> s
         ]
         for change, family in changes.items()
     ]
+    known = any(d.spread_known for family in changes.values() for d in family.values())
     note = (
         "In points of per cent, with 95 % intervals over patients and trainings, corrected (Holm) "
         "for the measures of a row. Bold: told apart, the interval leaves out 0. A pair with one "
-        "training of each borrows the spread between trainings of the others; where no system has "
-        "several, nothing is bold."
+        "training of each borrows the spread between trainings of the others."
+        if known
+        else "In points of per cent. There is one training of each, so the 95 % intervals are over "
+        "patients alone; another training would widen them, and nothing is judged."
     )
     return table(list(map(broken, ["points", *FAMILY.values()])), body, note)
 
