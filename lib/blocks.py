@@ -165,7 +165,7 @@ class UltrasoundImage(TensorImageBW):
 
 
 class NoduleMask(TensorMask):
-    """A mask that fastai shows over the image: benign green, malignant red, unknown yellow."""
+    """A mask that fastai shows over the image: benign green, malignant orange, unknown yellow."""
 
     _show_args: ClassVar = {
         "cmap": ListedColormap(MASK_COLOURS),

@@ -59,6 +59,12 @@ PAIRS = (
         f"{LEARNT}{SUFFIX}",
         JOINT,
     ),
+    Pair(
+        "Is one likelihood of the joint decision worth more than the three terms?",
+        "trained for the joint decision, less with the three terms, both decided together",
+        f"{LEARNT}{SUFFIX}",
+        f"{FULL}{SUFFIX}",
+    ),
 )
 PROFILE = "evidence"  # of all runs that the plan judges together
 FINER = "evidence-256"  # of the same systems on a GPU: judged by themselves
@@ -245,7 +251,7 @@ def missing_folds(found: Evidence, titles: Mapping[str, str]) -> str:
 
 
 def parameters(found: Mapping[Place, Evidence]) -> dict[str, str]:
-    """The size of each system of `CONSISTENT` that was run, in words."""
+    """The size of each system of `CONSISTENT` that was run, and what an answer costs, in words."""
     runs = {
         system: next(iter(one.runs[system].values()))
         for one in found.values()
@@ -253,7 +259,8 @@ def parameters(found: Mapping[Place, Evidence]) -> dict[str, str]:
         if system in one.runs
     }
     return {
-        system: f"{run['model']['parameters'] / 1e6:.1f} million parameters"
+        system: f"{run['model']['parameters'] / 1e6:.1f} million parameters, "
+        f"{run['model']['forward_flops'] / 1e9:.2f} GFLOP an image"
         for system, run in runs.items()
     }
 

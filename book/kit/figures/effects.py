@@ -26,6 +26,7 @@ LETTERS = {
     "square": "■□",
     "cross": "✚✛",
     "triangle-up": "▲△",
+    "x": "✖✕",
 }
 # change -> row (a source, or `TOGETHER`) -> measure -> difference
 Sizes = Mapping[str, int]  # class -> images
