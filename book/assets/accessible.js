@@ -4,6 +4,17 @@ document.addEventListener("DOMContentLoaded", () => {
     const chapter = fold.closest("li").querySelector("a");
     fold.setAttribute("aria-label", `Pages under ${chapter.textContent.trim()}`);
   }
+  // The book's name at the head of the contents belongs to a part of the page that has a name.
+  const contents = document.querySelector("#pst-primary-sidebar");
+  contents?.setAttribute("role", "complementary");
+  contents?.setAttribute("aria-label", "The book and its contents");
+  // An empty head, as pandas leaves it above the names of rows, heads nothing.
+  for (const head of document.querySelectorAll("th:not([data-words])")) {
+    if (head.textContent.trim() || head.querySelector("img, svg, input, button")) continue;
+    const cell = document.createElement("td");
+    for (const { name, value } of head.attributes) if (name !== "scope") cell.setAttribute(name, value);
+    head.replaceWith(cell);
+  }
   // These have words of their own: the label says others.
   const own = ".search-button-field, details.hide > summary, .toggle-button";
   for (const named of document.querySelectorAll(own)) {

@@ -153,7 +153,7 @@
       : !names.length ? `${titles[0]} and ${titles[1]} have no measure in common.`
         : `${titles[0]} less ${titles[1]}, ${compared.images} test images of ${compared.patients} patients, ${
           compared.trainings} training${compared.trainings === 1 ? "" : "s"} of each: ${
-          clear.length ? "told apart by " + clear.map((m) => `${MEASURES[m]} ${number(compared.rows[m].difference, true)}`).join("; ")
+          clear.length ? "told apart by " + clear.map((m) => `${MEASURES[m]} ${number(compared.rows[m].difference, true)} points ${range(compared.rows[m].interval, true)}`).join("; ")
             : "not told apart"}.`;
     const cost = (key, unit, digits) => runs.map((run) => (run.cost[key] == null ? "–" : (run.cost[key] / unit).toFixed(digits)));
     const counted = compared.runs.map((one) => one.contradictions);
@@ -169,9 +169,9 @@
   }), "Measures, with 95 % intervals over patients and trainings; differences and p are corrected for the measures of the pair")}
       ${table(["test images", "all", "T1 and T3 agree", "differ: only T1 right", "differ: only T3 right", "T3 sees no nodule"],
     [a, b].map((title, k) => (counted[k] ? [title, counted[k].images, counted[k].agree, counted[k].T1, counted[k].T3, counted[k].none]
-      : [title, "–", "–", "–", "–", "–"])), "Contradictions, counted; a dash: the system lacks one of the tasks")}
+      : [title, "–", "–", "–", "–", "–"])), `Contradictions, counted in the training of seed ${choice.seed} alone; a dash: the system lacks one of the tasks`)}
       ${table(["cost of the run", a, b], [["parameters, million", ...cost("parameters", 1e6, 1)], ["forward, GFLOP an image", ...cost("flops", 1e9, 2)],
-    ["minutes", ...cost("seconds", 60, 1)], ["memory, MB", ...cost("memory", 1, 0)]], "What each cost")}`;
+    ["minutes", ...cost("seconds", 60, 1)], ["memory, MiB", ...cost("memory", 1, 0)]], "What the first training of each cost")}`;
   };
 
   const options = (select, entries, chosen) => {

@@ -1,5 +1,6 @@
 """What the plan (book/plan.md) compares: pairs of systems, and which sources are pooled."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -119,6 +120,15 @@ def compared(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS) -> 
             short_name(place): family for place, family in each.items()
         }
     return told
+
+
+def judged(found: Mapping[Place, Any]) -> dict[Place, Any]:
+    """Those sources that enter a verdict, with what is known of each.
+
+    >>> judged({("ddti", "evidence"): 1, ("busbra", "evidence"): 2})
+    {('busbra', 'evidence'): 2}
+    """
+    return {place: one for place, one in found.items() if place[0] not in UNJUDGED}
 
 
 def by_own_spread(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS) -> Compared:
@@ -260,7 +270,7 @@ def parameters(found: Mapping[Place, Evidence]) -> dict[str, str]:
     }
     return {
         system: f"{run['model']['parameters'] / 1e6:.1f} million parameters, "
-        f"{run['model']['forward_flops'] / 1e9:.2f} GFLOP an image"
+        f"{run['model'].get('forward_flops', math.nan) / 1e9:.2f} GFLOP an image"
         for system, run in runs.items()
     }
 

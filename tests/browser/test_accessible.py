@@ -1,4 +1,8 @@
-"""No page has a fault that axe-core calls serious or critical, drawn as on a desktop."""
+"""No page has a fault that axe-core finds, drawn as on a desktop.
+
+But one minor rule: a parameter of a signature is a `dd` in a list without terms, and has to be told
+apart from a definition (`book/assets/accessible.js`), for which HTML foresees no role.
+"""
 
 from pathlib import Path
 
@@ -9,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 AXE = Path(__file__).parents[2] / "ci" / "node_modules" / "axe-core" / "axe.min.js"
 FAULTS = """async () => (await axe.run({preload: false, resultTypes: ["violations"]})).violations
-  .filter((found) => ["serious", "critical"].includes(found.impact))
+  .filter((found) => found.id !== "aria-allowed-role")
   .map((found) => `${found.id}: ${found.nodes.length}, e.g. ${found.nodes[0].html.slice(0, 150)}`)
 """
 

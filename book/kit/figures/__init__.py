@@ -23,7 +23,7 @@ from .claims import (
 from .consistent import consistent_table, no_worse_in_words, standing, use_in_words
 from .controls import beyond, controls_in_words, controls_table, worth
 from .cost_words import cost_in_words, overlong_in_words
-from .costs import cost_figure, cost_rows, costs_beside, decision_cost
+from .costs import cost_figure, cost_rows, costs_beside, decision_cost, waiting_table
 from .effects import answers, effect, effects, effects_key, effects_table
 from .external import external_table
 from .fig3 import fig3_losses, fig3_table
@@ -332,6 +332,7 @@ __all__ = [
     "verdict",
     "verdicts_table",
     "versions_table",
+    "waiting_table",
     "with_system",
     "worth",
 ]

@@ -12,10 +12,11 @@ import plotly.graph_objects as go
 
 from ..stats import Evidence, Interval
 from .apart import KINDS, SAID, SIGNS, apart
+from .places import short_name
 from .reproduced import DERIVED, System
 from .runs import clock, levels
 from .sortable import NOTHING, Cell, Column, sortable
-from .style import ABSENT, COLOURS, SYMBOLS, figure, number, text
+from .style import ABSENT, COLOURS, SYMBOLS, figure, number, table, text
 
 COSTS = {
     "parameters": ("Parameters,<br>million", 1),
@@ -385,6 +386,39 @@ def _heights(rows: Sequence[Cost], measure: str) -> tuple[list[float | None], di
 
 def _flat(head: str) -> str:
     return head.replace("<br>", " ")
+
+
+def waiting_table(records: Sequence[Mapping[str, Any]]) -> str:
+    """How long runs waited for their images, by source, profile and device, from least to most.
+
+    Raises ValueError without a run.
+
+    >>> run = {"source": "busbra", "profile": "laptop", "machine": {"device": "cpu", "threads": 1}}
+    >>> run |= {"seconds": {"data": 1.0, "train": 50.0}, "memory_mb": 512.0}
+    >>> "2.0 to 2.0" in waiting_table([run])
+    True
+    """
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for run in records:
+        machine = run["machine"]
+        on = machine.get("gpu") or f"{machine.get('threads', '?')} thread(s)"
+        groups.setdefault((run["source"], run["profile"], on), []).append(run)
+    if not groups:
+        raise ValueError("there is no run to show")
+    body = []
+    for (source, profile, on), runs in groups.items():
+        waited = [run["seconds"]["data"] / max(run["seconds"]["train"], 1e-9) for run in runs]
+        peak = max(run["memory_mb"] for run in runs)
+        body.append(
+            [
+                f"{short_name((source, profile))}, {text(profile)}",
+                text(on),
+                str(len(runs)),
+                f"{number(min(waited))} to {number(max(waited))}",
+                f"{peak:,.0f}",
+            ]
+        )
+    return table(["runs on", "trained by", "runs", "waiting, %", "peak MiB, the highest"], body)
 
 
 def decision_cost(bench: Mapping[str, Any]) -> str:

@@ -73,7 +73,7 @@ def loss_time_table(losses: Mapping[str, Any]) -> str:
         "",
         "forward, ms",
         "backward, ms",
-        "times softmax, lowest",
+        "lowest time,<br>of softmax's lowest",
         "in pairs: median (range)",
         "peak, MiB",
         "peak over inputs",

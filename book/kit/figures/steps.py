@@ -61,7 +61,8 @@ def step_in_words(bench: Mapping[str, Any]) -> str:
             "This processor has no bfloat16 arithmetic, and emulating it is many times slower "
             "than float32, so the profile does not use it: what is left is the memory layout and "
             'the optimiser. On a processor with AVX512-BF16 or AMX, `precision="auto"` '
-            "chooses bfloat16; we have not measured that, so we claim nothing for it."
+            "chooses bfloat16; that was not measured here. One training with each stands in "
+            "[The recipe](recipe.html)."
         )
     return said
 
