@@ -76,6 +76,24 @@ def recipe_table(trials: Mapping[str, Mapping[str, Any]], note: str = "") -> str
     return table(["trial", "processor minutes", *MEASURES.values()], rows, note)
 
 
+def beyond_the_first(trials: Mapping[str, Mapping[str, Any]]) -> str:
+    """Which trials end above the first one in both nodule Dice and AUC, in words.
+
+    >>> one, two = ({"curve": [{"dice_nodule": d, "AUC": 0.7}]} for d in (0.8, 0.9))
+    >>> beyond_the_first({"plain": one, "longer": two | {"curve": one["curve"]}})
+    'Above the first line in both nodule Dice and AUC: none.'
+    """
+    measures = ("dice_nodule", "AUC")
+    (_, first), *others = trials.items()
+    above = [
+        title
+        for title, trial in others
+        if all(trial["curve"][-1][m] > first["curve"][-1][m] for m in measures)
+    ]
+    told = "; ".join(map(text, above)) or "none"
+    return f"Above the first line in both nodule Dice and AUC: {told}."
+
+
 def gradient_angles(seen: Sequence[Mapping[str, float]]) -> go.Figure:
     """Cosine between two tasks' gradients in the shared encoder, over the training.
 
