@@ -44,11 +44,7 @@ def _best(rows: Sequence[Cost], measure: str) -> str:
     """The best by a measure, and what it costs."""
     best = max(rows, key=lambda row: row.gains[measure].estimate)
     value, low, high = (number(end) for end in best.gains[measure])
-    return (
-        f"{best.title}, {value} % [{low}, {high}] at {best.costs['gflop']:.2f} GFLOP an image. "
-        'Whether two are told apart stands on <a href="results.html">The finding</a> and '
-        '<a href="tables.html">Table by table</a>.'
-    )
+    return f"{best.title}, {value} % [{low}, {high}] at {best.costs['gflop']:.2f} GFLOP an image."
 
 
 def overlong_in_words(records: Sequence[Mapping[str, Any]], systems: Sequence[System]) -> str:
