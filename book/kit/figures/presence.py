@@ -27,7 +27,6 @@ SHARES = {
 }
 AS = {"raw": "", "joint": SUFFIX}
 OF_T3 = {"other_class", "two_and_one", "one_and_two", "one_mask_empty"}  # need a map of classes
-CONSTRUCTED = "<small>0 by construction</small>"
 
 
 def presence_places(
@@ -121,13 +120,11 @@ def presence_table(
         body.append(title)
         for answer, said in zip(ANSWERS, ("as answered", "decided together"), strict=True):
             name = system + AS[answer]
-            against = level(one, name, EACH + "contradiction") if answer == "raw" else None
-            agree = CONSTRUCTED if answer == "joint" else stacked(against)
             aucs = [level(found[c], name, "AUC") for c in CLASSES]
             shares = [level(one, name, EACH + share) for share in SHARES]
             invented = false_nodules(records, system, answer)
             shown = ABSENT if invented is None else f"<b>{invented:.2f}</b>"
-            body.append([said, agree, *map(stacked, [*aucs, *shares]), shown])
+            body.append([said, *map(stacked, [*aucs, *shares]), shown])
     many = max(len(one.runs[system]) for system in systems)
     note = (
         "In brackets 95 % intervals over patients"
@@ -137,7 +134,6 @@ def presence_table(
     )
     head = [
         "in %",
-        "contradictions of any kind",
         *AUCS.values(),
         *SHARES.values(),
         "false nodules per normal image",
