@@ -224,11 +224,14 @@ def test_the_words_and_the_table_say_the_same():
     assert set(told) == {"t1", "t3", "coin"}  # no validation, no second seed
     lines = figures.controls_in_words(told, "ms-mtl").splitlines()
     assert len(lines) == len(controls.CONTROLS)
-    assert "F1 100.0 points higher" in lines[0] and lines[1].endswith("not told apart.")
+    assert "F1 100.0 points higher" in lines[0]
+    assert lines[1].endswith("not told apart; AUC no difference (95 %: 0.0 to 0.0).")
     assert lines[2].endswith("not told by these runs.")
     assert "F1 100.0 points higher" in figures.beyond(told, "ms-mtl")
     table = cells(figures.controls_table(told, ["ms-mtl"], {"ms-mtl": "MS-MTL"}))
     assert table[1] == ["MS-MTL"] and len(table) == 5
     assert table[2][0] == "T1's class alone1 training" and table[2][2].startswith("higher")
+    shown = cells(figures.controls_table(told, ["ms-mtl"], {}, judged=False))
+    assert shown[2][2].startswith("+100.0")  # of a source that enters no verdict: no word of one
     with pytest.raises(ValueError, match="no run"):
         figures.controls_table({}, ["ms-mtl"], {})
