@@ -83,6 +83,7 @@ SIMPLE = {
     "class and outline alone, painted": SMALLER,
     "two networks, painted": "unet-seg2+clsnet",
 }
+ON_ONE_SHEET = ("inconsis_cls", "AUC", "dice_class_mean", "dice_nodule")
 # Systems that cannot contradict themselves, and the network for one task that each is set against:
 # alone, or else in a pair of two, where it is the same network.
 CONSISTENT = (
@@ -174,7 +175,7 @@ def finding_in_words(
     others = {}
     for (source, _), one in finer.items():
         if source == REAL:
-            others[f"larger ones ({one.records[0]['parameters']['size']} px)"] = one
+            others[f"{one.records[0]['parameters']['size']} px images"] = one
     for (source, _), one in found.items():
         if source == SIMULATED:
             others["simulated ones"] = one

@@ -65,12 +65,12 @@ class Cost:
     kind: str
     about: str = ""
     trainings: int = 1
-    of: str = ""
     where: str = ""
     costs: Mapping[str, float] = field(default_factory=dict)
     gains: Mapping[str, Interval] = field(default_factory=dict)
     derived: Mapping[str, Interval] = field(default_factory=dict)
     apart: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    of: str = ""
 
 
 def cost_rows(
@@ -109,12 +109,12 @@ def cost_rows(
                 _kind(system, rivals),
                 system.about,
                 len(runs),
-                _folds_and_seeds(runs),
                 _where(runs),
                 {k: mean(_cost(run)[k] for run in runs) for k in COSTS},
                 {m: got[m] for m in GAINS if m in got},
                 {m: got[d] for m, d in DERIVED.items() if m not in got and d in got},
                 {kind: what for kind, what in kinds.items() if what},
+                _folds_and_seeds(runs),
             )
         )
     return rows

@@ -38,12 +38,14 @@ def finding(
     plain: str,
     terms: str,
     simple: Mapping[str, str] = MappingProxyType({}),
+    measures: Sequence[str] = tuple(MEASURES),
 ) -> go.Figure:
-    """Six measures on every source: as answered, with the three terms, decided together.
+    """Measures on every source: as answered, with the three terms, decided together.
 
     `found`: by source and profile, with the records of `stats.together`; plain, terms: the system
     without and with the three terms; simple: what to call it -> a system that cannot contradict
-    itself, drawn beside them where a source has it. A hollow mark rests on one training. Raises
+    itself, drawn beside them where a source has it; measures: an even number, at least four. A
+    hollow mark rests on one training. Raises
     ValueError if no place has the first.
     """
     ways = {
@@ -58,10 +60,14 @@ def finding(
     if not places:
         raise ValueError(f"no run of {plain} is here yet")
     drawn = make_subplots(
-        3, 2, vertical_spacing=0.08, subplot_titles=[f"{m}, %" for m in MEASURES.values()]
+        -(-len(measures) // 2),
+        2,
+        vertical_spacing=0.16 / (len(measures) // 2 - 1),
+        subplot_titles=[f"{MEASURES[m]}, %" for m in measures],
     )
     told = []
-    for at, (measure, title) in enumerate(MEASURES.items()):
+    for at, measure in enumerate(measures):
+        title = MEASURES[measure]
         for order, (way, system) in enumerate(ways.items()):
             levels = {p: _level(one, system, measure, agree) for p, one in places.items()}
             levels = {place: value for place, value in levels.items() if value is not None}
@@ -103,14 +109,14 @@ def finding(
         "range": [len(places) - 0.5, -0.5],
     }
     return figure(
-        f"Six measures in per cent with 95 % intervals. {'; '.join(told)}.",
-        height=280 + 195 * len(places),
+        f"Measures in per cent with 95 % intervals. {'; '.join(told)}.",
+        height=280 + 65 * len(places) * (len(measures) // 2),
         base=drawn,
         margin={"t": 110, "b": 30},
         legend={"y": 1.08, "font": {"size": 12}},
         **{
             f"yaxis{n if n > 1 else ''}": axis | {"showticklabels": n % 2 == 1}
-            for n in range(1, 1 + len(MEASURES))
+            for n in range(1, 1 + len(measures))
         },
     )
 
@@ -161,7 +167,7 @@ def found_in_words(
             if m in one.measures(simple)
         )
         lines.append(
-            "**Class and outline alone** cannot contradict each other either, with "
+            "**Class and outline alone** cannot contradict each other, with "
             f"{_linked(f'{size} million parameters, not {whole}: {levels}', SIZES)}."
         )
     return "\n".join(f"- {line}" for line in lines).replace(" %", "\N{NO-BREAK SPACE}%")
