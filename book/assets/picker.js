@@ -169,7 +169,7 @@
   }), "Measures, with 95 % intervals over patients and trainings; differences and p are corrected for the measures of the pair")}
       ${table(["test images", "all", "T1 and T3 agree", "differ: only T1 right", "differ: only T3 right", "T3 sees no nodule"],
     [a, b].map((title, k) => (counted[k] ? [title, counted[k].images, counted[k].agree, counted[k].T1, counted[k].T3, counted[k].none]
-      : [title, "–", "–", "–", "–", "–"])), `Contradictions, counted in the training of seed ${choice.seed} alone; a dash: the system lacks one of the tasks`)}
+      : [title, "–", "–", "–", "–", "–"])), `Contradictions, counted in the first training of seed ${choice.seed} alone; a dash: the system lacks one of the tasks`)}
       ${table(["cost of the run", a, b], [["parameters, million", ...cost("parameters", 1e6, 1)], ["forward, GFLOP an image", ...cost("flops", 1e9, 2)],
     ["minutes", ...cost("seconds", 60, 1)], ["memory, MiB", ...cost("memory", 1, 0)]], "What the first training of each cost")}`;
   };

@@ -7,7 +7,7 @@ from typing import Any
 
 from IPython.display import HTML, Markdown, display
 
-from lib import results
+from lib import home, results
 
 from .figures.places import Place, counts, place_name
 from .figures.style import text
@@ -59,6 +59,8 @@ def each(places: Mapping[Place, Any]) -> Iterator[tuple[Place, Any]]:
 
 def results_of() -> str:
     """The day of the last committed result, as 2026-11-27; empty where git does not know it."""
+    if home.repository() is None:
+        return ""
     words = ["git", "log", "-1", "--format=%cs", "--", "results"]
     try:
         done = subprocess.run(words, cwd=results.ROOT, capture_output=True, text=True, check=True)

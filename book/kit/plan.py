@@ -1,6 +1,5 @@
 """What the plan (book/plan.md) compares: pairs of systems, and which sources are pooled."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -141,9 +140,8 @@ def by_own_spread(found: Mapping[Place, Evidence], pairs: Sequence[Pair] = PAIRS
     return {
         pair.change: {
             short_name(place): {m: d for m, d in family.items() if m in PRIMARY}
-            for place, one in _in_order(found)
-            if place[0] not in UNJUDGED
-            and (family := one.only(pair.above, pair.below).differences(pair.above, pair.below))
+            for place, one in _in_order(judged(found))
+            if (family := one.only(pair.above, pair.below).differences(pair.above, pair.below))
         }
         for pair in pairs
     }
@@ -225,8 +223,8 @@ def against_one_task(found: Mapping[Place, Evidence]) -> dict[str, dict[str, dic
     told: dict[str, dict[str, dict[str, Any]]] = {}
     for system in CONSISTENT:
         rows: dict[str, dict[str, Any]] = {}
-        for place, one in _in_order(found):
-            if system in one.runs and place[0] not in UNJUDGED:
+        for place, one in _in_order(judged(found)):
+            if system in one.runs:
                 rows[short_name(place)] = {
                     m: _against(one, system, m) for m in SINGLE if _known(one, system, m)
                 }
@@ -269,11 +267,12 @@ def parameters(found: Mapping[Place, Evidence]) -> dict[str, str]:
         for system in CONSISTENT
         if system in one.runs
     }
-    return {
-        system: f"{run['model']['parameters'] / 1e6:.1f} million parameters, "
-        f"{run['model'].get('forward_flops', math.nan) / 1e9:.2f} GFLOP an image"
-        for system, run in runs.items()
-    }
+    told = {}
+    for system, run in runs.items():
+        told[system] = f"{run['model']['parameters'] / 1e6:.1f} million parameters"
+        if flops := run["model"].get("forward_flops"):
+            told[system] += f", {flops / 1e9:.2f} GFLOP an image"
+    return told
 
 
 def title_of(system: str, titles: Mapping[str, str]) -> str:

@@ -270,6 +270,34 @@ def test_a_choice_of_nothing_is_refused():
         figures.choice({})
 
 
+def test_a_source_that_enters_no_verdict_has_no_sign_of_one():
+    """The third system is right where the second is wrong: told apart, where anything is judged."""
+    rows = some_rows(80)
+    better = rows.assign(p_malignant=rows["label"].where(rows["label"] >= 0, 0.5))
+    runs = [run(n, seed, r) for n, r in (("ms-mtl", rows), ("full", better)) for seed in (0, 1)]
+    found = {("phantom", "laptop"): Evidence(runs)}
+    shown, unjudged = (
+        figures.Reproduction(1, found, SYSTEMS, unjudged=sources).shown("Look.")
+        for sources in ((), ("phantom",))
+    )
+    assert "▲" in shown and figures.FEW_OF_A_CLASS not in shown
+    assert "▲" not in unjudged and figures.FEW_OF_A_CLASS in unjudged
+    assert "tells a system" not in unjudged and "not told apart" not in unjudged
+
+
+def test_folds_may_differ_in_epochs_where_the_number_of_images_is_set():
+    def trained(epochs, images):
+        made = run("ms-mtl", rows=some_rows(20))
+        settings = made["parameters"] | {"epochs": epochs, "images": images}
+        return made | {"parameters": settings, "history": [{}] * epochs}
+
+    assert apart([trained(10, 12000), trained(11, 12000), trained(10, 12000)]) == [{}, {}, {}]
+    other = apart([trained(7, 8400), trained(11, 12000), trained(10, 12000)])
+    assert other == [{"settings": ["images"]}, {}, {}]
+    without = apart([trained(7, 0), trained(10, 0), trained(10, 0)])
+    assert without == [{"settings": ["epochs"]}, {}, {}]
+
+
 # ------------------------------------------------------------------------------------------- cost
 
 
@@ -295,6 +323,8 @@ def test_native_rivals_are_marked_apart_from_the_field():
     native = system("full", about="its own plain network")
     rows = figures.cost_rows(Evidence(cost_runs()), SYSTEMS[:2], [SYSTEMS[2], native])
     assert [row.kind for row in rows[2:]] == ["rival", "rival, native or own recipe"]
+    mine = figures.cost_rows(Evidence(cost_runs()), SYSTEMS[:2], [SYSTEMS[2]], [native])
+    assert [row.kind for row in mine[2:]] == ["this book's own", "rival"]
     html = figures.costs_beside(rows, "")
     assert "full <sup>‡</sup>" in html and "its own plain network" in html
 

@@ -1,5 +1,7 @@
 """What a page says of places whose runs cannot stand together."""
 
+import re
+
 import pytest
 from records import record
 
@@ -41,3 +43,19 @@ def test_each_ledger_knows_the_paper_and_the_older_runs_of_its_source():
     assert any(part.printed is not None for part in parts["busbra", "evidence"])
     assert {part.profile for part in parts["busbra", "evidence"]} == {""}
     assert "laptop" in {part.profile for part in parts["phantom", "evidence"]}
+
+
+def test_a_training_is_named_by_its_fold_and_its_own_images(said):
+    runs = [record("mtl", seed=seed) | {"fold": 2} for seed in (0, 1)]
+    images = len(runs[0]["per_image"]["label"])
+    assert page.first_of(Evidence(runs), ["mtl", "msl"], {"mtl": "MTL", "msl": "MSL"}) == runs[:1]
+    assert said == [
+        "*Not run here yet: MSL.*",
+        f"*One training of each is shown: MTL (fold 2, seed 0, {images} test images).*",
+    ]
+
+
+def test_no_day_of_the_results_outside_the_repository(monkeypatch):
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d|", page.results_of())
+    monkeypatch.setattr(page.home, "repository", lambda: None)
+    assert page.results_of() == ""

@@ -211,8 +211,7 @@ def gains(
 ) -> dict[str, Any]:
     """For "gain": as presets, two systems as the paper prints them, and as the runs of a source.
 
-    `without` and `improved`: the systems A and B, by name; `found`: runs by source and profile. A
-    source with few images of a class is left out.
+    `without` and `improved`: the systems A and B, by name; `found`: runs by source and profile.
 
     >>> first = gains("ms-mtl", "ms-mtl+intra+inter")["presets"][0]
     >>> first["title"], first["state"]["ab"], first["state"]["bb"]
@@ -220,7 +219,7 @@ def gains(
     """
     from lib.experiments import EXPERIMENTS
 
-    from .. import paper, plan
+    from .. import paper
     from ..figures import printed_dice, short_name
     from ..figures.style import number
 
@@ -239,7 +238,7 @@ def gains(
     presets = [{"title": title, "state": state, "words": words}]
     for place, one in found.items():
         shared = one.shared(*pair)
-        if place[0] in plan.UNJUDGED or not shared:
+        if not shared:
             continue
         each = [[one.runs[name][key] for key in shared] for name in pair]
         label = [kind for run in each[0] for kind in run["per_image"]["label"] if kind >= 0]

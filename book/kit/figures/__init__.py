@@ -49,6 +49,7 @@ from .instead import (
     instead_in_words,
     instead_level,
     instead_made,
+    instead_overlap,
     instead_table,
 )
 from .large import (
@@ -242,6 +243,7 @@ __all__ = [
     "instead_in_words",
     "instead_level",
     "instead_made",
+    "instead_overlap",
     "instead_table",
     "large_memory_curves",
     "large_memory_in_words",

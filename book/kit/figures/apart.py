@@ -50,10 +50,9 @@ def apart(
 def _settled(record: Record, own: Sequence[str]) -> dict[str, dict[str, str]]:
     skipped = NOT_SETTINGS | set(own)
     settings = {k: v for k, v in record["parameters"].items() if k not in skipped}
-    if not settings.pop("images", 0):  # else the epochs follow from the number of images
-        settings["epochs"] = len(record["history"])
-    else:
-        settings.pop("epochs", None)
+    settings["epochs"] = len(record["history"])
+    if settings.get("images"):  # seen at least: a fold with fewer training images has more epochs
+        del settings["epochs"]
     machine = {k: record["machine"].get(k) for k in PARTS}
     every = (record["code"], settings, machine, record["versions"])
     return {

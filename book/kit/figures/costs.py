@@ -45,9 +45,6 @@ KIND_NAMES = (
 )
 
 
-OF_THE_PAPER = ("unet-seg2",)  # beside those that fill a row of its tables
-
-
 @dataclass(frozen=True)
 class Cost:
     """One system: what kind it is, what it costs and what it gets, means over its trainings.
@@ -77,16 +74,18 @@ def cost_rows(
     found: Evidence,
     own: Sequence[System],
     rivals: Sequence[System],
+    more: Sequence[System] = (),
 ) -> list[Cost]:
     """The systems that were run, in the catalogue's order, numbered from 1.
 
-    own, rivals: entries of the catalogue. Processor seconds an epoch are those of the whole run,
-    testing too, over its epochs: what else the machine did is not in them.
+    own, rivals, more: entries of the catalogue: the paper's, those of others, this book's.
+    Processor seconds an epoch are those of the whole run, testing too, over its epochs: what else
+    the machine did is not in them.
 
     >>> cost_rows(Evidence([]), [], [])
     []
     """
-    systems = [*own, *rivals]
+    systems = [*own, *more, *rivals]
     names = {system.name for system in systems}
     records = [record for record in found.records if record["experiment"] in names]
     recipes = {system.name: list(system.recipe) for system in systems}
@@ -106,7 +105,7 @@ def cost_rows(
             Cost(
                 len(rows) + 1,
                 system.title,
-                _kind(system, rivals),
+                KIND_NAMES[4] if system in more else _kind(system, rivals),
                 system.about,
                 len(runs),
                 _where(runs),
@@ -262,8 +261,6 @@ def cost_figure(rows: Sequence[Cost]) -> go.Figure:
 def _kind(system: System, rivals: Sequence[System]) -> str:
     if any(system is rival for rival in rivals):
         return KIND_NAMES[2 if system.rows else 3]
-    if not system.rows and system.name not in OF_THE_PAPER:
-        return KIND_NAMES[4]
     return KIND_NAMES[1 if getattr(system, "terms", ()) else 0]
 
 

@@ -44,9 +44,8 @@ def finding(
 
     `found`: by source and profile, with the records of `stats.together`; plain, terms: the system
     without and with the three terms; simple: what to call it -> a system that cannot contradict
-    itself, drawn beside them where a source has it; measures: an even number, at least four. A
-    hollow mark rests on one training. Raises
-    ValueError if no place has the first.
+    itself, drawn beside them where a source has it; measures: of `MEASURES`. A hollow mark rests
+    on one training. Raises ValueError if no place has the first.
     """
     ways = {
         "as answered": plain,
@@ -62,7 +61,7 @@ def finding(
     drawn = make_subplots(
         -(-len(measures) // 2),
         2,
-        vertical_spacing=0.16 / (len(measures) // 2 - 1),
+        vertical_spacing=0.09,
         subplot_titles=[f"{MEASURES[m]}, %" for m in measures],
     )
     told = []
@@ -110,7 +109,7 @@ def finding(
     }
     return figure(
         f"Measures in per cent with 95 % intervals. {'; '.join(told)}.",
-        height=280 + 65 * len(places) * (len(measures) // 2),
+        height=280 + 65 * len(places) * -(-len(measures) // 2),
         base=drawn,
         margin={"t": 110, "b": 30},
         legend={"y": 1.08, "font": {"size": 12}},

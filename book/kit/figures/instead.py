@@ -239,6 +239,33 @@ def instead_made(records: Records) -> str:
     return " ".join(said)
 
 
+def instead_overlap(
+    records: Records, runs: Sequence[Mapping[str, Any]], folds: Sequence[int]
+) -> str:
+    """How many of these test images the recipe was chosen on, in words; nothing if none is known.
+
+    runs: records of trainings on the same data, which name the validation images of their fold;
+    folds: those on which the recipe was chosen.
+
+    >>> tested = [{"per_image": {"case": ["a", "b", "c"]}}]
+    >>> instead_overlap(tested, [{"fold": 4, "validation": {"case": ["c", "d"]}}], [4, 5])
+    '1 of the 3 test images of this page were validation images of fold 4 or 5.'
+    """
+    chosen = {
+        case
+        for run in runs
+        if run.get("fold") in folds and run.get("validation")
+        for case in run["validation"]["case"]
+    }
+    if not records or not chosen:
+        return ""
+    tested = set(records[0]["per_image"]["case"])
+    return (
+        f"{len(tested & chosen)} of the {len(tested)} test images of this page were validation "
+        f"images of fold {' or '.join(map(str, folds))}."
+    )
+
+
 def _goal(records: Records, rival: str, share: int, own: float | None) -> str:
     runs, ours = _of(records, rival), [record for name in OWN for record in _of(records, name)]
     title = TITLES[rival]

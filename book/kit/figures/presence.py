@@ -132,12 +132,7 @@ def presence_table(
         + " A dash: fewer than ten patients of a sort, or no such image. False nodules: pieces of "
         "the mask in an image without a nodule."
     )
-    head = [
-        "in %",
-        *AUCS.values(),
-        *SHARES.values(),
-        "false nodules per normal image",
-    ]
+    head = ["in %", *AUCS.values(), *SHARES.values(), "false nodules per normal image"]
     return table(list(map(broken, head)), body, note)
 
 

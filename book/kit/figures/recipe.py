@@ -64,6 +64,8 @@ def recipe_curves(trials: Mapping[str, Mapping[str, Any]]) -> go.Figure:
 def recipe_table(trials: Mapping[str, Mapping[str, Any]], note: str = "") -> str:
     """HTML of a table: what each trial took, and what its last epoch reached, in per cent.
 
+    Below it stands how many validation images judged, where the trials say it.
+
     >>> curve = [{"minutes": 1.0, "AUC": 0.7}]
     >>> "70.0" in recipe_table({"small": {"curve": curve, "minutes": 1.0}})
     True
@@ -73,7 +75,9 @@ def recipe_table(trials: Mapping[str, Mapping[str, Any]], note: str = "") -> str
         last = trial["curve"][-1]
         minutes = f"{trial['minutes']:.1f}"
         rows.append([text(title), minutes, *(number(last.get(measure)) for measure in MEASURES)])
-    return table(["trial", "processor minutes", *MEASURES.values()], rows, note)
+    judged = sorted({trial["cases"]["valid"] for trial in trials.values() if "cases" in trial})
+    images = f" Validation images: {' or '.join(map(str, judged))}." if judged else ""
+    return table(["trial", "processor minutes", *MEASURES.values()], rows, note + images)
 
 
 def beyond_the_first(trials: Mapping[str, Mapping[str, Any]]) -> str:
@@ -173,12 +177,12 @@ def angles_in_words(seen: Sequence[Mapping[str, float]]) -> str:
     'On average the cosine is 0.00 between T1 and T2, 0'
     """
     one, two, both = (sum(row[key] for row in seen) / len(seen) for key in PAIRS)
-    against = (number(sum(row[key] < 0 for row in seen) / len(seen))[:-2] for key in PAIRS)
-    shares = ", ".join(f"{n} % for {pair}" for n, pair in zip(against, PAIRS.values(), strict=True))
+    against = {pair: sum(row[key] < 0 for row in seen) / len(seen) for key, pair in PAIRS.items()}
+    shares = ", ".join(f"{100 * share:.0f} % for {pair}" for pair, share in against.items())
     return (
         f"On average the cosine is {one:.2f} between T1 and T2, {two:.2f} between T1 and T3, and "
         f"{both:.2f} between T2 and T3. It is below 0 in some of the {len(seen)} batches ({shares})"
-        ": single steps conflict, and on the whole the tasks hardly do."
+        ": single steps conflict, and on average they do not."
     )
 
 

@@ -212,6 +212,7 @@ class Reproduction:
                     systems,
                     failed.get(place, []),
                     together=at == 1,
+                    # what is judged by itself elsewhere is not tested here
                     judged=one if place[0] in unjudged else self.newer[place],
                 )
                 for at, way in enumerate(WAYS)

@@ -8,7 +8,7 @@ import pandas as pd
 from lib import results
 from lib.metrics import classified
 
-from .runs import by_title, titled
+from .runs import by_title, clock, titled
 from .style import ABSENT, table, text
 
 
@@ -74,8 +74,8 @@ def provenance_table(
         "data, fingerprint": lambda r: str(r["data"]["fingerprint"])[:12],
         "test images": lambda r: len(results.rows(r)),
         "test patients": lambda r: results.rows(r).get("group", pd.Series()).nunique() or ABSENT,
-        "minutes": lambda r: f"{_total_seconds(r['seconds']) / 60:.1f}",
-        "memory, MB": lambda r: f"{r['memory_mb']:.0f}",
+        "minutes": lambda r: f"{clock(r) / 60:.1f}",
+        "memory, MiB": lambda r: f"{r['memory_mb']:.0f}",
         "device": lambda r: r["machine"].get("gpu") or r["machine"].get("device", ABSENT),
         "code, commit": lambda r: _short(str(r["commit"])),
         **{
@@ -93,10 +93,6 @@ def provenance_table(
 def _search(record: Mapping[str, Any], *names: str) -> Any:
     """A setting by the first of its names that the record's parameters hold."""
     return next((record["parameters"][n] for n in names if n in record["parameters"]), ABSENT)
-
-
-def _total_seconds(seconds: Mapping[str, float]) -> float:
-    return seconds["total"] if "total" in seconds else sum(seconds.values())
 
 
 def _short(commit: str) -> str:
