@@ -20,8 +20,8 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const named of document.querySelectorAll(own)) {
     if (named.textContent.trim()) named.removeAttribute("aria-label");
   }
-  // Its children are entries of a bibliography, which no list may hold.
-  for (const list of document.querySelectorAll(".citation-list")) list.removeAttribute("role");
+  // Its children are entries of a bibliography, which no list may hold, and whose own role is old.
+  for (const part of document.querySelectorAll(".citation-list, .citation")) part.removeAttribute("role");
   // Parameters of a signature: a list of descriptions without terms is no definition list.
   for (const parameters of document.querySelectorAll("dt.sig > dl")) {
     parameters.setAttribute("role", "presentation");
