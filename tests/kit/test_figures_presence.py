@@ -70,7 +70,7 @@ def test_contradictions_stand_by_their_kind():
 
 
 def test_the_words_are_those_of_the_runs():
-    said = figures.silence_in_words([run(), run(TERMS, alarms=6)], PLAIN, TERMS).split("</li>")
+    said = figures.silence_in_words([run(), run(TERMS, alarms=6)], PLAIN, TERMS).splitlines()
     raw, terms, joint = map(as_numbers, said[:3])
     assert [raw[3], terms[3], joint[0]] == pytest.approx([26.7, 40.0, 0.0])  # false alarms
     assert terms[0] == pytest.approx(10.0) and "contradictions none, by construction" in said[2]

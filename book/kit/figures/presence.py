@@ -213,7 +213,7 @@ def presence_roc(
 
 
 def silence_in_words(records: Sequence[Mapping[str, Any]], plain: str, terms: str) -> str:
-    """What the terms, and what deciding together, do to false alarms: HTML, from the results.
+    """What the terms, and what deciding together, do to false alarms: a list in Markdown.
 
     plain, terms: the system without and with the three terms. ValueError if either was not run.
     """
@@ -233,10 +233,10 @@ def silence_in_words(records: Sequence[Mapping[str, Any]], plain: str, terms: st
         against = "none, by construction" if name.endswith(SUFFIX) else f"in {against} of all"
         aucs = " and ".join(f"{c} {_percent(level(found[c], name, 'AUC'))}" for c in CLASSES)
         said.append(
-            f"<li><b>{what}</b>: contradictions {against}; a nodule in {alarms} of the normal "
-            f"images, none in {missed} of the others; AUC of presence, {aucs}</li>"
+            f"- **{what}**: contradictions {against}; a nodule in {alarms} of the normal images, "
+            f"none in {missed} of the others; AUC of presence, {aucs}"
         )
-    return f"<ul>{''.join(said)}</ul>"
+    return "\n".join(said)
 
 
 def false_nodules(
