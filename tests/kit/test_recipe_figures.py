@@ -93,6 +93,26 @@ def test_what_the_outline_loses_is_told_beside_what_agreement_gains():
     assert "20.0 % in place of 6.0 %, and the AUC is 80.0 in place of 82.0" in told
 
 
+def test_a_mean_of_the_weights_is_told_by_its_median_and_range():
+    def kept(system, dice):
+        last = {"dice_nodule": 0.8, "AUC": 0.75, "inconsis_cls": 0.1}
+        mean = {"0.997": last | {"dice_nodule": dice}}
+        return {"trial": {"system": system}, "curve": [last], "averaged": mean}
+
+    known = {
+        "a": kept("ms-mtl", 0.81),
+        "b": kept("ms-mtl", 0.795),
+        "c": kept("ms-mtl", 0.802),
+        "alone": kept("unet-seg2", 0.9),
+        "none": trial(0.8, 0.7),
+    }
+    told = figures.averaged_in_words(known)
+    assert told.startswith("In 3 trainings of MS-MTL")
+    assert f"Nodule Dice +0.2 ({figures.MINUS}0.5 to +1.0); AUC of T1 0.0 (0.0 to 0.0)" in told
+    with pytest.raises(ValueError, match="kept a mean with the decay"):
+        figures.averaged_in_words(known, decay="0.5")
+
+
 def test_angles_are_told_on_average():
     seen = [
         {"cosine T1 T2": a, "cosine T1 T3": 0.25, "cosine T2 T3": b}

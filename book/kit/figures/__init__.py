@@ -104,6 +104,7 @@ from .presence_changes import (
 )
 from .recipe import (
     angles_in_words,
+    averaged_in_words,
     beyond_the_first,
     gradient_angles,
     length_in_words,
@@ -185,6 +186,7 @@ __all__ = [
     "answer",
     "answers",
     "assumed_in_words",
+    "averaged_in_words",
     "bench_in_words",
     "beyond",
     "beyond_the_first",

@@ -1,6 +1,7 @@
 """What trainings of different recipes reach for their minutes, on validation images."""
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import plotly.graph_objects as go
@@ -96,6 +97,37 @@ def beyond_the_first(trials: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     told = "; ".join(map(text, above)) or "none"
     return f"Above the first line in both nodule Dice and AUC: {told}."
+
+
+def averaged_in_words(trials: Trials, decay: str = "0.997") -> str:
+    """What a running mean of the weights changes against the last step's weights, in Markdown.
+
+    trials: of results/bench/recipe by name; those of MS-MTL that kept such a mean count.
+    decay: the one of the mean, as the records write it. Raises ValueError if no trial kept it.
+
+    >>> last = {"dice_nodule": 0.8, "AUC": 0.7, "inconsis_cls": 0.1}
+    >>> kept = {"trial": {"system": "ms-mtl"}, "curve": [last], "averaged": {"0.997": last}}
+    >>> averaged_in_words({"one": kept})[:60]
+    'In 1 training of MS-MTL, the mean less the last step, in poi'
+    """
+    kept = [
+        trial
+        for trial in trials.values()
+        if decay in trial.get("averaged", {}) and trial["trial"]["system"] == "ms-mtl"
+    ]
+    if not kept:
+        raise ValueError(f"no trial of MS-MTL kept a mean with the decay {decay}")
+    told = []
+    for measure, name in MEASURES.items():
+        change = [one["averaged"][decay][measure] - one["curve"][-1][measure] for one in kept]
+        ends = min(change), median(change), max(change)
+        low, middle, high = (number(end, signed=True) for end in ends)
+        told.append(f"{name} {middle} ({low} to {high})")
+    trainings = f"{len(kept)} training{'s' * (len(kept) > 1)}"
+    return (
+        f"In {trainings} of MS-MTL, the mean less the last step, in points, median and range: "
+        f"{'; '.join(told)}."
+    )
 
 
 def gradient_angles(seen: Sequence[Mapping[str, float]]) -> go.Figure:
