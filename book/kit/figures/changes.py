@@ -30,6 +30,8 @@ def sentence(found: Difference) -> str:
     '4.3 points lower (95 %: 6.5 lower to 2.1 higher)'
     >>> sentence(Difference("AUC", low=-0.0004, high=0.021, **at | {"difference": 0.01}))
     '1.0 points higher (95 %: 0.0 to 2.1 higher)'
+    >>> sentence(Difference("AUC", low=0.0004, high=0.021, **at | {"difference": 0.01}))
+    '1.0 points higher (95 %: under 0.1 to 2.1 higher)'
     """
     less, more = _ways(found.measure)
 
@@ -45,6 +47,8 @@ def sentence(found: Difference) -> str:
     if low_way and high_way and low_way != high_way:
         return f"{said} (95 %: {low} {low_way} to {high} {high_way})"
     near, far = (low, high) if abs(found.low) < abs(found.high) else (high, low)
+    if found.low * found.high > 0 and near == "0.0":
+        near = "under 0.1"  # which leaves out 0, and a plain 0.0 would not say so
     return f"{said} (95 %: {near} to {far} {low_way or high_way})".replace(" )", ")")
 
 
