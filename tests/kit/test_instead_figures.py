@@ -105,8 +105,11 @@ def test_a_time_between_two_budgets_is_judged_by_the_shorter():
         figures.instead_goals([record(*run) for run in [*runs, ("monai", minutes, 0.8)]])
         for minutes in (5, 10)
     ]
-    assert "MONAI: open.** unet-seg2 took 5 minutes, MONAI more than 5 and at most 15." in told[0]
-    assert "MONAI: reached.** unet-seg2 took 5 minutes, MONAI more than 10 and at" in told[1]
+    ours = "unet-seg2 needs at most 5 minutes"
+    assert f"MONAI: open.** {ours}, MONAI more than 5 and at most 15." in told[0]
+    assert f"MONAI: reached.** {ours}, MONAI more than 10 and at most 15." in told[1]
+    shorter = figures.instead_goals([record(*run) for run in [("ms-mtl", 2.5, 0.84), *runs]])
+    assert "MONAI: open.** unet-seg2 needs more than 2.5 and at most 5 minutes" in shorter
 
 
 def test_a_training_of_a_few_steps_is_told():

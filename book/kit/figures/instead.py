@@ -277,17 +277,27 @@ def _goal(records: Records, rival: str, share: int, own: float | None) -> str:
         most = max(record["minutes"] for record in ours)
         verdict = "missed" if most >= BUDGETS[-1] else "open"
         return f"- **{goal}: {verdict}.** No network of this book reached it in {most:g} minutes."
-    names = [text(r["title"]) for r in ours if r["dice_nodule"] >= GOAL and r["minutes"] == own]
-    took = f"{' and '.join(names)} took {own:g} minutes"
+    names = {text(r["title"]) for r in ours if r["dice_nodule"] >= GOAL and r["minutes"] == own}
+    took = f"{' and '.join(sorted(names))} needs {_between(ours, own)} minutes"
     if reached is None:
         verdict = "reached" if own * share <= longest else "open"
-        return f"- **{goal}: {verdict}.** {took}, {title} did not reach it in {longest:g}."
-    failed = max((r["minutes"] for r in runs if r["minutes"] < reached), default=0)
+        return f"- **{goal}: {verdict}.** {took}, {title} more than {longest:g}."
+    failed = _failed(runs, reached)
     verdict = "missed" if own * share > reached else "open"
     if own * share <= failed:
         verdict = "reached"
-    needs = f"more than {failed:g} and at most {reached:g}" if failed else f"at most {reached:g}"
-    return f"- **{goal}: {verdict}.** {took}, {title} {needs}."
+    return f"- **{goal}: {verdict}.** {took}, {title} {_between(runs, reached)}."
+
+
+def _failed(records: Records, reached: float) -> float:
+    """The longest budget before `reached` in which all of these missed the goal; 0 without one."""
+    return max((r["minutes"] for r in records if r["minutes"] < reached), default=0)
+
+
+def _between(records: Records, reached: float) -> str:
+    """Between which two budgets the goal is reached, in words."""
+    failed = _failed(records, reached)
+    return f"more than {failed:g} and at most {reached:g}" if failed else f"at most {reached:g}"
 
 
 def _first(records: Records) -> float | None:
