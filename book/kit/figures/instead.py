@@ -277,8 +277,9 @@ def _goal(records: Records, rival: str, share: int, own: float | None) -> str:
         most = max(record["minutes"] for record in ours)
         verdict = "missed" if most >= BUDGETS[-1] else "open"
         return f"- **{goal}: {verdict}.** No network of this book reached it in {most:g} minutes."
-    names = {text(r["title"]) for r in ours if r["dice_nodule"] >= GOAL and r["minutes"] == own}
-    took = f"{' and '.join(sorted(names))} needs {_between(ours, own)} minutes"
+    names = [text(r["title"]) for r in ours if r["dice_nodule"] >= GOAL and r["minutes"] == own]
+    need = "needs" if len(names) == 1 else "need"
+    took = f"{' and '.join(names)} {need} {_between(ours, own)} minutes"
     if reached is None:
         verdict = "reached" if own * share <= longest else "open"
         return f"- **{goal}: {verdict}.** {took}, {title} more than {longest:g}."
