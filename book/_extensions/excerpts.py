@@ -12,8 +12,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 SCRIPT = "excerpts.js"  # beside the page of the search, which alone loads it
-# Names, versions, counted tests and timings are looked up, not read: no passage
-LOOKED_UP = ("api/", "changes", "robust", "scale", "speed")
+# Names, versions, counted tests and runs, and timings are looked up, not read: no passage
+LOOKED_UP = ("api/", "changes", "robust", "scale", "speed", "status")
 NO_TEXT = (nodes.raw, nodes.literal_block, nodes.math, nodes.math_block, nodes.comment)
 
 
