@@ -19,16 +19,19 @@
   // ---- sorting: highest first for numbers, then lowest first, then the order of the page
   const DIRECTIONS = ["descending", "ascending"];
 
+  // A column of numbers goes by the number that a cell begins with: "1,234.5", "−78.1", "66.2 [61, 71]".
+  const numberIn = (cell) => parseFloat(cell.firstChild?.textContent.replaceAll(",", "").replace("−", "-"));
+
   const sortBy = (table, head, place, say) => {
     const body = table.tBodies[0];
     const rows = [...body.rows];
     rows.forEach((row, index) => { row.dataset.order ??= index; });
     const cell = (row) => row.cells[place];
-    const numbers = rows.some((row) => cell(row).dataset.value !== undefined);
+    const numbers = "numbers" in head.dataset;
     const directions = numbers ? DIRECTIONS : [...DIRECTIONS].reverse();
     const now = directions.indexOf(head.getAttribute("aria-sort"));
     const direction = directions[now + 1] ?? "none";
-    const key = (row) => (numbers ? Number(cell(row).dataset.value ?? NaN) : cell(row).textContent.trim());
+    const key = (row) => (numbers ? numberIn(cell(row)) : cell(row).textContent.trim());
     const missing = (row) => (numbers ? Number.isNaN(key(row)) : ["", "–"].includes(key(row)));
     const sign = direction === "descending" ? -1 : 1;
     rows.sort((one, two) => {

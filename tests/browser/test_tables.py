@@ -1,6 +1,7 @@
 """The pages of tables: sorted, narrowed, chosen and saved, by mouse and by keyboard, offline."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,21 @@ pytestmark = pytest.mark.browser
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
 PAGES = ["tables.html", "cost.html"]
+
+
+# Where a head's column stands in a row, by its place on the screen; each cell's first text.
+PLACE = """head => {
+  const middle = (cell) => cell.getBoundingClientRect().left + cell.offsetWidth / 2;
+  const row = [...head.closest("table").tBodies[0].rows[0].cells].filter((cell) => !cell.hidden);
+  const near = row.map((cell) => Math.abs(middle(cell) - middle(head)));
+  return row[near.indexOf(Math.min(...near))].cellIndex;
+}"""
+MINUS = "\N{MINUS SIGN}"
+NUMBER = re.compile(rf"{MINUS}?\d+(\.\d+)?")
+FIRST_TEXTS = """(table, place) => [...table.tBodies[0].rows].map((row) => {
+  const cell = row.cells[place];
+  return document.createTreeWalker(cell, NodeFilter.SHOW_TEXT).nextNode()?.data.trim() ?? "";
+})"""
 
 
 def shown(page, place):
@@ -50,6 +66,22 @@ def test_a_column_sorts_both_ways_with_what_is_missing_last(visit):
     page.keyboard.press("Enter")
     assert shown(page, 0) == before and head.get_attribute("aria-sort") == "none"
     assert not opened.log
+
+
+@pytest.mark.parametrize("name", [*PAGES, "status.html"])
+def test_numbers_sort_by_what_their_cells_show_whatever_stands_beside_them(visit, name):
+    """Intervals, signs, counts of folds, thousands: the number itself is a cell's first text."""
+    table = visit(name).page.locator(".sortable:visible table").first
+    tried = 0
+    for head in table.locator("thead th[data-numbers]:visible").all():
+        place = head.evaluate(PLACE)
+        head.locator("button").click()
+        assert head.get_attribute("aria-sort") == "descending"
+        texts = [text.replace(",", "") for text in table.evaluate(FIRST_TEXTS, place)]
+        found = [float(text.replace(MINUS, "-")) for text in texts if NUMBER.fullmatch(text)]
+        assert found == sorted(found, reverse=True), (head.inner_text(), found)
+        tried += len(set(found)) > 1
+    assert tried > 2
 
 
 def test_the_list_of_columns_shows_one_band_or_all(visit):

@@ -15,7 +15,7 @@ from .apart import KINDS, SAID, SIGNS, apart
 from .places import short_name
 from .reproduced import DERIVED, System
 from .runs import clock, levels
-from .sortable import NOTHING, Cell, Column, sortable
+from .sortable import Column, sortable
 from .style import ABSENT, COLOURS, SYMBOLS, figure, number, table, text
 
 COSTS = {
@@ -132,25 +132,22 @@ def costs_beside(rows: Sequence[Cost], caption: str, csv: str | None = None) -> 
         raise ValueError("there is no run to show")
     columns = [
         Column("system"),
-        Column("no."),
-        *(Column(head, "Cost", _band(key)) for key, (head, _) in COSTS.items()),
-        *(Column(head, "What it gets, %", _band(key)) for key, head in GAINS.items()),
+        Column("no.", numbers=True),
+        *(Column(head, "Cost", _band(key), True) for key, (head, _) in COSTS.items()),
+        *(Column(head, "What it gets, %", _band(key), True) for key, head in GAINS.items()),
         Column("kind", band="The others"),
-        Column("trainings", band="The others"),
+        Column("trainings", band="The others", numbers=True),
     ]
     body = []
     for row in rows:
-        cells: list[Cell | str] = [
-            f"{text(row.title)}{_signs(row)}",
-            Cell(str(row.place), row.place),
-        ]
+        cells = [f"{text(row.title)}{_signs(row)}", str(row.place)]
         for key, (_, digits) in COSTS.items():
             value = row.costs.get(key, math.nan)
-            cells.append(NOTHING if value != value else Cell(f"{value:,.{digits}f}", value))
+            cells.append(ABSENT if value != value else f"{value:,.{digits}f}")
         cells += [_gain(row, measure) for measure in GAINS]
         kind = row.kind + (f"<small>{text(row.about)}</small>" if row.about else "")
         cells.append(f'<span class="words">{kind}</span>')
-        cells.append(Cell(f"{row.trainings}<small>{row.of}</small>", row.trainings))
+        cells.append(f"{row.trainings}<small>{row.of}</small>")
         body.append(cells)
     return sortable(
         columns, body, caption, note=_note(rows), csv=(csv, _frame(rows)) if csv else None
@@ -295,13 +292,13 @@ def _where(runs: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join(dict.fromkeys(names))
 
 
-def _gain(row: Cost, measure: str) -> Cell:
+def _gain(row: Cost, measure: str) -> str:
     for values, shown in ((row.gains, "<b>{}</b>"), (row.derived, "<i>{}</i>†")):
         if measure in values:
             value, low, high = values[measure]
             interval = f"<small>[{number(low)}, {number(high)}]</small>"
-            return Cell(shown.format(number(value)) + interval, value)
-    return NOTHING
+            return shown.format(number(value)) + interval
+    return ABSENT
 
 
 def _signs(row: Cost) -> str:

@@ -21,7 +21,7 @@ from .changes import NEITHER, sentence, verdict
 from .measures import FEW, NAMES
 from .places import PROFILES, Place, counts, place_name, places
 from .runs import levels
-from .sortable import NOTHING, Cell, Column, choice, sortable
+from .sortable import Column, choice, sortable
 from .style import ABSENT, number, text, words
 
 NOT_RUN = "not run"
@@ -351,14 +351,14 @@ def reproduced_table(
     True
     """
     printed, blocks = paper.table(table).columns, LAYOUTS[table].blocks
-    columns = [Column("system"), Column("train-<br>ings")]
+    columns = [Column("system"), Column("train-<br>ings", numbers=True)]
     for block in blocks:
         if block.measure in printed:
-            columns.append(Column("paper*", block.head, block.band))
-        columns.append(Column("ours", block.head, block.band))
+            columns.append(Column("paper*", block.head, block.band, True))
+        columns.append(Column("ours", block.head, block.band, True))
     body = []
     for row in sorted(rows, key=lambda row: not row.trainings):
-        cells: list[Cell | str] = [f"{text(row.title)}{_signs(row, memory)}", _runs_cell(row)]
+        cells = [f"{text(row.title)}{_signs(row, memory)}", _runs_cell(row)]
         for block in blocks:
             if block.measure in printed:
                 cells.append(_their_cell(row.theirs.get(block.measure)))
@@ -552,16 +552,14 @@ def from_memory(rivals: str) -> list[str]:
     return [one.partition("\n")[0].strip() for one in sections if "(M)" in one]
 
 
-def _our_cell(row: Row, measure: str) -> Cell:
+def _our_cell(row: Row, measure: str) -> str:
     if measure in row.derived:
         value = row.derived[measure]
         low, high = number(value.low), number(value.high)
-        return Cell(
-            f"<i>{number(value.estimate)}</i>†<small>[{low}, {high}]</small>", value.estimate
-        )
+        return f"<i>{number(value.estimate)}</i>†<small>[{low}, {high}]</small>"
     if measure not in row.ours:
         constructed = row.decided and measure.startswith(LESS_IS_BETTER)
-        return Cell("<i>0</i>‡", 0.0) if constructed else NOTHING
+        return "<i>0</i>‡" if constructed else ABSENT
     value = row.ours[measure]
     shown = f"<b>{number(value.estimate)}</b>"
     if measure in row.tests and row.tests[measure].clear:
@@ -572,20 +570,15 @@ def _our_cell(row: Row, measure: str) -> Cell:
             f'<span class="only-spoken">{way} than {row.against}</span>'
         )
     ends = f"[{number(value.low)}, {number(value.high)}]"
-    shown += f"<small>{ends if row.trainings > 1 else f'<i>{ends}</i>'}</small>"
-    return Cell(shown, value.estimate)
+    return shown + f"<small>{ends if row.trainings > 1 else f'<i>{ends}</i>'}</small>"
 
 
-def _their_cell(value: float | None) -> Cell:
-    if value is None:
-        return NOTHING
-    return Cell(f"<i>{100 * value:.2f}</i>", value)
+def _their_cell(value: float | None) -> str:
+    return ABSENT if value is None else f"<i>{100 * value:.2f}</i>"
 
 
-def _runs_cell(row: Row) -> Cell:
-    if row.state:
-        return Cell(f"<i>{text(row.state)}</i>", 0)
-    return Cell(str(row.trainings), row.trainings)
+def _runs_cell(row: Row) -> str:
+    return f"<i>{text(row.state)}</i>" if row.state else str(row.trainings)
 
 
 def _signs(row: Row, memory: Collection[str]) -> str:

@@ -14,40 +14,26 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from .style import ABSENT
-
-
-class Cell(NamedTuple):
-    """What a cell shows, in HTML, and the number that it is sorted by: by its text if None.
-
-    >>> Cell("<b>75.0</b>", 0.75).value
-    0.75
-    """
-
-    shown: str
-    value: float | None = None
-
 
 class Column(NamedTuple):
     """A column: its head, the head above it that it shares, and the choice that shows it.
 
-    head, group: HTML; band: columns of the same one are shown together, "" is always shown.
+    head, group: HTML; band: columns of the same one are shown together, "" is always shown;
+    numbers: it is sorted by the number that each cell begins with, and not by its text.
 
-    >>> Column("ours", group="Dice").band
+    >>> Column("ours", group="Dice", numbers=True).band
     ''
     """
 
     head: str
     group: str = ""
     band: str = ""
-
-
-NOTHING = Cell(ABSENT)
+    numbers: bool = False
 
 
 def sortable(
     columns: Sequence[Column],
-    body: Sequence[Sequence[Cell | str]],
+    body: Sequence[Sequence[str]],
     caption: str,
     *,
     note: str = "",
@@ -55,22 +41,20 @@ def sortable(
 ) -> str:
     """HTML of a table that can be sorted by any column, its first one staying in view.
 
-    columns: from the left, those of one group next to each other; body: rows of as many cells, the
-    first one the row's title; caption: what it is and what to see in it, in HTML; note: a line
-    below it; csv: name of a file, and what is in it. Raises ValueError for a row that is too short
-    or too long.
+    columns: from the left, those of one group next to each other; body: rows of as many cells, in
+    HTML, the first one the row's title; caption: what it is and what to see in it, in HTML; note: a
+    line below it; csv: name of a file, and what is in it. Raises ValueError for a row that is too
+    short or too long.
 
-    >>> shown = sortable([Column("run"), Column("Dice")], [["MTL", Cell("75.0", 0.75)]], "One run")
-    >>> '<td data-value="0.75">75.0</td>' in shown
+    >>> columns = [Column("run"), Column("Dice", numbers=True)]
+    >>> "<td>75.0</td>" in sortable(columns, [["MTL", "75.0"]], "One run")
     True
     """
     for row in body:
         if len(row) != len(columns):
             raise ValueError(f"a row has {len(row)} cells, but there are {len(columns)} columns")
     lines = [
-        f'<tr><th scope="row"{_sorted_by(title)}>{_shown(title)}</th>'
-        + "".join(f"<td{_sorted_by(cell)}>{_shown(cell)}</td>" for cell in cells)
-        + "</tr>"
+        f'<tr><th scope="row">{title}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
         for title, *cells in body
     ]
     table = f"<table><thead>{_heads(columns)}</thead><tbody>{chr(10).join(lines)}</tbody></table>"
@@ -120,29 +104,26 @@ def _heads(columns: Sequence[Column]) -> str:
             above.append(_head(column, ' rowspan="2"'))
             continue
         below.append(_head(column))
-        if place and columns[place - 1][1:] == column[1:]:
+        if place and _above(columns[place - 1]) == _above(column):
             continue  # shares the head of the column before
-        wide = sum(other[1:] == column[1:] for other in columns)
+        wide = sum(_above(other) == _above(column) for other in columns)
         above.append(f'<th scope="colgroup" colspan="{wide}"{_band(column)}>{column.group}</th>')
     return f"<tr>{''.join(above)}</tr><tr>{''.join(below)}</tr>"
 
 
+def _above(column: Column) -> tuple[str, str]:
+    """What columns have in common that share a head."""
+    return column.group, column.band
+
+
 def _head(column: Column, more: str = "") -> str:
     words = " ".join(filter(None, (_plain(column.group), _plain(column.head))))
-    return f'<th scope="col" data-words="{words}"{_band(column)}{more}>{column.head}</th>'
+    numbers = " data-numbers" if column.numbers else ""
+    return f'<th scope="col" data-words="{words}"{numbers}{_band(column)}{more}>{column.head}</th>'
 
 
 def _band(column: Column) -> str:
     return f' data-band="{escape(column.band)}"' if column.band else ""
-
-
-def _sorted_by(cell: Cell | str) -> str:
-    value = cell.value if isinstance(cell, Cell) else None
-    return "" if value is None or value != value else f' data-value="{value:.4g}"'
-
-
-def _shown(cell: Cell | str) -> str:
-    return cell.shown if isinstance(cell, Cell) else cell
 
 
 def _plain(html: str) -> str:

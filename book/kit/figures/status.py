@@ -13,7 +13,7 @@ from lib.results import changed_modules
 
 from .places import place_name
 from .runs import clock
-from .sortable import NOTHING, Cell, Column, sortable
+from .sortable import Column, sortable
 from .style import ABSENT, text
 
 CURRENT, STALE = "current", "stale"
@@ -77,10 +77,11 @@ def runs_table(
         raise ValueError("there is no run to show")
     frame = _frame(records, failures, code or {})
     columns = [
-        Column("run"), Column("source"), Column("profile"), Column("seed"), Column("fold"),
-        Column("state"), Column("epochs"), Column("minutes"), Column("processor<br>minutes"),
-        Column("memory,<br>MiB"), Column("commit"), Column("code"), Column("machine"),
-        Column("versions"),
+        Column("run"), Column("source"), Column("profile"), Column("seed", numbers=True),
+        Column("fold", numbers=True), Column("state"), Column("epochs", numbers=True),
+        Column("minutes", numbers=True), Column("processor<br>minutes", numbers=True),
+        Column("memory,<br>MiB", numbers=True), Column("commit"), Column("code"),
+        Column("machine"), Column("versions"),
     ]  # fmt: skip
     body = []
     for line in frame.to_dict("records"):
@@ -90,7 +91,7 @@ def runs_table(
                 f"{text(title)}<br><code>{text(line['experiment'])}</code>",
                 text(line["source"]),
                 text(line["profile"]),
-                Cell(str(line["seed"]), line["seed"]),
+                str(line["seed"]),
                 _number(line["fold"], 0),
                 f'<span class="words">{text(line["state"])}</span>',
                 _number(line["epochs"], 0),
@@ -141,17 +142,16 @@ def _sets(
     today: Mapping[str, str] | None = None,
 ) -> str:
     found = _numbered(records, key, letter)
-    body: list[list[Cell | str]] = []
+    body = []
     for written, label in found.items():
         values = json.loads(written)
         count = sum(_written(record[key]) == written for record in records)
-        body.append([label, Cell(str(count), count), *(_part(values, part) for part in parts)])
+        body.append([label, str(count), *(_part(values, part) for part in parts)])
     if today:
         body.append(["this build", ABSENT, *(_part(today, part) for part in parts)])
     name = {"M": "The machines of the runs.", "V": "The versions of Python and the packages."}
-    return sortable(
-        [Column("set"), Column("runs"), *(Column(text(part)) for part in parts)], body, name[letter]
-    )
+    columns = [Column("set"), Column("runs", numbers=True), *(Column(text(part)) for part in parts)]
+    return sortable(columns, body, name[letter])
 
 
 def _part(values: Mapping[str, Any], part: str) -> str:
@@ -220,5 +220,5 @@ def _short(commit: str) -> str:
     return name[:8] + ("-changed" if changed else "")
 
 
-def _number(value: float, digits: int) -> Cell:
-    return NOTHING if value != value else Cell(f"{value:,.{digits}f}", value)
+def _number(value: float, digits: int) -> str:
+    return ABSENT if value != value else f"{value:,.{digits}f}"
