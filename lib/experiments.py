@@ -235,7 +235,7 @@ ONE_ANSWER = (
         "once-light", "T1 + T2 on one encoder, painted, T1 at .2", UNet,
         {"mask": "seg2", "classification": True},
         losses={"weights": {"T1 BCE": 0.2}},
-        about="as above, with a fifth of the weight on T1's loss",
+        about="one network without T3, with a fifth of the weight on T1's loss",
     ),
     Experiment(
         "once-product", "T1 x T2 on one encoder, trained as one mask", Painted,

@@ -24,8 +24,8 @@ Verdict = Literal[
     "reversed", "not reproduced", "not run", "not testable here", "undecided", "reproduced"
 ]
 Printed = Mapping[str, Mapping[str, float]]
-# A network for one task is also trained as a half of a pair, from the same seed and images: what
-# the pair says of that task is what the network says alone.
+# A network for one task is also trained as a half of a pair, on the same images and by the same
+# recipe: what the pair says of that task is said by another training of the same network.
 HALF_OF = "unet-seg2+clsnet"
 HALVES = {
     "clsnet": ("ACC", "PRE", "REC", "F1", "AUC"),
@@ -104,7 +104,8 @@ class Reason(NamedTuple):
     """A candidate reason why consistency may not pay: what to run to find out.
 
     experiments are compared with MS-MTL of the same profile; with a `profile`, the pair of `PAIR`
-    is run in it instead; with neither, the sources are compared.
+    is run in it instead, and set beside the profile `than`; with neither, the sources are
+    compared.
 
     >>> REASONS[0].profile
     'laptop-long'
@@ -114,6 +115,7 @@ class Reason(NamedTuple):
     about: str
     experiments: tuple[str, ...] = ()
     profile: str | None = None
+    than: str | None = None
 
 
 def read(file: Path = FILE) -> tuple[tuple[Claim, ...], tuple[Reason, ...]]:
@@ -246,15 +248,13 @@ def _part(comparison: Comparison, found: Evidence, paper: Printed) -> Part:
 
 
 def _is_half(name: str | None, comparison: Comparison, found: Evidence) -> bool:
-    """Whether a network was not run alone, and its half of the pair can answer for it."""
-    other = {comparison.above, comparison.below} - {name}
-    return (
-        name is not None
-        and name not in found.runs
-        and HALF_OF in found.runs
-        and comparison.measure in HALVES.get(name, ())
-        and HALF_OF not in other
-    )
+    """Whether its half of the pair answers for a network: it has more trainings with the other."""
+    if name is None or comparison.measure not in HALVES.get(name, ()):
+        return False
+    other = comparison.below if name == comparison.above else comparison.above
+    if other is None:
+        return name not in found.runs and HALF_OF in found.runs
+    return other != HALF_OF and len(found.shared(HALF_OF, other)) > len(found.shared(name, other))
 
 
 def _judged(comparison: Comparison, found: Evidence, theirs: float | None) -> Part:

@@ -15,8 +15,9 @@ from .stats import Evidence
 
 
 def say(markdown: str) -> None:
-    """Show a piece of Markdown."""
-    display(Markdown(markdown))
+    """Show a piece of Markdown, if there is any."""
+    if markdown:
+        display(Markdown(markdown))
 
 
 def draw(make: Callable[..., Any], *given: Any, **options: Any) -> None:

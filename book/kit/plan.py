@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from lib.experiments import EXPERIMENTS, ONE_ANSWER, READINGS, RIVALS
+
 from .claims import FULL, PLAIN
 from .figures.effects import TOGETHER, Compared
 from .figures.finding import found_in_words
@@ -75,6 +77,17 @@ TRAININGS = {
     | dict.fromkeys((PAIRS[3].below, PAIRS[3].above, LEARNT, "once"), 5),
     "phantom": dict.fromkeys(HEADLINE, 5),
     "ddti": dict.fromkeys(HEADLINE, 5),
+}
+# What else it asks for, which decides no comparison of the plan
+LATER = {
+    "Part 3, Tables 3 to 6, BUS-BRA, 5 trainings each": dict.fromkeys(
+        (s.name for s in EXPERIMENTS.values() if {3, 4, 5, 6} & {table for table, _ in s.rows}), 5
+    ),
+    "Part 5, rivals of Table 1 and readings, BUS-BRA, fold 1": dict.fromkeys(
+        (s.name for s in (*(r for r in RIVALS if r.rows), *READINGS)), 1
+    ),
+    "Part 6, more of the headline, BUS-BRA": dict.fromkeys((PLAIN, FULL), 20),
+    "Part 6, more of the headline, phantom": dict.fromkeys((PLAIN, FULL), 10),
 }
 SMALLER = "once-light"  # class and outline on one encoder, no T3
 # What to call two of the headline's four, on the first page
@@ -236,16 +249,50 @@ def not_run(
     records: Sequence[Mapping[str, Any]], titles: Mapping[str, str]
 ) -> dict[str, list[str]]:
     """What parts 1 to 4 of the plan name and has not been trained yet, in words, by source."""
-    made = Counter(
-        (run["source"], run["experiment"]) for run in records if run["profile"] == PROFILE
-    )
-    missing: dict[str, list[str]] = {}
+    missing = {}
     for source, wanted in TRAININGS.items():
-        for name, count in wanted.items():
-            if (there := min(made[source, name], count)) < count:
-                told = f"{titles.get(name, name)} ({there} of {count} trainings done)"
-                missing.setdefault(short_name((source, "")), []).append(told)
+        if lacking := _lacking(records, source, wanted):
+            missing[short_name((source, ""))] = [
+                f"{titles.get(name, name)} ({there} of {count} trainings done)"
+                for name, (there, count) in lacking.items()
+            ]
     return missing
+
+
+def not_run_later(
+    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """What the plan names beside that and has not been trained as often, in words, by its parts.
+
+    A system that was trained there, but not as often, has the number beside it.
+    """
+    missing = {}
+    for part, wanted in LATER.items():
+        source = SIMULATED if part.endswith(SIMULATED) else REAL
+        if lacking := _lacking(records, source, wanted):
+            missing[part] = [
+                titles.get(name, name) + f" ({there} of {count})" * bool(there)
+                for name, (there, count) in lacking.items()
+            ]
+    return missing
+
+
+def never_run(records: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> list[str]:
+    """The systems of this plan, and of One answer, that no run in any profile is of."""
+    made = {run["experiment"] for run in records}
+    asked = dict.fromkeys(name for wanted in LATER.values() for name in wanted)
+    answering = dict.fromkeys(system.name for system in ONE_ANSWER)
+    return [titles.get(name, name) for name in asked | answering if name not in made]
+
+
+def _lacking(
+    records: Sequence[Mapping[str, Any]], source: str, wanted: Mapping[str, int]
+) -> dict[str, tuple[int, int]]:
+    """How many trainings in the plan's profile a system has, and how many are wanted of it."""
+    made = Counter(
+        run["experiment"] for run in records if (run["source"], run["profile"]) == (source, PROFILE)
+    )
+    return {name: (made[name], count) for name, count in wanted.items() if made[name] < count}
 
 
 def missing_folds(found: Evidence, titles: Mapping[str, str]) -> str:
@@ -296,8 +343,9 @@ def _known(found: Evidence, system: str, measure: str) -> bool:
 
 
 def reference(found: Evidence, system: str, measure: str) -> str | None:
-    """The network for this one task that shares trainings with a system; None if none does."""
-    return next((name for name in SINGLE[measure] if found.shared(system, name)), None)
+    """The network for this one task that shares most trainings with a system; None if none does."""
+    best = max(SINGLE[measure], key=lambda name: len(found.shared(system, name)))
+    return best if found.shared(system, best) else None
 
 
 def _signs_differ(families: Sequence[Mapping[str, Difference]], measure: str) -> bool:

@@ -197,14 +197,18 @@ def test_a_reason_compares_its_systems_its_profile_or_the_sources():
     titles = {name: name for name in (PLAIN, FULL, "weak")}
     reasons = {
         "weak": claims.Reason("?", "", ("weak",)),
-        "long": claims.Reason("?", "", profile="long"),
+        "long": claims.Reason("?", "", profile="long", than="laptop"),
         "sizes": claims.Reason("?", ""),
     }
     said = {name: figures.reason_table(one, found, titles) for name, one in reasons.items()}
     assert list(said["weak"]) == ["BUS-BRA, profile laptop"] == list(said["long"])
     rows = {name: [row[0] for row in cells(*tables.values())] for name, tables in said.items()}
-    assert rows["weak"][1:] == [FULL, "weak"] and rows["long"][1:] == [FULL, f"{FULL}, long"]
-    assert rows["sizes"][1] == "BUS-BRA, profile laptop: 13 images"
+    one = "1 training of each"
+    assert rows["weak"][1:] == [f"{FULL}{one}", f"weak{one}"]
+    assert rows["long"][1:] == [f"{FULL}{one}", f"{FULL}, long{one}"]
+    assert rows["sizes"][1] == f"BUS-BRA, profile laptop: 13 images{one}"
+    other = claims.Reason("?", "", profile="long", than="evidence")
+    assert figures.reason_table(other, found, titles) == {}  # set beside no other profile
     assert (
         figures.reason_table(claims.Reason("?", "", ("none",)), found, {"none": "", **titles}) == {}
     )
@@ -254,3 +258,6 @@ def test_a_network_for_one_task_is_read_as_a_half_of_the_pair():
     assert "ClsNet as a half<br>of U-Net(Seg2) ⊕ ClsNet" in shown
     both = claims.ledger(asked[:1], Evidence([*new, classifier("clsnet", False)]), {})
     assert both[0].parts[0].half == ""  # where it was run alone, that counts
+    more = [one | {"seed": 1} for one in new]
+    often = claims.ledger(asked[:1], Evidence([*new, *more, classifier("clsnet", False)]), {})
+    assert often[0].parts[0].half == "clsnet"  # but the pair, where it has more trainings

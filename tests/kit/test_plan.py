@@ -190,6 +190,15 @@ def test_a_verdict_that_rests_on_the_spread_of_other_systems_is_named():
     assert "None of the" in figures.assumed_in_words(own, own)
 
 
+def test_a_system_is_set_against_the_network_it_shares_most_trainings_with():
+    both = runs("busbra", (0, 1), (1, 2), once=0.3, **{"unet-seg2+clsnet": 0.3})
+    found = Evidence([*both, *runs("busbra", (0,), (1, 2), clsnet=0.3)])
+    assert plan.reference(found, "once", "AUC") == "unet-seg2+clsnet"
+    alone = Evidence([run for run in found.records if run["experiment"] != "unet-seg2+clsnet"])
+    assert plan.reference(alone, "once", "AUC") == "clsnet"
+    assert plan.reference(alone, "once", "dice_nodule") is None
+
+
 def test_what_was_not_run_is_listed():
     made = with_profile("evidence", runs("busbra", folds=(1, 2, 3, 4, 5)) + runs("ddti"))
     missing = plan.not_run(made + runs("phantom"), {"once": "Once"})
@@ -197,6 +206,13 @@ def test_what_was_not_run_is_listed():
     assert not any(told.startswith(f"{PLAIN} (") for told in missing["BUS-BRA"])  # 10 of 10
     assert f"{PLAIN} (2 of 5 trainings done)" in missing["DDTI"]
     assert f"{PLAIN} (0 of 5 trainings done)" in missing["Phantom"]  # of another profile
+    later = plan.not_run_later(made, {"segnet": "SegNet"})
+    assert f"{PLAIN} (10 of 20)" in later["Part 6, more of the headline, BUS-BRA"]
+    assert PLAIN in later["Part 6, more of the headline, phantom"]
+    (rivals,) = (told for part, told in later.items() if part.startswith("Part 5"))
+    assert "SegNet" in rivals and "segnet-native" not in rivals  # which fills no row
+    never = plan.never_run(made, {"once-product": "The product"})
+    assert "The product" in never and PLAIN not in never
     nothing = figures.shown(runs("busbra", ms_mtl=0.3))
     said = figures.answers(plan.compared(nothing), plan.pooled_rows())
     assert "Not run." in said

@@ -101,7 +101,7 @@ def test_the_figure_shows_what_the_evidence_says(found):
 
 def test_a_system_that_cannot_contradict_itself_stands_beside(found):
     rows = {k: v for k, v in found.records[0]["per_image"].items() if k != "seg_as_cls"}
-    size = {"model": {"parameters": 1_500_000}}
+    size = {"model": {"parameters": 1_500_000}, "parameters": {}}
     once = NAMES | size | {"experiment": "once", "per_image": rows}
     both = stats.Evidence([*found.records, once])
     drawn = figures.finding({("phantom", "laptop"): both}, "ms-mtl", "terms", {"painted": "once"})
@@ -111,8 +111,15 @@ def test_a_system_that_cannot_contradict_itself_stands_beside(found):
     auc, low, high = (100 * end for end in both.level("once", "AUC"))
     level = f"{auc:.1f} % ({low:.1f} to {high:.1f})"
     link = "](results.html#never-a-contradiction-and-no-worse)."
-    assert f"AUC {level} against {level}{link}" in said
-    assert "with [1.5 million parameters, not 3.0" in said
+    assert f"AUC {level}, all three {level}{link}" in said
+    assert (
+        "alone** cannot contradict each other, with [1.5 million parameters, all three 3.0" in said
+    )
+    light = once | {"parameters": {"losses": {"weights": {"T1 BCE": 0.2}}}}
+    lighter = stats.Evidence([*found.records, light])
+    said = spaced(figures.found_in_words(lighter, "ms-mtl", "terms", "once"))
+    assert "**Class and outline alone**, T1's loss at .2, cannot" in said
+    said = spaced(figures.found_in_words(both, "ms-mtl", "terms", "once"))
     plain = spaced(figures.found_in_words(found, "ms-mtl", "terms", "once"))
     assert said.startswith(plain) and "outline alone" not in plain
 
@@ -132,9 +139,9 @@ def test_the_words_have_the_numbers(found):
     family = found.differences("terms", "ms-mtl")
     fewer = figures.sentence(family["inconsis_cls"])
     alone = "of one training, whose chance is not in the interval"
-    assert "**The paper's three terms** are not shown to make the answers better: " in words
-    assert f" [50.0 % of images, not 50.0 %: {fewer}, {alone}{LINK}." in words
-    assert f"AUC, F1, class Dice, nodule Dice: [{alone}{LINK}." in words
+    assert f"terms.** Contradictions: [50.0 % of images, not 50.0 %: {fewer}, {alone}" in words
+    assert f"{LINK}. They are not shown to make the answers better: the change in AUC" in words
+    assert f"in AUC, F1, class Dice and nodule Dice is [{alone}{LINK}." in words
     joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")
     clear = [d for m, d in joint.items() if m in ("AUC", "dice_class_mean") and d.clear]
     assert clear and not any(one.spread_known for one in clear)
@@ -158,11 +165,14 @@ def test_the_words_have_what_is_told_apart():
     told = "; ".join(f"{m} {figures.sentence(family[m])}" for m in ("AUC", "F1"))
     assert f"[{told}{LINK}" in words
     assert "not decided" not in words
-    assert "**The paper's three terms** make some answers better: [AUC" in words
+    assert ". They make some answers better: [AUC" in words
     over = {"terms": {"AUC": replace(family["AUC"], difference=0.25, low=0.125, high=0.375)}}
     pooled = spaced(figures.found_in_words(found, "ms-mtl", "terms", pooled=over))
     told = "[AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]"
-    assert f"pooled with simulated images, {told}" in pooled
+    assert (
+        f"better: [F1 {figures.sentence(family['F1'])}{LINK}; with simulated images, {told}"
+        in pooled
+    )
     less = {"AUC": replace(family["AUC"], difference=-0.25, low=-0.375, high=-0.125)}
     same = {"F1": less["AUC"]}
     alike = {"dice_nodule": replace(less["AUC"], low=-0.01, high=0.01, p=0.5)}
@@ -174,7 +184,7 @@ def test_the_words_have_what_is_told_apart():
         told = figures.found_in_words(
             found, "ms-mtl", "terms", pooled={"terms": less | same | more}
         )
-        assert f"three terms** {said}: " in told
+        assert f"They {said}: " in told
     fewer = figures.sentence(family["inconsis_cls"])
     both = figures.found_in_words(found, "ms-mtl", "terms", others={"the phantom": found})
     assert f": {fewer}{LINK}." in words

@@ -1,5 +1,6 @@
 """Which verdicts rest on the assumption that trainings of all systems vary alike."""
 
+from ..stats import Difference
 from .changes import sentence
 from .effects import Compared
 from .measures import HEADLINE
@@ -23,8 +24,8 @@ def assumed_in_words(compared: Compared, own: Compared) -> str:
     if not both:
         return "Nothing has been compared yet."
     other_told = [
-        f"- {row}, {change}: {HEADLINE[found.measure]}, {sentence(other)} in place of "
-        f"{sentence(found)}."
+        f"- {row}, {change}: {HEADLINE[found.measure]}, {sentence(other)}, {_apart(other)}; above, "
+        f"{sentence(found)}, {_apart(found)}."
         for change, row, found, other in both
         if found.clear != other.clear
     ]
@@ -36,5 +37,9 @@ def assumed_in_words(compared: Compared, own: Compared) -> str:
         return f"{asked} None of the {len(both)} verdicts would be another."
     return (
         f"{asked} {len(other_told)} of {len(both)} verdicts would be another; what stands above "
-        "stays, for the rule was fixed first:\n\n" + "\n".join(other_told)
+        "stays, for the rule is one for all comparisons:\n\n" + "\n".join(other_told)
     )
+
+
+def _apart(found: Difference) -> str:
+    return f"{'' if found.clear else 'not '}told apart"

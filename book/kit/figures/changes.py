@@ -7,7 +7,7 @@ from ..stats import FEWEST, LESS_IS_BETTER, MARGIN, Difference, Evidence
 from .measures import DERIVED, NAMES
 from .places import counts
 from .runs import ONE
-from .style import ABSENT, cell, number, probability, table, text
+from .style import ABSENT, cell, end, number, probability, table, text
 
 NEITHER = "not told apart"
 LITTLE = "1 point" if MARGIN == 0.01 else f"{100 * MARGIN:g} points"
@@ -29,27 +29,25 @@ def sentence(found: Difference) -> str:
     >>> sentence(Difference("AUC", low=-0.065, high=0.021, **at))
     '4.3 points lower (95 %: 6.5 lower to 2.1 higher)'
     >>> sentence(Difference("AUC", low=-0.0004, high=0.021, **at | {"difference": 0.01}))
-    '1.0 points higher (95 %: 0.0 to 2.1 higher)'
+    '1.0 points higher (95 %: 0.04 lower to 2.1 higher)'
     >>> sentence(Difference("AUC", low=0.0004, high=0.021, **at | {"difference": 0.01}))
-    '1.0 points higher (95 %: under 0.1 to 2.1 higher)'
+    '1.0 points higher (95 %: 0.04 to 2.1 higher)'
     """
     less, more = _ways(found.measure)
 
-    def told(value: float) -> tuple[str, str]:
-        shown = number(abs(value))
-        return shown, "" if shown == "0.0" else less if value < 0 else more
+    def way(value: float) -> str:
+        return f" {less if value < 0 else more}" if value else ""
 
-    size, way = told(found.difference)
-    said = f"{size} points {way}" if way else "no difference"
+    size = number(abs(found.difference))
+    said = "no difference" if size == "0.0" else f"{size} points{way(found.difference)}"
     if found.why:
         return f"{said} (no interval: {found.why})"
-    (low, low_way), (high, high_way) = told(found.low), told(found.high)
-    if low_way and high_way and low_way != high_way:
-        return f"{said} (95 %: {low} {low_way} to {high} {high_way})"
-    near, far = (low, high) if abs(found.low) < abs(found.high) else (high, low)
-    if found.low * found.high > 0 and near == "0.0":
-        near = "under 0.1"  # which leaves out 0, and a plain 0.0 would not say so
-    return f"{said} (95 %: {near} to {far} {low_way or high_way})".replace(" )", ")")
+    if found.low * found.high < 0:
+        both = [f"{end(abs(one))}{way(one)}" for one in (found.low, found.high)]
+    else:
+        near, far = sorted((found.low, found.high), key=abs)
+        both = [end(abs(near)), f"{end(abs(far))}{way(far)}"]
+    return f"{said} (95 %: {' to '.join(both)})"
 
 
 def verdict(found: Difference) -> str:

@@ -85,7 +85,8 @@ def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None =
 
 
 def changes_table(
-    rows: Mapping[str, Mapping[str, Difference]], first: str = "less MS-MTL, in points"
+    rows: Mapping[str, Mapping[str, Difference]],
+    first: str = "less MS-MTL of the same profile, in points",
 ) -> str:
     """Differences of several systems from one, by title and measure.
 
@@ -96,13 +97,18 @@ def changes_table(
         raise ValueError("there is no run to compare")
     body = [
         [
-            text(title),
+            f"{text(title)}<br><small>{_trained(found)}</small>",
             *(stacked(d.interval, signed=True) if (d := found.get(m)) else ABSENT for m in SHOWN),
         ]
         for title, found in rows.items()
     ]
     heads = [NAMES[measure].replace(", ", ",<br>", 1) for measure in SHOWN]
     return table([first, *heads], body, RULE)
+
+
+def _trained(family: Mapping[str, Difference]) -> str:
+    count = max((found.trainings for found in family.values()), default=0)
+    return f"{count} training{'s' * (count != 1)} of each"
 
 
 def reason_table(
@@ -123,7 +129,7 @@ def reason_table(
     for (source, profile), one in found.items():
         rows = {titles[FULL]: one.differences(FULL, PLAIN)}
         more = {titles[name]: one.differences(name, PLAIN) for name in reason.experiments}
-        if longer := found.get((source, reason.profile or "")):
+        if profile == reason.than and (longer := found.get((source, reason.profile or ""))):
             more = {f"{titles[FULL]}, {reason.profile}": longer.differences(FULL, PLAIN)}
         if profile != reason.profile and any(more.values()):
             shown = {title: family for title, family in (rows | more).items() if family}
@@ -156,11 +162,12 @@ def settled(found: Sequence[Finding]) -> str:
 
 
 def _quoted(found: Finding) -> str:
-    """The claim in quotation marks, and that one older training judges it, where that is so."""
-    told = [part for part in found.parts if part.found]
-    alone = told and all(part.found.trainings == 1 and part.profile for part in told)
-    older = f" *(one training, profile {text(told[0].profile)})*" if alone else ""
-    return f"“{text(found.claim.says)}”{older}"
+    """The claim in quotation marks, and that older trainings judge it, where that is so."""
+    older = next((part.profile for part in found.parts if part.profile), "")
+    told = [part.found for part in found.parts if part.found]
+    alone = "one training, " if told and all(one.trainings == 1 for one in told) else ""
+    mark = f" *({alone}profile {text(older)})*" if older else ""
+    return f"“{text(found.claim.says)}”{mark}"
 
 
 def _trained_on(found: Evidence) -> list[int]:

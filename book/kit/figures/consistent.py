@@ -6,7 +6,7 @@ from html import escape
 from ..stats import MARGIN, Difference
 from .changes import LITTLE
 from .measures import HEADLINE
-from .style import ABSENT, number, table, words
+from .style import ABSENT, ends, number, table, words
 
 RULER = "results.html#never-a-contradiction-and-no-worse"
 # system -> row (a source) -> measure -> difference, at the level of a one-sided test
@@ -127,8 +127,8 @@ def _said(family: Mapping[str, Difference | None], measure: str) -> str:
     found = family[measure]
     if found is None:
         return "<small>the same network, by construction</small>"
-    value, low, high = (number(v, signed=True) for v in (found.difference, found.low, found.high))
+    value = number(found.difference, signed=True)
     one = "<sup>1</sup>" if found.trainings == 1 else ""
     name = standing(found)
     name = f"<b>{name}</b>" if name.startswith(("better", "no worse")) else name
-    return f"{name}<br><small>{value}{one} [{low}, {high}]</small>"
+    return f"{name}<br><small>{value}{one} {ends(found.low, found.high, True)}</small>"

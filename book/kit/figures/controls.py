@@ -7,7 +7,7 @@ from ..stats import SUFFIX, Difference, Evidence
 from .changes import NEITHER, RULE, sentence, verdict
 from .measures import HEADLINE
 from .runs import ONE
-from .style import ABSENT, number, table, text
+from .style import ABSENT, ends, number, table, text
 
 # Mean Dice over all images comes last: most of what it gains is painting
 JUDGED = ("AUC", "F1", "dice_class_mean", "dice_paper_mean")
@@ -129,8 +129,8 @@ def _judged(found: Difference) -> str:
 def _said(found: Difference | None, judged: bool) -> str:
     if found is None:
         return f"<small>{ABSENT}</small>"
-    value, low, high = (number(v, signed=True) for v in (found.difference, found.low, found.high))
-    shown = f"<small>{value} [{low}, {high}]</small>"
+    value = number(found.difference, signed=True)
+    shown = f"<small>{value} {ends(found.low, found.high, True)}</small>"
     if not judged:
         return shown
     name = verdict(found).replace("; ", ",<br>")

@@ -60,7 +60,7 @@ def overlong_in_words(records: Sequence[Mapping[str, Any]], systems: Sequence[Sy
     named = ", ".join(f"{title} ({minutes:.1f})" for title, minutes in long.items())
     return (
         "- The profile aims at about ten minutes. Counted in processor time of the training, so "
-        "that no other work of the machine is in it, "
+        "that no waiting is in it, "
         + (
             f"these took more than {MINUTES} minutes: {named}."
             if named

@@ -311,8 +311,10 @@ def _note(rows: Sequence[Cost]) -> str:
     machines = text("; ".join(dict.fromkeys(row.where for row in rows)))
     said = [
         f"Made on: {machines}. A multiplication with its addition is two operations. Processor "
-        "seconds are those of the whole run over its epochs, so other work of the machine does not "
-        "count; they leave out a GPU's work, so such runs have none. Minutes are by the clock. "
+        "seconds are those of the whole run over its epochs. Waiting does not count, but beside "
+        "other work a core is slower, so between systems that were trained at different times "
+        "compare operations, not seconds. They leave out a GPU's work, so such runs have none. "
+        "Minutes are by the clock. "
         f"{ABSENT}: not noted by that run, or the system has no such answer. In brackets 95 % "
         "intervals over patients and trainings."
     ]

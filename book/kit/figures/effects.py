@@ -11,7 +11,18 @@ import plotly.graph_objects as go
 from ..stats import FEWEST, LESS_IS_BETTER, MARGIN, PRIMARY, Difference
 from .changes import sentence
 from .measures import HEADLINE
-from .style import ABSENT, COLOURS, SYMBOLS, beside, figure, number, points, probability, table
+from .style import (
+    ABSENT,
+    COLOURS,
+    SYMBOLS,
+    beside,
+    ends,
+    figure,
+    number,
+    points,
+    probability,
+    table,
+)
 
 TOGETHER = "Pooled"  # the row over several sources
 SMALL = 0.02  # an interval within this on both sides leaves no difference that matters
@@ -211,7 +222,8 @@ def _lines(
         lines.append(
             _first(
                 f"{where}the gain is in Dice over all images and not in Dice over images of the "
-                "class: the class is named better, the outline is not."
+                "class: it is in how the nodule is named, with one class and which, not in its "
+                "outline ([what painting alone does](together.html))."
             )
         )
     return lines
@@ -259,8 +271,7 @@ def _cell(found: Difference | None, change: str, measure: str) -> str:
     shown = number(found.difference, signed=True)
     shown = f"<b>{shown}</b>" if found.clear and found.spread_known else shown
     one = "<sup>1</sup>" if found.trainings == 1 else ""
-    low, high = (number(end, signed=True) for end in (found.low, found.high))
-    return f"{shown}{one}<br><small>[{low}, {high}]</small>"
+    return f"{shown}{one}<br><small>{ends(found.low, found.high, True)}</small>"
 
 
 def _first(words: str) -> str:

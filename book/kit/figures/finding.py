@@ -140,15 +140,20 @@ def found_in_words(
         before, after = (number(one.level(k, "inconsis_cls").estimate) for k in (plain, terms))
         changed = _told(one.differences(terms, plain)["inconsis_cls"])
         said = [_linked(f"{after} % of images, not {before} %: {changed}")]
+        open_: dict[str, list[str]] = {}
         for name, there in others.items():
             if there.shared(terms, plain):
-                changed = _told(there.differences(terms, plain)["inconsis_cls"])
+                changed = there.differences(terms, plain)["inconsis_cls"]
                 same = there.records[0]["profile"] == one.records[0]["profile"]
                 part = ROWS if same else FINER
-                said.append(f"in {name} {_linked(changed, part)}")
+                if why := undecided(changed):
+                    open_.setdefault(why, []).append(_linked(f"in {name}", part))
+                else:
+                    said.append(f"in {name} {_linked(sentence(changed), part)}")
+        said += [f"{' and '.join(places)}: {why}" for why, places in open_.items()]
         lines.append(
-            f"**The paper's three terms** {_better(one, terms, plain, pooled)}: "
-            f"{_apart(one, terms, plain, pooled)}. Contradictions: {'; '.join(said)}."
+            f"**The paper's three terms.** Contradictions: {'; '.join(said)}. "
+            f"They {_better(one, terms, plain, pooled)}: {_apart(one, terms, plain, pooled)}."
         )
     else:
         told = _linked(f"{number(one.level(plain, 'inconsis_cls').estimate)} %")
@@ -161,13 +166,13 @@ def found_in_words(
     if simple in one.runs:
         size, whole = (_millions(one, name) for name in (simple, plain))
         levels = "; ".join(
-            f"{MEASURES[m]} {_ends(one.level(simple, m))} against {_ends(one.level(plain, m))}"
+            f"{MEASURES[m]} {_ends(one.level(simple, m))}, all three {_ends(one.level(plain, m))}"
             for m in ("dice_nodule", "AUC")
             if m in one.measures(simple)
         )
         lines.append(
-            "**Class and outline alone** cannot contradict each other, with "
-            f"{_linked(f'{size} million parameters, not {whole}: {levels}', SIZES)}."
+            f"**Class and outline alone**{_lighter(one, simple)} cannot contradict each other, "
+            f"with {_linked(f'{size} million parameters, all three {whole}: {levels}', SIZES)}."
         )
     return "\n".join(f"- {line}" for line in lines).replace(" %", "\N{NO-BREAK SPACE}%")
 
@@ -192,7 +197,7 @@ def planned_in_words(places: Sequence[Place], commit: str) -> str:
 
 
 def _told(found: Difference) -> str:
-    """A difference in words, and that it is not told apart where it is not."""
+    """A difference in words, and why it is not told apart where it is not."""
     why = undecided(found)
     return f"{sentence(found)}, {why}" if why else sentence(found)
 
@@ -225,7 +230,7 @@ def _apart(
     said = []
     for some, where in (
         ({m: d for m, d in clear.items() if m not in over}, ""),
-        ({m: d for m, d in clear.items() if m in over}, "pooled with simulated images, "),
+        ({m: d for m, d in clear.items() if m in over}, "with simulated images, "),
     ):
         if some:
             listed = "; ".join(f"{MEASURES[m]} {sentence(d)}" for m, d in some.items())
@@ -233,9 +238,30 @@ def _apart(
     reasons: dict[str, list[str]] = {}
     for measure, found in told.items():
         if measure not in clear:
-            reasons.setdefault(undecided(found), []).append(MEASURES[measure])
-    said += [f"{', '.join(names)}: {_linked(why)}" for why, names in reasons.items()]
+            reasons.setdefault(undecided(found), []).append(measure)
+    for why, measures in reasons.items():
+        alone = [MEASURES[m] for m in measures if m not in over]
+        both = [MEASURES[m] for m in measures if m in over]
+        some = ((alone, ""), (both, " (with simulated images)"))
+        parts = [_listed(names) + where for names, where in some if names]
+        said.append(f"the change in {', '.join(parts)} is {_linked(why)}")
     return "; ".join(said)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    >>> _listed(["AUC", "F1", "Dice"])
+    'AUC, F1 and Dice'
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _lighter(one: Evidence, system: str) -> str:
+    """That T1's loss weighs less in the sum of the tasks' losses, where it does."""
+    run = next(iter(one.runs[system].values()))
+    weight = run["parameters"].get("losses", {}).get("weights", {}).get("T1 BCE", 1)
+    return "" if weight == 1 else f", T1's loss at {weight:g},".replace("0.", ".")
 
 
 def _millions(one: Evidence, system: str) -> str:

@@ -9,7 +9,7 @@ from lib.cases import CLASSES
 from ..stats import EACH, SUFFIX, Difference, corrected
 from .changes import sentence
 from .presence import AUCS, SHARES, presence_evidence
-from .style import ABSENT, broken, number, table, text
+from .style import ABSENT, broken, ends, number, table, text
 
 PLAIN, TERMS = "ms-mtl-present", "ms-mtl-present+intra+inter"
 FOUR, ONCE, TWO = "ms-mtl-present-four", "once-present", "unet-seg2+clsnet-present"
@@ -139,5 +139,4 @@ def _cell(found: Difference | None, measure: str) -> str:
         return ABSENT
     shown = number(found.difference, signed=True)
     shown = f"<b>{shown}</b>" if found.clear and found.spread_known else shown
-    low, high = (number(end, signed=True) for end in (found.low, found.high))
-    return f"{shown}<br><small>[{low}, {high}]</small>"
+    return f"{shown}<br><small>{ends(found.low, found.high, True)}</small>"

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from ..printed import Paired, Reprinted
-from ..stats import Interval
 from .measures import HEADLINE
-from .style import ABSENT, number, probability, table, text
+from .style import ABSENT, ends, number, probability, table, text
 
 
 def reprinted_table(told: Sequence[Reprinted], lent: str) -> str:
@@ -25,9 +24,9 @@ def reprinted_table(told: Sequence[Reprinted], lent: str) -> str:
             [
                 HEADLINE[one.measure],
                 f"<b>{number(one.difference, signed=True)}</b>",
-                _ends(one.interval(False)),
+                ends(*one.interval(False)[1:], True),
                 probability(one.false(False)),
-                _ends(one.interval(True)) if known else ABSENT,
+                ends(*one.interval(True)[1:], True) if known else ABSENT,
                 probability(one.false(True)) if known else ABSENT,
             ]
         )
@@ -47,12 +46,9 @@ def reprinted_table(told: Sequence[Reprinted], lent: str) -> str:
 def lent_in_words(ours: Paired, source: str) -> str:
     """What our runs lend, in a sentence of Markdown."""
     return (
-        f"On {source}, in {ours.images} images, exactly one of MS-MTL without and with the terms "
-        f"names the class correctly in **{number(ours.discordance)} %**; their Dice over all "
+        f"On {source}, in {ours.images} answers (trainings times test images), exactly one of "
+        "MS-MTL without and with the terms names the class correctly in "
+        f"**{number(ours.discordance)} %**; their Dice over all "
         f"images differs from image to image by a standard deviation of **{ours.dice:.2f}**; and "
         f"their AUC go up and down together with a correlation of **{ours.together:.2f}**."
     )
-
-
-def _ends(interval: Interval) -> str:
-    return f"[{number(interval.low, signed=True)}, {number(interval.high, signed=True)}]"

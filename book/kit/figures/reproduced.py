@@ -613,12 +613,15 @@ def _note(table: int, rows: Sequence[Row], memory: Collection[str]) -> str:
         said.append(
             "▲ ▼: told apart from the baseline"
             f" ({'; '.join(filter(None, (baseline, others)))}), corrected (Holm) for all measures "
-            "of the pair."
+            "of the pair, in the trainings that both have. So a difference need not be that of the "
+            "two numbers shown, which are of all trainings."
         )
     said.append(
         f"* Kang et al. 2022, Table {table}, on private images: not comparable with ours. "
         f"{ABSENT}: not in the paper, not run, or no such answer."
     )
+    if any(block.measure == "dice_nodule" for block in LAYOUTS[table].blocks):
+        said.append("Nodule, any class: T2's outline; without a T2, T3's classes together.")
     if any(row.derived for row in rows):
         said.append(
             "† Derived, an extra: this system has no classifier; its class is read off T3's mask "

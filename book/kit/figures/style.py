@@ -6,6 +6,7 @@ alone: dashes, symbols or words say the same. Every figure carries its words in
 `layout.meta["alt"]`. Tables are strings of HTML that scroll inside themselves on a narrow screen.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape, unescape
@@ -133,6 +134,21 @@ def number(value: float | None, signed: bool = False) -> str:
     return f"{shown:{'+' * signed}.1f}".replace("-", MINUS) if shown else "0.0"
 
 
+def end(value: float, signed: bool = False) -> str:
+    """An end of an interval of a difference: as `number`, but near 0 to its first digit.
+
+    So a reader sees whether the interval leaves out 0.
+
+    >>> end(0.0123), end(0.0004), end(0.0004, signed=True), end(0.0)
+    ('1.2', '0.04', '+0.04', '0.0')
+    """
+    shown, size = number(value, signed), 100 * abs(value)
+    if shown != "0.0" or not size > 1e-6:  # less than that is how floats round
+        return shown
+    sign = MINUS if value < 0 else "+" * signed
+    return f"{sign}{size:.{math.ceil(-math.log10(size))}f}"
+
+
 def points(value: float) -> float:
     """A fraction in per cent for a figure, rounded as `number` rounds it: one number everywhere.
 
@@ -155,12 +171,18 @@ def probability(p: float) -> str:
     return "&lt; .001" if p < 0.5 else "&gt; .999"
 
 
+def ends(low: float, high: float, signed: bool = False) -> str:
+    """The ends of an interval in brackets; signed: of a difference, see `end`."""
+    shown = (end(v, signed) if signed else number(v) for v in (low, high))
+    return f"[{', '.join(shown)}]"
+
+
 def cell(interval: Interval | None, signed: bool = False) -> str:
     """An interval in per cent for a table's cell, in HTML; its ends are dashes if not told."""
     if interval is None:
         return ABSENT
-    value, low, high = (number(v, signed) for v in interval)
-    return f"<b>{value}</b> <small>[{low}, {high}]</small>"
+    value = number(interval.estimate, signed)
+    return f"<b>{value}</b> <small>{ends(interval.low, interval.high, signed)}</small>"
 
 
 def stacked(interval: Interval | None, signed: bool = False) -> str:
@@ -179,8 +201,8 @@ def broken(head: str, width: int = 14) -> str:
 
 def words(interval: Interval, signed: bool = False) -> str:
     """An interval in per cent as plain text."""
-    value, low, high = (number(v, signed) for v in interval)
-    return f"{value} [{low}, {high}]"
+    value = number(interval.estimate, signed)
+    return f"{value} {ends(interval.low, interval.high, signed)}"
 
 
 def beside(name: str, images: Mapping[str, int]) -> str:

@@ -44,7 +44,7 @@ def contradictions_table(
     if not body:
         raise ValueError("no run has both a class (T1) and a 3-class mask (T3)")
     head = [
-        "test images", "all", "T1 and T3 agree", "differ: only T1 right",
+        "test images", "with a class", "T1 and T3 agree", "differ: only T1 right",
         "differ: only T3 right", "T3 sees no nodule",
     ]  # fmt: skip
     return table(head, body)
