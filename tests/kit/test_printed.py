@@ -77,7 +77,7 @@ def test_the_table_marks_what_is_assumed(found):
     with pytest.raises(ValueError, match="no pair"):
         figures.reprinted_table([], "")
     words = figures.lent_in_words(printed.paired(found, "full", "ms-mtl"), "the phantom")
-    assert "360 images" in words
+    assert "360 answers (trainings times test images)" in words
     with pytest.raises(ValueError, match="share no training"):
         printed.paired(found, "full", "mtl")
 

@@ -283,7 +283,8 @@ def _goal(records: Records, rival: str, share: int, own: float | None) -> str:
     took = f"{' and '.join(names)} {need} {_between(ours, own)} minutes"
     if reached is None:
         verdict = "reached" if own * share <= longest else "open"
-        return f"- **{goal}: {verdict}.** {took}, {title} more than {longest:g}."
+        few = _few(runs[-1])
+        return f"- **{goal}: {verdict}.** {took}, {title} more than {longest:g}{few}."
     failed = _failed(runs, reached)
     verdict = "missed" if own * share > reached else "open"
     if own * share <= failed:
