@@ -83,6 +83,7 @@ SETS = {
 }
 NOTHING_TO_FETCH = {
     "phantom": "The phantom is computed, there is nothing to fetch.",
+    "phantom-mixed": "The phantom is computed, there is nothing to fetch.",
     "folder": "The source `folder` reads your own images: data/folder.md says how to arrange them.",
 }
 
@@ -307,7 +308,7 @@ def is_set(folder: Path, needed: tuple[str, ...]) -> bool:
 def next_command(name: str, root: Path) -> str:
     quoted = f"'{root}'" if re.search(r"[^\w./+-]", str(root)) else str(root)
     return (
-        f"papermill book/experiment.ipynb {name}.ipynb -p source {name} -p root {quoted} "
+        f".venv/bin/papermill book/experiment.ipynb {name}.ipynb -p source {name} -p root {quoted} "
         "-p experiment ms-mtl+intra+inter -p profile laptop -p seed 0"
     )
 

@@ -131,7 +131,7 @@ PROFILES = {
         ),
         Profile(
             "evidence",
-            "what the book's findings rest on: five to ten minutes of one core for each training",
+            "what the book's findings rest on: four to twenty minutes of one core a training",
             size=128, epochs=10, lr=1e-3, images=12000, precision="auto", phantoms=960,
             phantom_test=2400,
         ),
