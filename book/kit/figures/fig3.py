@@ -9,6 +9,7 @@ from .style import table
 
 ROUNDING = 0.0005  # half a unit in the last of the three decimals that Fig. 3 prints
 FORMS = ("double", "single")  # of the softmax
+SUREST = torch.tensor([1.0, 0.0], dtype=torch.float64).softmax(0)[0].item()  # of a Seg-as-Cls
 
 
 def fig3_losses(row: paper.Figure3) -> dict[str, float]:
@@ -23,7 +24,11 @@ def fig3_losses(row: paper.Figure3) -> dict[str, float]:
     """
     at = {form: _both_orders(row.seg_malignant, row.cls_malignant, form) for form in FORMS}
     ends = [
-        _both_orders(row.seg_malignant + up, min(max(row.cls_malignant + across, 0), 1), "double")
+        _both_orders(
+            min(max(row.seg_malignant + up, 1 - SUREST), SUREST),
+            min(max(row.cls_malignant + across, 0), 1),
+            "double",
+        )
         for up in (-ROUNDING, ROUNDING)
         for across in (-ROUNDING, ROUNDING)
     ]
