@@ -189,9 +189,15 @@ def asked_for(options: argparse.Namespace) -> list[str]:
         words.append(f"ONLY={options.only}")
     elif options.tables != "1 3 4 5 6":
         words.append(f"TABLES={options.tables}")
-    if options.on not in ("laptop", "paper"):
-        words.append(f"ON={options.on}")
-    return words
+    usual = "paper" if options.profile == "paper" else "laptop"
+    more = {"ON": options.on if options.on != usual else "", "CORES": options.cores}
+    more |= {
+        "THREADS": options.threads,
+        "TOGETHER": options.together if options.together > 1 else 0,
+    }
+    more |= {"DEVICE": options.device if options.device != "auto" else ""}
+    more |= {"RESULTS_IN": options.results if options.results != results.RESULTS else ""}
+    return words + [f"{name}={value}" for name, value in more.items() if value]
 
 
 def at_once(plan: dict, options: argparse.Namespace) -> int:
@@ -221,10 +227,10 @@ def time_needed(plan: dict, options: argparse.Namespace) -> str:
 def disk_needed(plan: dict) -> str:
     """Results and notebooks as large as those that there are, and the checkpoints of one run."""
     files = {
-        "results": list(Path(plan["results"]).glob("*/*/*/*seed?.*")),
-        "notebooks": list(Path(plan["runs"]).glob("*/*/*/*seed?.ipynb")),
+        "results": list(Path(plan["results"]).glob("*/*/*/*seed*.*")),
+        "notebooks": list(Path(plan["runs"]).glob("*/*/*/*seed*.ipynb")),
     }
-    runs = {"results": "*/*/*/*seed?.json", "notebooks": "*/*/*/*seed?.ipynb"}
+    runs = {"results": "*/*/*/*seed*.json", "notebooks": "*/*/*/*seed*.ipynb"}
     needed = 0.0
     for kind, found in files.items():
         size = sum(file.stat().st_size for file in found if file.is_file())

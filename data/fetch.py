@@ -11,11 +11,13 @@ import difflib
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import stat
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -23,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 MAX_FILES = 20_000  # the largest set, TN3K, has 7000
 MAX_BYTES = 4 * 2**30  # downloaded, and again unpacked; the largest set has 0.4 GB
 TIMEOUT = 30  # seconds without a byte
+UNSOUND = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError)
 
 
 class FetchError(Exception):
@@ -112,9 +115,12 @@ def fetch(
     sha256 = sha256 or known.sha256
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise FetchError(f"{root} exists and is not {name} as published: move it away first.")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, so that the last step is a rename within one file system.
-    work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root.parent))
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the target, so that the last step is a rename within one file system.
+        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root.parent))
+    except OSError as error:
+        raise FetchError(f"{error}. Nothing can be put into {root.parent}.") from error
     try:
         if archive is None:
             archive = download(known, name, root, url or known.url, sha256, work)
@@ -253,7 +259,7 @@ def unpack(archive: Path, target: Path) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(entry) as source, path.open("xb") as copy:
                     shutil.copyfileobj(source, copy, 2**20)  # never more than entry.file_size
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
+    except UNSOUND as error:
         raise FetchError(f"not a sound zip file ({error}). Nothing was unpacked.") from error
     except (FileExistsError, NotADirectoryError) as error:
         raise FetchError(f"one entry of the zip file overwrites another ({error}).") from error
@@ -306,9 +312,9 @@ def is_set(folder: Path, needed: tuple[str, ...]) -> bool:
 
 
 def next_command(name: str, root: Path) -> str:
-    quoted = f"'{root}'" if re.search(r"[^\w./+-]", str(root)) else str(root)
+    folder = shlex.quote(str(root))
     return (
-        f".venv/bin/papermill book/experiment.ipynb {name}.ipynb -p source {name} -p root {quoted} "
+        f".venv/bin/papermill book/experiment.ipynb {name}.ipynb -p source {name} -p root {folder} "
         "-p experiment ms-mtl+intra+inter -p profile laptop -p seed 0"
     )
 

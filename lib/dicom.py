@@ -65,8 +65,11 @@ def is_dicom(path: str | Path) -> bool:
         return ending in SUFFIXES
     if not os.path.isfile(path):
         return False
-    with open(path, "rb") as file:
-        return file.read(128 + len(MARK))[128:] == MARK
+    try:
+        with open(path, "rb") as file:
+            return file.read(128 + len(MARK))[128:] == MARK
+    except PermissionError:
+        return False  # who reads it as a picture says why
 
 
 def read_head(path: str | Path) -> Head:

@@ -39,6 +39,8 @@ def write(
     from pydicom.uid import UltrasoundImageStorage
 
     said, source = [], dcmread(file, stop_before_pixels=True)
+    if lacking := [name for name in ("SOPClassUID", "SOPInstanceUID") if name not in source]:
+        return [f"no DICOM-SEG: its header does not allow one (no {lacking[0]})"] * len(masks)
     clip, kind = len(masks) > 1, str(source.SOPClassUID)
     if "NumberOfFrames" in source:  # each frame is taken for a still: highdicom has no other way
         del source.NumberOfFrames

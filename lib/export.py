@@ -22,6 +22,7 @@ from . import decode
 from .atomic import replacing
 from .blocks import GREY
 from .cases import CLASSES
+from .dicom import first_line
 from .square import fit_image
 
 OPSET = 23  # the newest that onnxruntime-web and our own onnxruntime both read
@@ -108,7 +109,7 @@ def export(
                 opset_version=opset,
             )
     except Exception as error:  # the exporter raises nearly every kind of error
-        reason = str(error.__cause__ or error).strip().splitlines()[0][:200]
+        reason = first_line(error.__cause__ or error)
         name = type(network).__name__
         raise ExportError(f"{name} cannot be written as ONNX ({reason})") from error
     model = made.model_proto

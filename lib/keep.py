@@ -12,6 +12,7 @@ from .atomic import replacing
 from .blocks import GREY
 from .cases import CLASSES
 from .checkpoint import CheckpointError, load_tensors, read_metadata, save_tensors
+from .dicom import first_line
 from .experiments import find
 from .profiles import Profile
 
@@ -165,7 +166,7 @@ def load(file: Path) -> nn.Module:
         untrained = replace(Profile(**budget, about=""), weights=None)
         network = find(about["experiment"]).build(untrained)
     except Exception as error:  # libraries of networks raise nearly every kind of error
-        reason = str(error).splitlines()[0][:200]
+        reason = first_line(error)
         raise CheckpointError(f"{file.name}: cannot be built by this version ({reason})") from error
     tensors = load_tensors(file)
     try:

@@ -116,8 +116,8 @@ def read(file: str | Path, name: str | None = None) -> Iterator[Picture]:
             yield from _frames(file, name)
         else:
             yield _still(file, name)
-    except dicom.DicomError as error:
-        raise PictureError(f"{name}: {error}") from error
+    except (dicom.DicomError, PermissionError) as error:
+        raise PictureError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _still(file: Path, name: str) -> Picture:

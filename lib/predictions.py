@@ -129,7 +129,7 @@ def _refuse_one_target(found: dict[str, Path]) -> None:
 def _is_clip(file: Path) -> bool:
     try:
         return dicom.is_dicom(file) and next(dicom.frames(file))[-1] > 1
-    except dicom.DicomError:
+    except (dicom.DicomError, PermissionError):
         return False  # is answered by the reason
 
 
@@ -142,11 +142,7 @@ def _choose(predictor: Predictor, engine: str, files: int, done: Outcome) -> Non
     except Exception as error:  # onnxruntime has errors of its own
         if engine == "onnx":
             raise
-        done.notes.append(f"{_first_line(error)}: torch answers, at its own speed")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+        done.notes.append(f"{dicom.first_line(error)}: torch answers, at its own speed")
 
 
 def _answer_file(
@@ -285,12 +281,16 @@ def _standing(file: Path, mark: str) -> dict[str, list[dict[str, Any]]]:
     if not file.exists():
         return {}
     try:
-        table = pd.read_csv(file, dtype={"sha256": str, "model": str, "image": str})
+        kinds = {"sha256": str, "model": str, "image": str}
+        # Only what is empty is missing: a picture may be called NA
+        table = pd.read_csv(file, dtype=kinds, keep_default_na=False, na_values=[""])
         table = table[(table["model"] == mark) & table["error"].isna()]
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
         found: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
             found.setdefault(row["image"], []).append(row)
+        if absent := {"mask", "overlay", "montage", "segmentation", "sha256"} - set(table):
+            raise KeyError(f"no column {min(absent)}")
         whole = {name: part for name, part in found.items() if len(part) == int(part[0]["frames"])}
     except Exception as error:  # any program may have written it
         raise ValueError(

@@ -98,7 +98,7 @@ def commands(place: Place, systems: Sequence[str]) -> None:
     if not systems:
         return
     source, profile = place
-    root = "" if source == "phantom" else " -p root path/to/images"
+    root = "" if source.startswith("phantom") else " -p root path/to/images"
     lines = "\n".join(
         f".venv/bin/papermill book/experiment.ipynb report.ipynb -p source {source}{root} "
         f"-p experiment {system} -p profile {profile} -p seed 0"

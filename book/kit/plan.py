@@ -68,6 +68,13 @@ PAIRS = (
         f"{FULL}{SUFFIX}",
     ),
 )
+# Question 3 itself: named after the runs were seen, so exploratory
+INSTEAD = Pair(
+    "Is it worth more to decide the three together than to train the terms?",
+    "decided together, without the terms, less trained with the terms, as answered",
+    JOINT,
+    FULL,
+)
 PROFILE = "evidence"  # of all runs that the plan judges together
 FINER = "evidence-256"  # of the same systems on a GPU: judged by themselves
 # How many trainings the plan asks for: its parts 1 to 4, of part 3 the one that is compared
@@ -170,6 +177,20 @@ def common(found: Evidence) -> Evidence:
     [1, 1]
     """
     keys = set.intersection(*map(set, found.runs.values())) if found.runs else set()
+    every = {id(run) for runs in found.runs.values() for key, run in runs.items() if key in keys}
+    return Evidence([record for record in found.records if id(record) in every], found.draws)
+
+
+def of_the_same(found: Evidence, other: Evidence) -> Evidence:
+    """The trainings of some runs whose folds and seeds another set of runs has, too.
+
+    >>> rows = {"label": [0, 1]}
+    >>> run = {"source": "", "profile": "", "experiment": "a", "seed": 0, "per_image": rows}
+    >>> both = of_the_same(Evidence([run, run | {"seed": 1}]), Evidence([run]))
+    >>> [len(runs) for runs in both.runs.values()]
+    [1]
+    """
+    keys = {key for runs in other.runs.values() for key in runs}
     every = {id(run) for runs in found.runs.values() for key, run in runs.items() if key in keys}
     return Evidence([record for record in found.records if id(record) in every], found.draws)
 

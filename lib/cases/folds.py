@@ -30,9 +30,11 @@ def grouped_folds(cases: pd.DataFrame, count: int = FOLDS) -> pd.DataFrame:
         raise CaseError(f"{groups} groups do not make {count} folds; leave fold out, or add cases")
     ordered = cases.sort_values("case")
     strata = ordered["label"].map(lambda label: label or "unlabelled").astype(str)
-    parts = StratifiedGroupKFold(count, shuffle=True, random_state=SEED).split(
-        strata, strata, ordered["group"].astype(str)
-    )
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=SEED)
+    try:
+        parts = list(folds.split(strata, strata, ordered["group"].astype(str)))
+    except ValueError as error:  # no class has as many cases as there are folds
+        raise CaseError(f"{count} folds cannot be made ({error}); leave fold out") from error
     fold = pd.Series(0, index=ordered.index)
     for number, (_, members) in enumerate(parts, 1):
         fold.iloc[members] = number

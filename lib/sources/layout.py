@@ -194,9 +194,11 @@ def natural(path: Path) -> tuple:
 
     >>> [path.name for path in sorted(map(Path, ("a10.png", "b1.png", "a2.png")), key=natural)]
     ['a2.png', 'a10.png', 'b1.png']
+    >>> [path.name for path in sorted(map(Path, ("a1.png", "a.png", "a.bmp")), key=natural)]
+    ['a.bmp', 'a.png', 'a1.png']
     """
     parts = re.split(r"(\d+)", path.stem)
-    return (*((int(p), "") if p.isdecimal() else (-1, p) for p in parts), path.suffix)
+    return (*((int(p), "") if p.isdecimal() else (-1, p) for p in parts), (-1, path.suffix))
 
 
 def case_table(

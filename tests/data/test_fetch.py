@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -317,3 +318,24 @@ def test_it_runs_as_a_script_without_the_project(tmp_path):
         timeout=60,
     )
     assert done.returncode == 1 and "By hand" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_zip_file_whose_data_are_damaged(fetch, tmp_path, capsys):
+    sound = make_zip([("1.xml", bytes(range(256)) * 40), "1_1.jpg"])
+    at = sound.index(b"1.xml") + len(b"1.xml")
+    (tmp_path / "bad.zip").write_bytes(sound[:at] + b"\xff" * 20 + sound[at + 20 :])
+    code, _, err = run(
+        fetch, capsys, "ddti", "--root", tmp_path / "d", "--archive", tmp_path / "bad.zip"
+    )
+    assert code == 1 and "not a sound zip file" in err and not (tmp_path / "d").exists()
+
+
+def test_a_folder_that_cannot_be_made_and_one_with_a_quote(fetch, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    archive = tmp_path / "ddti.zip"
+    archive.write_bytes(make_zip(["1.xml", "1_1.jpg"]))
+    where = tmp_path / "file" / "ddti"
+    code, _, err = run(fetch, capsys, "ddti", "--root", where, "--archive", archive)
+    assert code == 1 and "Nothing can be put into" in err
+    words = shlex.split(fetch.next_command("ddti", tmp_path / "it's here"))
+    assert str(tmp_path / "it's here") in words

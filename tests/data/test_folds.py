@@ -57,3 +57,10 @@ def test_the_folds_of_a_prepared_set_test_every_case_once(tmp_path):
         prepare_cases(cases, fold=6)
     with pytest.raises(CaseError, match="have a split of their own; leave fold out"):
         prepare_cases(cases.assign(split="train"), fold=1)
+
+
+def test_a_class_with_fewer_cases_than_folds():
+    few = pd.DataFrame({"case": list("abcdefghijkl"), "group": list("abcdefghijkl")})
+    few["label"] = pd.Series(["benign", "malignant", None] * 4, dtype=object)
+    with pytest.raises(CaseError, match="5 folds cannot be made"):
+        grouped_folds(few)

@@ -235,3 +235,12 @@ def test_the_words_and_the_table_say_the_same():
     assert shown[2][2].startswith("+100.0")  # of a source that enters no verdict: no word of one
     with pytest.raises(ValueError, match="no run"):
         figures.controls_table({}, ["ms-mtl"], {})
+
+
+def test_at_a_threshold_of_one_half():
+    """T1 names both benign; T3 turns the second."""
+    found = Evidence(with_together([NAMES | {"per_image": many(ROWS)}]))
+    said = figures.at_one_half(found, "ms-mtl")
+    assert "finds 100.0 % of the malignant nodules and T1 0.0 %: 100.0 points higher" in said
+    assert said.endswith("Of the benign ones it names 100.0 % so, T1 100.0 %.")
+    assert figures.at_one_half(found, "mtl") == ""

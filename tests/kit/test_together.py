@@ -170,7 +170,7 @@ def test_the_words_have_what_is_told_apart():
     pooled = spaced(figures.found_in_words(found, "ms-mtl", "terms", pooled=over))
     told = "[AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]"
     assert (
-        f"better: [F1 {figures.sentence(family['F1'])}{LINK}; with simulated images, {told}"
+        f"better: [F1 {figures.sentence(family['F1'])}{LINK}; pooled with simulated images, {told}"
         in pooled
     )
     less = {"AUC": replace(family["AUC"], difference=-0.25, low=-0.375, high=-0.125)}

@@ -383,3 +383,41 @@ def test_python_m_lib_is_there():
     words = [sys.executable, "-m", "lib", "predict", "--help"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert "MODEL" in done.stdout.upper() and "research and teaching" in done.stdout
+
+
+def test_a_file_that_may_not_be_read_or_refers_to_nothing_costs_no_other(
+    predictor, folder, tmp_path, monkeypatch
+):
+    from pydicom import dcmread
+
+    clip(folder / "locked.dcm", [drawn(5)])
+    still = dcmread(clip(folder / "bare.dcm", [drawn(6)]))
+    del still.SOPClassUID
+    still.save_as(folder / "bare.dcm")
+    (folder / "README").write_text("no picture")
+    plain = open
+
+    def locked(file, *mode, **more):
+        if str(file).endswith(("locked.dcm", "README")):
+            raise PermissionError(13, "Permission denied", str(file))
+        return plain(file, *mode, **more)
+
+    monkeypatch.setattr("builtins.open", locked)
+    monkeypatch.setattr("io.open", locked)
+    done = predict_folder(predictor, [folder], tmp_path / "out", log=quiet)
+    assert done.failed == {"locked.dcm": "Permission denied"} and done.answered == 4
+    assert any("bare.dcm: no DICOM-SEG" in note and "SOPClassUID" in note for note in done.notes)
+
+
+def test_a_table_without_a_column_is_refused_and_a_picture_may_be_called_na(
+    predictor, folder, tmp_path
+):
+    out = tmp_path / "out"
+    Image.fromarray(drawn(8)).save(folder / "NA.png")
+    (folder / "NA.png").rename(folder / "NA")
+    predict_folder(predictor, [folder / "NA", folder], out, log=quiet)
+    done = predict_folder(predictor, [folder / "NA", folder], out, log=quiet)
+    assert (done.answered, done.stood) == (0, 4)
+    table(out).drop(columns="montage").to_csv(out / "predictions.csv", index=False)
+    with pytest.raises(ValueError, match="is no table of this program"):
+        predict_folder(predictor, [folder], out, log=quiet)

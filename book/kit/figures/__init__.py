@@ -21,7 +21,7 @@ from .claims import (
     verdicts_table,
 )
 from .consistent import consistent_table, no_worse_in_words, standing, use_in_words
-from .controls import beyond, controls_in_words, controls_table, worth
+from .controls import at_one_half, beyond, controls_in_words, controls_table, worth
 from .cost_words import cost_in_words, overlong_in_words
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost, waiting_table
 from .effects import answers, effect, effects, effects_key, effects_table
@@ -186,6 +186,7 @@ __all__ = [
     "answer",
     "answers",
     "assumed_in_words",
+    "at_one_half",
     "averaged_in_words",
     "bench_in_words",
     "beyond",

@@ -111,16 +111,17 @@ def headline(family: Mapping[str, Difference]) -> str:
     """
     said = []
     if first := family.get("inconsis_cls"):
-        told = f"**{sentence(first)}**" if first.clear else f"{sentence(first)}, **{NEITHER}**"
+        known = first.clear and first.spread_known
+        told = f"**{sentence(first)}**" if known else f"{sentence(first)}, **{NEITHER}**"
         said.append(
             "T1 and T3 contradict each other in "
             f"**{number(first.above)} %** of the test images with the three terms and in "
             f"**{number(first.below)} %** without: {told}."
         )
     rest = [d for measure, d in family.items() if measure != "inconsis_cls" and not d.why]
-    if clear := [d for d in rest if d.clear]:
+    if clear := [d for d in rest if d.clear and d.spread_known]:
         said.append("; ".join(f"{_named(d)}: {sentence(d)}" for d in clear) + ".")
-    alike = [d for d in rest if not d.clear]
+    alike = [d for d in rest if not (d.clear and d.spread_known)]
     for some, what in (
         ([d for d in alike if d.no_worse], f"{NEITHER}, and no worse by {LITTLE}"),
         ([d for d in alike if not d.no_worse], f"{NEITHER}, though it may be worse by more"),

@@ -11,6 +11,7 @@ from ..stats import LESS_IS_BETTER, Difference, Evidence
 from .changes import RULE, sentence
 from .measures import NAMES
 from .places import Place, place_name
+from .runs import ONE
 from .style import ABSENT, number, probability, stacked, table, text
 
 MARKS = {
@@ -42,7 +43,8 @@ def verdicts_table(ledgers: Mapping[str, Sequence[Finding]]) -> str:
             question = claim.question
             body.append(text(question))
         where = f"<br><small>{text(claim.where)}</small>"
-        body.append([text(claim.says) + where, *(_verdict(one) for one in found)])
+        why = f"<br><small>{text(claim.untestable)}</small>" if claim.untestable else ""
+        body.append([text(claim.says) + where + why, *(_verdict(one) for one in found)])
     return table(["the paper's claim", *map(text, ledgers)], body, words=True)
 
 
@@ -103,7 +105,8 @@ def changes_table(
         for title, found in rows.items()
     ]
     heads = [NAMES[measure].replace(", ", ",<br>", 1) for measure in SHOWN]
-    return table([first, *heads], body, RULE)
+    alone = any(not d.spread_known for found in rows.values() for d in found.values())
+    return table([first, *heads], body, f"{RULE} {ONE}" if alone else RULE)
 
 
 def _trained(family: Mapping[str, Difference]) -> str:
@@ -206,7 +209,7 @@ def _numbers(part: Part, titles: Mapping[str, str]) -> list[str]:
         stacked(d.interval, signed=True),
         number(d.detectable),
         str(d.trainings) + _profile({part.profile}) + _halves([part], titles),
-        f"{_marked(part.verdict)}{_false(d.not_above)}",
+        f"{_marked(part.verdict)}{_smaller(part)}{_false(d.not_above)}",
     ]
 
 
@@ -220,6 +223,8 @@ def _verdict(found: Finding) -> str:
     if len(found.parts) == 1 and told and told[0].share == 1:
         said = sentence(_forwards(told[0])).replace("95 %", "95\N{NO-BREAK SPACE}%")
         mark += f"<br><small>{said}</small>"
+    if len(found.parts) == 1:
+        mark += _smaller(found.parts[0])
     if told:
         mark += _false(max(one.not_above for one in told), len(told) > 1)
     alone = told and all(one.trainings == 1 for one in told)
@@ -229,6 +234,14 @@ def _verdict(found: Finding) -> str:
         + _profile({part.profile for part in run})
         + _halves(run, {name: system.title for name, system in EXPERIMENTS.items()})
     )
+
+
+def _smaller(part: Part) -> str:
+    """That a difference is in the claimed direction, but not as large as the paper's."""
+    ours, theirs = part.found, part.printed
+    if part.verdict != "reproduced" or ours is None or theirs is None or not ours.high < theirs:
+        return ""
+    return "<br><small>in direction; the paper's<br>size is ruled out</small>"
 
 
 def _profile(profiles: Collection[str]) -> str:

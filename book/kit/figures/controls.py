@@ -6,6 +6,7 @@ from ..controls import CONTROLS
 from ..stats import SUFFIX, Difference, Evidence
 from .changes import NEITHER, RULE, sentence, verdict
 from .measures import HEADLINE
+from .places import of_classes
 from .runs import ONE
 from .style import ABSENT, ends, number, table, text
 
@@ -79,6 +80,32 @@ def beyond(found: Mapping[str, Evidence], system: str) -> str:
             told = "; ".join(clear) or f"**{NEITHER} by any of these**"
             said.append(f"Against {what}: {told}.")
     return " ".join(said)
+
+
+def at_one_half(found: Evidence, system: str) -> str:
+    """How many malignant, and benign, nodules are named so at a threshold of one half; Markdown.
+
+    As answered (T1) and decided together. The interval is corrected for no other measure. Empty if
+    the system was not run, or not decided together.
+    """
+    joint = f"{system}{SUFFIX}"
+    if not found.shared(joint, system):
+        return ""
+    seen = found.difference(joint, system, "REC")
+    after, before = (number(_specificity(found, name)) for name in (joint, system))
+    return (
+        f"At a threshold of one half, the joint decision finds {number(seen.above)} % of the "
+        f"malignant nodules and T1 {number(seen.below)} %: {_judged(seen)}. Of the benign ones "
+        f"it names {after} % so, T1 {before} %."
+    )
+
+
+def _specificity(found: Evidence, system: str) -> float:
+    """Of the benign images, the share that is named so: what sensitivity leaves of the accuracy."""
+    counts = of_classes(found)
+    malignant = counts["malignant"] / (counts["malignant"] + counts["benign"])
+    accuracy, sensitivity = (found.level(system, m).estimate for m in ("ACC", "REC"))
+    return (accuracy - malignant * sensitivity) / (1 - malignant)
 
 
 def controls_table(

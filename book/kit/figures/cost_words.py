@@ -21,15 +21,15 @@ def cost_in_words(rows: Sequence[Cost], of: int) -> str:
     >>> dear = Cost(2, "MS-MTL", "rival", costs={"epoch": 21.0, "gflop": 2.0})
     >>> print(cost_in_words([cheap, dear], of=20))
     - 2 of 20 systems have been run here.
-    - An epoch takes 9 processor seconds with MTL and 21 with MS-MTL.
+    - An image takes 1.00 GFLOP with MTL and 2.00 with MS-MTL.
     """
     said = [f"{len(rows)} of {of} systems have been run here."]
-    timed = [row for row in rows if row.costs["epoch"] == row.costs["epoch"]]
-    if len(timed) > 1:
-        least, most = (pick(timed, key=lambda row: row.costs["epoch"]) for pick in (min, max))
+    known = [row for row in rows if row.costs["gflop"] == row.costs["gflop"]]
+    if len(known) > 1:
+        least, most = (pick(known, key=lambda row: row.costs["gflop"]) for pick in (min, max))
         said.append(
-            f"An epoch takes {least.costs['epoch']:.0f} processor seconds with {least.title} and "
-            f"{most.costs['epoch']:.0f} with {most.title}."
+            f"An image takes {least.costs['gflop']:.2f} GFLOP with {least.title} and "
+            f"{most.costs['gflop']:.2f} with {most.title}."
         )
     for measure, name in JUDGED.items():
         there = [row for row in rows if measure in row.gains]

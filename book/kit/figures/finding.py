@@ -230,7 +230,7 @@ def _apart(
     said = []
     for some, where in (
         ({m: d for m, d in clear.items() if m not in over}, ""),
-        ({m: d for m, d in clear.items() if m in over}, "with simulated images, "),
+        ({m: d for m, d in clear.items() if m in over}, "pooled with simulated images, "),
     ):
         if some:
             listed = "; ".join(f"{MEASURES[m]} {sentence(d)}" for m, d in some.items())
@@ -242,7 +242,7 @@ def _apart(
     for why, measures in reasons.items():
         alone = [MEASURES[m] for m in measures if m not in over]
         both = [MEASURES[m] for m in measures if m in over]
-        some = ((alone, ""), (both, " (with simulated images)"))
+        some = ((alone, ""), (both, " (pooled with simulated images)"))
         parts = [_listed(names) + where for names, where in some if names]
         said.append(f"the change in {', '.join(parts)} is {_linked(why)}")
     return "; ".join(said)

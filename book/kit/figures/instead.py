@@ -198,7 +198,8 @@ def _few(record: Mapping[str, Any]) -> str:
 def instead_goals(records: Records) -> str:
     """Whether the goals are reached, missed or open, in Markdown.
 
-    A network's time is the shortest budget whose training reaches the goal on the test images. One
+    A network's time is the shortest budget whose training reaches the goal on the test images, by
+    the Dice itself and not by its interval. One
     that has not reached it needs more than its longest budget. Where a rival's time lies between
     two budgets, a goal is reached if it is by the shorter one.
 
@@ -206,7 +207,9 @@ def instead_goals(records: Records) -> str:
     2
     """
     own = _first([record for name in OWN for record in _of(records, name)])
-    return "\n".join(_goal(records, rival, share, own) for rival, share in SHARES.items())
+    told = [_goal(records, rival, share, own) for rival, share in SHARES.items()]
+    mind = "Reached or missed by the Dice itself: the intervals around the goal hold it, too."
+    return "\n".join([*told, f"\n{mind}"] if records else told)
 
 
 def instead_made(records: Records) -> str:
@@ -318,10 +321,10 @@ def _absent(records: Records) -> list[str]:
     """The trainings of the plan that no file is of, by budget."""
     there = {(record["contestant"], record["minutes"]) for record in records}
     said = []
-    for minutes in BUDGETS:
+    for minutes in sorted({*BUDGETS, *(minutes for _, minutes in there)}):
         names = [TITLES[name] for name in CONTESTANTS if (name, minutes) not in there]
         if len(names) == len(CONTESTANTS):
-            said.append(f"{minutes} minutes: all")
+            said.append(f"{minutes:g} minutes: all")
         elif names:
-            said.append(f"{minutes} minutes: {', '.join(names)}")
+            said.append(f"{minutes:g} minutes: {', '.join(names)}")
     return said

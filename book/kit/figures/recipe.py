@@ -213,7 +213,7 @@ def angles_in_words(seen: Sequence[Mapping[str, float]]) -> str:
     shares = ", ".join(f"{100 * share:.0f} % for {pair}" for pair, share in against.items())
     return (
         f"On average the cosine is {one:.2f} between T1 and T2, {two:.2f} between T1 and T3, and "
-        f"{both:.2f} between T2 and T3. It is below 0 in some of the {len(seen)} batches ({shares})"
+        f"{both:.2f} between T2 and T3. Of the {len(seen)} batches it is below 0 in {shares}"
         ": single steps conflict, and on average they do not."
     )
 

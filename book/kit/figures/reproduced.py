@@ -481,7 +481,7 @@ def _overlap(one: Interval, two: Interval) -> bool:
 def _verdicts(run: Sequence[Row]) -> list[str]:
     every = [(row, found) for row in run for found in row.tests.values()]
     if not every:
-        return ["No row could be compared with its baseline."]
+        return ["No row is compared with its baseline here."]
     clear = [(row, found) for row, found in every if found.clear]
     if not clear:
         return [
@@ -622,7 +622,7 @@ def _note(table: int, rows: Sequence[Row], memory: Collection[str]) -> str:
     )
     if any(block.measure == "dice_nodule" for block in LAYOUTS[table].blocks):
         said.append("Nodule, any class: T2's outline; without a T2, T3's classes together.")
-    if any(row.derived for row in rows):
+    if any(row.derived and row.trainings for row in rows):
         said.append(
             "† Derived, an extra: this system has no classifier; its class is read off T3's mask "
             "(Alg. 1)."

@@ -47,7 +47,7 @@ def contradictions_table(
         "test images", "with a class", "T1 and T3 agree", "differ: only T1 right",
         "differ: only T3 right", "T3 sees no nodule",
     ]  # fmt: skip
-    return table(head, body)
+    return table(head, body, "Counts of these trainings alone; others of the same system differ.")
 
 
 def provenance_table(
