@@ -137,6 +137,15 @@ def test_what_the_terms_and_the_decision_change_is_judged_over_several_trainings
     assert said[2].endswith("nothing is told apart.")
 
 
+def test_a_noisy_system_may_move_the_verdicts_of_others_and_this_is_told():
+    runs = [run(PLAIN, seed, 12) for seed in range(4)] + [run(TERMS, seed, 2) for seed in range(4)]
+    assert figures.presence_assumed(runs, figures.presence_changes(runs)) == ""
+    noisy = runs + [run("once-present", seed, 15 * (seed % 2)) for seed in range(4)]
+    said = figures.presence_assumed(noisy, figures.presence_changes(noisy)).splitlines()
+    first = "- With the three terms, less without: normal images with a nodule, 66.7 points lower"
+    assert any(line.startswith(first) and line.endswith(", told apart.") for line in said)
+
+
 def test_one_training_judges_nothing_of_presence():
     changes = figures.presence_changes([run(PLAIN), run(TERMS, alarms=0)])
     assert figures.presence_changes_in_words(changes).endswith("so nothing is judged.")

@@ -244,6 +244,11 @@ def test_the_headline_begins_with_contradictions_and_tells_the_rest_by_verdict()
     assert alone.endswith("fewer), **not told apart**.")
 
 
+def test_what_calling_everything_malignant_reaches():
+    found = {("busbra", "laptop"): Evidence([record("a")])}
+    assert figures.trivial_in_words(found).endswith("an F1 of: BUS-BRA 66.7 %.")
+
+
 def test_an_answer_counts_images_and_says_why_there_is_none():
     pair = [record("a"), record("b", rows=some_rows(wrong_maps=0))]
     said = figures.answer(Evidence(pair), "b", "a")

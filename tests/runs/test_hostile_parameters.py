@@ -285,7 +285,9 @@ def test_the_grid_starts_nothing_over_another_folders_results(
         monkeypatch.setattr(sys, "argv", ["grid.py", "plan", *words])
         return made.main()
 
-    assert plan(first) == 0 and "1 are to be made" in capsys.readouterr().out
+    assert plan(first) == 0
+    out = capsys.readouterr().out
+    assert "1 are to be made" in out and f"RESULTS_IN={tmp_path / 'results'}" in out
     assert plan(second) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"{file}: holds the results of other data") and "RESULTS_IN" in said

@@ -27,7 +27,7 @@ from .costs import cost_figure, cost_rows, costs_beside, decision_cost, waiting_
 from .effects import answers, effect, effects, effects_key, effects_table
 from .external import external_table
 from .fig3 import fig3_losses, fig3_table
-from .finding import finding, found_in_words, planned_in_words
+from .finding import finding, found_in_words, planned_in_words, trivial_in_words
 from .gains import (
     MeanDice,
     dice_plane,
@@ -97,6 +97,7 @@ from .presence import (
     silence_in_words,
 )
 from .presence_changes import (
+    presence_assumed,
     presence_changes,
     presence_changes_in_words,
     presence_changes_table,
@@ -284,6 +285,7 @@ __all__ = [
     "places",
     "planned_in_words",
     "predictions_table",
+    "presence_assumed",
     "presence_changes",
     "presence_changes_in_words",
     "presence_changes_table",
@@ -334,6 +336,7 @@ __all__ = [
     "threads_in_words",
     "told",
     "tried_table",
+    "trivial_in_words",
     "unlike",
     "use_in_words",
     "verdict",

@@ -196,6 +196,18 @@ def planned_in_words(places: Sequence[Place], commit: str) -> str:
     )
 
 
+def trivial_in_words(found: Mapping[Place, Evidence]) -> str:
+    """What somebody reaches who calls every nodule malignant, by source, in words; Markdown."""
+    said = []
+    for place, one in found.items():
+        counts = of_classes(one)
+        benign, malignant = (counts.get(kind, 0) for kind in CLASSES)
+        if malignant:
+            f1 = 2 * malignant / (2 * malignant + benign)
+            said.append(f"{short_name(place)} {number(f1)} %")
+    return f"Who calls every nodule malignant has an AUC of 50 %, and an F1 of: {', '.join(said)}."
+
+
 def _told(found: Difference) -> str:
     """A difference in words, and why it is not told apart where it is not."""
     why = undecided(found)

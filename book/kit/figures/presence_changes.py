@@ -62,6 +62,31 @@ def presence_changes(
     return told
 
 
+def presence_assumed(
+    records: Sequence[Mapping[str, Any]], changes: Mapping[str, Mapping[str, Difference]]
+) -> str:
+    """The differences whose verdict would be another by the spread of the two systems alone.
+
+    changes: as `presence_changes` gives them for all records. Markdown; empty if there is none.
+    """
+    lines = []
+    for change, family in changes.items():
+        pair = PAIRS[change]
+        names = {system.removesuffix(SUFFIX) for system in pair}
+        some = [record for record in records if record["experiment"] in names]
+        for measure, own in presence_changes(some, {change: pair})[change].items():
+            if own.clear != family[measure].clear:
+                apart = f"{'' if own.clear else 'not '}told apart"
+                lines.append(f"- {change}: {FAMILY[measure]}, {sentence(own)}, {apart}.")
+    if not lines:
+        return ""
+    said = (
+        "The rule takes it that trainings of all systems vary alike. If only the two systems that "
+        "are compared tell how much theirs vary, these verdicts would be others:"
+    )
+    return "\n".join([f"{said}\n", *lines])
+
+
 def presence_changes_table(changes: Mapping[str, Mapping[str, Difference]]) -> str:
     """Every difference in points with its interval: a row for each change.
 
