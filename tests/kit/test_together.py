@@ -113,7 +113,8 @@ def test_a_system_that_cannot_contradict_itself_stands_beside(found):
     link = "](results.html#never-a-contradiction-and-no-worse)."
     assert f"AUC {level}, all three {level}{link}" in said
     assert (
-        "alone** cannot contradict each other, with [1.5 million parameters, all three 3.0" in said
+        "alone** cannot contradict each other, with [1.5 million parameters, all three answers 3.0"
+        in said
     )
     light = once | {"parameters": {"losses": {"weights": {"T1 BCE": 0.2}}}}
     lighter = stats.Evidence([*found.records, light])

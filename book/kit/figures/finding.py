@@ -165,6 +165,7 @@ def found_in_words(
         )
     if simple in one.runs:
         size, whole = (_millions(one, name) for name in (simple, plain))
+        paid = f"{size} million parameters, all three answers {whole}"
         levels = "; ".join(
             f"{MEASURES[m]} {_ends(one.level(simple, m))}, all three {_ends(one.level(plain, m))}"
             for m in ("dice_nodule", "AUC")
@@ -172,7 +173,7 @@ def found_in_words(
         )
         lines.append(
             f"**Class and outline alone**{_lighter(one, simple)} cannot contradict each other, "
-            f"with {_linked(f'{size} million parameters, all three {whole}: {levels}', SIZES)}."
+            f"with {_linked(f'{paid}: {levels}', SIZES)}."
         )
     return "\n".join(f"- {line}" for line in lines).replace(" %", "\N{NO-BREAK SPACE}%")
 
@@ -254,9 +255,10 @@ def _apart(
     for why, measures in reasons.items():
         alone = [MEASURES[m] for m in measures if m not in over]
         both = [MEASURES[m] for m in measures if m in over]
-        some = ((alone, ""), (both, " (pooled with simulated images)"))
-        parts = [_listed(names) + where for names, where in some if names]
-        said.append(f"the change in {', '.join(parts)} is {_linked(why)}")
+        where = _listed(alone) if alone else f"{_listed(both)} (pooled with simulated images)"
+        if alone and both:
+            where += f" and, pooled with simulated images, in {_listed(both)}"
+        said.append(f"the change in {where} is {_linked(why)}")
     return "; ".join(said)
 
 
