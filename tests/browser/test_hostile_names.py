@@ -114,7 +114,6 @@ def ways(name: str) -> dict[str, str]:
     finding = claims.Finding(claims.CLAIMS[-1], "not testable here", ())
     pictures = kept(runs)
     tables = {
-        "provenance": figures.provenance_table(runs, titles),
         "contradictions": figures.contradictions_table(runs, titles),
         "measures": figures.measures_table(runs, paper={name: {"ACC": 0.5}}, titles=titles),
         "systems": figures.systems_table(found, titles),
@@ -137,9 +136,7 @@ def ways(name: str) -> dict[str, str]:
     }
     drawn = {
         "learning curves": figures.learning_curves({name: runs[0]["history"]}),
-        "forests": figures.forests(found, titles=titles),
         "ROC": figures.roc(runs, titles),
-        "reliability": figures.reliability(runs, titles),
         "cost": figures.cost_figure(costs),
         "gain": figures.gain(found, pair),
         "plane": figures.dice_plane({name: runs}),

@@ -213,10 +213,9 @@ def named(name: str) -> dict:
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize(
     "make",
-    [figures.provenance_table, figures.contradictions_table,
-     figures.measures_table],
+    [figures.contradictions_table, figures.measures_table],
     ids=lambda make: make.__name__,
-)  # fmt: skip
+)
 def test_hostile_names_are_text_in_tables(make, kind):
     """A name is shown as it is written: it makes no tag and no attribute of its own."""
     plain, page = (Tags(make([named(name)])) for name in ("plain", HOSTILE[kind]))

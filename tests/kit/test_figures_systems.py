@@ -89,30 +89,6 @@ def test_one_training_alone_is_said_to_leave_out_what_another_would_give():
     assert "is not known" not in figures.systems_table(Evidence(some_runs()), {"ms-mtl": ""})
 
 
-def test_a_forest_has_a_dot_for_each_system_that_has_the_measure_and_a_menu_for_each():
-    theirs = {"ms-mtl": {"ACC": 0.8785}}
-    names = {"none": "None", "ACC": "Acc", "AUC_seg": "AUC, T3"}
-    evidence = Evidence(some_runs())
-    drawn = figures.forests(evidence, names, TITLES, theirs)
-    ours, printed, other = drawn.data
-    assert (list(ours.y), list(other.y)) == (["ClsNet", "MS-MTL"], ["MSL", "MS-MTL"])
-    mean, low, high = evidence.level("ms-mtl", "ACC")
-    assert ours.x[1] == pytest.approx(100 * mean, abs=0.051)
-    assert ours.error_x.arrayminus[1] == pytest.approx(100 * (mean - low), abs=0.011)
-    assert ours.error_x.array[1] == pytest.approx(100 * (high - mean), abs=0.011)
-    assert (list(printed.y), list(printed.x)) == (["MS-MTL"], [87.8])
-    (menu,) = drawn.layout.updatemenus
-    assert [button.label for button in menu.buttons] == ["Acc", "AUC, T3"]
-    assert [button.args[0]["visible"] for button in menu.buttons] == [
-        [True, True, False],
-        [False, False, True],
-    ]
-    assert [trace.visible for trace in drawn.data] == [True, True, False]
-    assert "AUC, T3: MSL" in drawn.layout.meta["alt"]
-    with pytest.raises(ValueError, match="any of the measures"):
-        figures.forests(evidence, {"none": "None"})
-
-
 # ------------------------------------------------------------------------------------------- tests
 
 

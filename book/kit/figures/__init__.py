@@ -65,7 +65,6 @@ from .measures import (
     NAMES,
     SECTIONS,
     SHORT,
-    forests,
     measures_table,
     systems_table,
 )
@@ -126,7 +125,7 @@ from .reproduced import (
 from .resolution import resolution_table
 from .robust import robust_table
 from .runs import levels
-from .scores import calibration, calibration_error, reliability, roc, roc_band
+from .scores import roc, roc_band
 from .softmax import loss_time_curves, loss_time_table
 from .sortable import choice, sortable
 from .status import machines_table, runs_in_words, runs_table, versions_table
@@ -153,7 +152,7 @@ from .style import (
     table,
     text,
 )
-from .tables import contradictions_table, provenance_table
+from .tables import contradictions_table
 from .threads import threads_figure, threads_in_words
 from .training import TERMS, learning_curves
 from .use import engines_in_words, engines_table, predictions_table
@@ -192,8 +191,6 @@ __all__ = [
     "bench_in_words",
     "beyond",
     "beyond_the_first",
-    "calibration",
-    "calibration_error",
     "calibration_in_words",
     "cam_table",
     "cams",
@@ -228,7 +225,6 @@ __all__ = [
     "fig3_table",
     "figure",
     "finding",
-    "forests",
     "found_in_words",
     "frames_in_words",
     "frames_table",
@@ -297,14 +293,12 @@ __all__ = [
     "presence_table",
     "printed_dice",
     "printed_rows",
-    "provenance_table",
     "reason_table",
     "recipe_curves",
     "recipe_table",
     "referral_curves",
     "referral_in_words",
     "referral_table",
-    "reliability",
     "reliability_curves",
     "reprinted_table",
     "reproduce",

@@ -3,12 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import plotly.graph_objects as go
-
 from ..stats import FEWEST, OF_IMAGES, Evidence, Interval
 from .runs import by_title, levels, untold
-from .style import ABSENT, COLOURS, cell, error_bars, figure, number, table, text, words, wrapped
+from .style import ABSENT, cell, number, table, text
 
 # Every measure of `lib.metrics.summarise`, as a table shows them
 SECTIONS = {
@@ -204,106 +201,3 @@ def _stacked(ours: Interval | None, theirs: float | None) -> str:
     if theirs is not None:
         lines.append(f"<small><i>{number(theirs)}*</i></small>")
     return "<br>".join(lines)
-
-
-def forests(
-    found: Evidence,
-    measures: Mapping[str, str] = HEADLINE,
-    titles: Mapping[str, str] | None = None,
-    paper: Mapping[str, Mapping[str, float]] | None = None,
-) -> go.Figure:
-    """One measure of many systems below each other, with 95 % intervals; the paper's hollow.
-
-    A menu chooses the measure, of measure -> name to show; those that no run has are left out, and
-    so are systems without it. Other arguments as in `systems_table`. Raises ValueError if no run
-    has any of them.
-
-    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
-    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
-    >>> drawn = forests(Evidence([run]), {"ACC": "Accuracy"}, paper={"mtl": {"ACC": 0.8796}})
-    >>> [float(trace.x[0]) for trace in drawn.data]
-    [50.0, 88.0]
-    """
-    both: dict[str, tuple[dict[str, Interval], dict[str, float]]] = {}
-    for system, title in _systems(found, titles).items():
-        for measure, value in levels(found, system, measures).items():
-            ours, theirs = both.setdefault(measure, ({}, {}))
-            ours[title] = value
-            if measure in (paper or {}).get(system, {}):
-                theirs[title] = paper[system][measure]
-    both = {measure: both[measure] for measure in measures if measure in both}
-    if not both:
-        raise ValueError("no run has any of the measures asked for")
-    drawn, shows = go.Figure(), []
-    for measure, (ours, theirs) in both.items():
-        traces = _dots(ours, theirs)
-        drawn.add_traces(traces)
-        shows += [measure] * len(traces)
-    first = next(iter(both))
-    for trace, measure in zip(drawn.data, shows, strict=True):
-        trace.visible = measure == first
-    most = max(len(ours) for ours, _ in both.values())
-    plot = max(40 * most, 80)  # Plotly takes no menu at more than three heights
-    told = "; ".join(f"{measures[m]}: {_told(*values)}" for m, values in both.items())
-    return figure(
-        "One measure of each system in per cent, with 95 % intervals; a menu chooses which. "
-        f"{told}.",
-        height=200 + plot,
-        base=drawn,
-        margin={"t": 140, "b": 60},  # above the menu, room for Plotly's own buttons
-        legend={"y": 1 + 6 / plot},
-        xaxis={"title": f"{measures[first]}, %"},
-        yaxis={"autorange": "reversed"},
-        updatemenus=[
-            {
-                "buttons": [
-                    {
-                        "label": measures[m],
-                        "method": "update",
-                        "args": [
-                            {"visible": [m == shown for shown in shows]},
-                            {"xaxis.title.text": f"{measures[m]}, %"},
-                        ],
-                    }
-                    for m in both
-                ],
-                "x": 1,  # from the right it has the whole width of a phone
-                "xanchor": "right",
-                "y": 1 + 104 / plot,
-                "yanchor": "top",
-            }
-        ],
-    )
-
-
-def _dots(ours: Mapping[str, Interval], theirs: Mapping[str, float]) -> list[go.Scatter]:
-    """The systems' estimates with their intervals, and the paper's values hollow if there are."""
-    points = np.array(list(ours.values())) * 100
-    here = go.Scatter(
-        x=points[:, 0].round(1),
-        y=[wrapped(system) for system in ours],
-        error_x=error_bars(points),
-        mode="markers",
-        marker={"color": COLOURS[0], "symbol": "circle", "size": 10},
-        name="here",
-        hovertemplate="%{x:.1f} %",
-    )
-    if not theirs:
-        return [here]
-    printed = go.Scatter(
-        x=[round(100 * value, 1) for value in theirs.values()],
-        y=[wrapped(system) for system in theirs],
-        mode="markers",
-        marker={"color": COLOURS[5], "symbol": "diamond-open", "size": 10},
-        name="in the paper, on its own images",
-        hovertemplate="%{x:.1f} %",
-    )
-    return [here, printed]
-
-
-def _told(ours: Mapping[str, Interval], theirs: Mapping[str, float]) -> str:
-    return "; ".join(
-        f"{system} {words(value)}"
-        + (f", in the paper {number(theirs[system])}" if system in theirs else "")
-        for system, value in ours.items()
-    )

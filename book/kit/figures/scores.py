@@ -1,4 +1,4 @@
-"""How well the probability of malignant tells the two classes apart, and how far to believe it."""
+"""How well the probability of malignant tells the two classes apart."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,16 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 from sklearn.metrics import roc_curve
-from statsmodels.stats.proportion import proportion_confint
 
 from lib import results
 from lib.metrics import classified
 
 from ..stats import Evidence, draw
 from .runs import by_title
-from .style import faint, figure, number, series, words
+from .style import faint, figure, series, words
 
 DRAWS = 1000
 GRID = np.linspace(0, 1, 101)  # where the band of a ROC curve is computed, as 1 - specificity
@@ -128,130 +126,6 @@ def roc_draws(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.n
         x, y = (np.r_[0, counts[at] / counts[at, -1]] for counts in (false, true))
         curves[at] = np.interp(GRID, x, y)
     return curves
-
-
-def reliability(
-    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None, bins: int = 10
-) -> go.Figure:
-    """How often an image is malignant against the probability of malignant that a run gave it.
-
-    The images of a run, in order of their probability, are cut into `bins` groups of equal size;
-    each is a dot at its mean probability and its share of malignant images, with Wilson's 95 %
-    interval (as if images were independent). On the diagonal a probability means what it says.
-    Below, the share of images at each probability. The expected calibration error, the mean
-    distance of the dots from the diagonal, is in the legend (Guo et al. 2017, there with bins of
-    equal width). Arguments and errors as in `roc`.
-
-    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
-    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
-    >>> reliability([run], {"mtl": "MTL"}, bins=2).data[0].x.tolist()
-    [0.35, 0.7]
-    """
-    drawn = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.04)
-    told = []
-    for index, (name, record) in enumerate(_two_classes(records, titles).items()):
-        known, truth, score = classified(results.rows(record))
-        groups = calibration(truth[known], score[known], bins)
-        error = number(calibration_error(groups))
-        told.append(
-            f"{name}: expected calibration error {error}, dots at "
-            + ", ".join(f"{p:.0%} ({share:.0%})" for p, share in groups[["p", "share"]].to_numpy())
-        )
-        colour, dash, symbol = series(index)
-        drawn.add_scatter(
-            x=groups["p"].round(4),
-            y=groups["share"].round(4),
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": (groups["high"] - groups["share"]).round(4),
-                "arrayminus": (groups["share"] - groups["low"]).round(4),
-                "thickness": 1.5,
-                "width": 3,
-            },
-            mode="lines+markers",
-            line={"color": colour, "dash": dash, "width": 1.5},
-            marker={"symbol": symbol, "size": 8},
-            name=f"{name}<br>calibration error {error} %",
-            legendgroup=name,
-            row=1,
-            col=1,
-        )
-        count, edges = np.histogram(score[known], 20, (0, 1))
-        drawn.add_scatter(
-            x=edges.round(2),
-            y=np.r_[count, count[-1]] / known.sum(),
-            mode="lines",
-            line={"color": colour, "dash": dash, "width": 1.5, "shape": "hv"},
-            fill="tozeroy",
-            fillcolor=faint(colour, 0.15),
-            legendgroup=name,
-            showlegend=False,
-            row=2,
-            col=1,
-        )
-    drawn.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        line={"color": "#808080", "width": 1},
-        name="as it says",
-        showlegend=False,
-        hoverinfo="skip",
-        row=1,
-        col=1,
-    )
-    drawn.update_xaxes(range=[-0.02, 1.02])
-    drawn.update_xaxes(title_text="probability of malignant", row=2, col=1)
-    drawn.update_yaxes(title_text="malignant", range=[-0.02, 1.02], row=1, col=1)
-    drawn.update_yaxes(title_text="images", rangemode="tozero", nticks=3, row=2, col=1)
-    return figure(
-        "Reliability diagram: the share of malignant images (in brackets) against the mean "
-        f"probability of malignant, in groups of equal size. {'; '.join(told)}.",
-        height=480,
-        base=drawn,
-    )
-
-
-def calibration(truth: np.ndarray, score: np.ndarray, bins: int = 10) -> pd.DataFrame:
-    """Groups of equal size by score: images, mean score, share of malignant, Wilson's interval.
-
-    truth (N,) Boolean, score (N,) from 0 to 1. Columns: images, p, share, low, high; fewer than
-    `bins` rows where scores tie. The groups are those of scikit-learn's
-    `calibration_curve(strategy="quantile")`, which does not tell their sizes. Raises ValueError for
-    fewer than one bin. Wilson 1927.
-
-    >>> calibration(np.array([False, False, True, True]), np.array([0.1, 0.2, 0.8, 1.0]), 2)[
-    ...     ["images", "p", "share"]
-    ... ].to_numpy().round(2).tolist()
-    [[2.0, 0.15, 0.0], [2.0, 0.9, 1.0]]
-    """
-    if bins < 1:
-        raise ValueError(f"bins is {bins}; at least one is needed")
-    edges = np.quantile(score, np.linspace(0, 1, bins + 1))
-    place = np.searchsorted(edges[1:-1], score)
-    images, malignant, total = (
-        np.bincount(place, weights) for weights in (None, truth.astype(float), score)
-    )
-    full = images > 0
-    images, malignant, total = images[full], malignant[full], total[full]
-    low, high = proportion_confint(malignant, images, method="wilson")
-    share = malignant / images
-    return pd.DataFrame(
-        {"images": images, "p": total / images, "share": share, "low": low, "high": high}
-    )
-
-
-def calibration_error(groups: pd.DataFrame) -> float:
-    """The expected calibration error: mean over the images of `|share - p|` of their group, 0 to 1.
-
-    groups as `calibration` gives them. Guo et al. 2017, Eq. 3.
-
-    >>> groups = pd.DataFrame({"images": [3, 1], "p": [0.25, 0.75], "share": [0.0, 0.75]})
-    >>> calibration_error(groups)
-    0.1875
-    """
-    return float(np.average((groups["share"] - groups["p"]).abs(), weights=groups["images"]))
 
 
 def _two_classes(

@@ -8,8 +8,8 @@ import pandas as pd
 from lib import results
 from lib.metrics import classified
 
-from .runs import by_title, clock, titled
-from .style import ABSENT, table, text
+from .runs import titled
+from .style import table
 
 
 def contradictions_table(
@@ -48,53 +48,3 @@ def contradictions_table(
         "differ: only T3 right", "T3 sees no nodule",
     ]  # fmt: skip
     return table(head, body, "Counts of these trainings alone; others of the same system differ.")
-
-
-def provenance_table(
-    records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None = None
-) -> str:
-    """Where the numbers come from: settings, data, cost and code of each run, one column each.
-
-    >>> run = {"experiment": "mtl", "source": "phantom", "profile": "quick", "seed": 0}
-    >>> run["per_image"] = {"label": [0, 1, 0, 1], "p_malignant": [0.2, 0.8, 0.6, 0.5]}
-    >>> run |= {"parameters": {"size": 96}, "model": {"parameters": 51_500_000}, "history": []}
-    >>> run |= {"data": {"fingerprint": "0f"}, "seconds": {"total": 90.0}, "memory_mb": 512.0}
-    >>> run |= {"machine": {"device": "cpu"}, "commit": "c" * 40, "versions": {"torch": "2.14.1"}}
-    >>> ">2.14.1</td>" in provenance_table([run])
-    True
-    """
-    wanted = {
-        "source, profile": lambda r: f"{r['source']}, {r['profile']}",
-        "seed": lambda r: r["seed"],
-        "epochs": lambda r: len(r["history"]),
-        "encoder": lambda r: _search(r, "encoder"),
-        "size, px": lambda r: _search(r, "size"),
-        "precision": lambda r: _search(r, "precision_used", "precision"),
-        "parameters, million": lambda r: f"{r['model']['parameters'] / 1e6:.1f}",
-        "data, fingerprint": lambda r: str(r["data"]["fingerprint"])[:12],
-        "test images": lambda r: len(results.rows(r)),
-        "test patients": lambda r: results.rows(r).get("group", pd.Series()).nunique() or ABSENT,
-        "minutes": lambda r: f"{clock(r) / 60:.1f}",
-        "memory, MiB": lambda r: f"{r['memory_mb']:.0f}",
-        "device": lambda r: r["machine"].get("gpu") or r["machine"].get("device", ABSENT),
-        "code, commit": lambda r: _short(str(r["commit"])),
-        **{
-            package: lambda r, package=package: r["versions"].get(package, ABSENT)
-            for package in ("python", "torch", "fastai", "segmentation-models-pytorch")
-        },
-    }
-    named = by_title(records, titles)
-    body = [
-        [name, *(text(read(record)) for record in named.values())] for name, read in wanted.items()
-    ]
-    return table(["run", *named], body)
-
-
-def _search(record: Mapping[str, Any], *names: str) -> Any:
-    """A setting by the first of its names that the record's parameters hold."""
-    return next((record["parameters"][n] for n in names if n in record["parameters"]), ABSENT)
-
-
-def _short(commit: str) -> str:
-    name, _, changed = commit.partition("-")
-    return name[:10] + ("-changed" if changed else "")
