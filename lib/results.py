@@ -234,6 +234,8 @@ def load_failures(root: Path | None = None) -> list[dict[str, Any]]:
 
 def _load_failure(file: Path) -> dict[str, Any]:
     failure = _read(file, "delete it")
+    if not isinstance(failure, dict):
+        raise ResultError(f"{file}: is no record of a failure; delete it")
     _require_whole(file, failure, FAILURE_KEYS, "delete it")
     return {"fold": 0} | failure
 

@@ -22,6 +22,7 @@ from typing import Any
 import nbformat
 from nbformat import v4
 
+from lib.atomic import replacing
 from lib.names import look_up
 
 __all__ = ["Exercise", "Verdict", "check", "exercises", "hints", "notebook", "page", "solution"]
@@ -29,6 +30,7 @@ __all__ = ["Exercise", "Verdict", "check", "exercises", "hints", "notebook", "pa
 FOLDER = Path(__file__).resolve().parents[1] / "exercises"
 TIERS = ("A first hint", "A second hint", "Nearly the answer")
 KINDS = ("number", "choice", "code")
+MOST = 1e15  # beyond it a step is no longer a step
 RIGHT, WRONG, UNREADABLE = "Right.", "Not yet.", "Type a number, such as 0.42."
 UNIT = "Mind the unit: the answer is asked for in {}."
 PLAIN = "Mind the unit: the answer is asked for as a plain number, not in per cent."
@@ -208,6 +210,10 @@ def with_links(text: str, chapter: str) -> str:
     own = rf',\n  \{{\n   "cell_type": "markdown",\n   "id": "{LINKED}".*?\n  \}}'
     text = re.sub(own, "", text, flags=re.DOTALL)
     cells, end, rest = text.rpartition('\n ],\n "metadata"')
+    if not end:
+        raise ValueError(
+            f"{chapter}: is no notebook that is indented by one space, as nbformat does"
+        )
     return cells + ",\n" + indent(written, "  ") + end + rest
 
 
@@ -282,8 +288,8 @@ def _find(name: str) -> Exercise:
 
 def _is_number(answer: Any) -> bool:
     try:
-        return math.isfinite(float(answer))
-    except (TypeError, ValueError):
+        return math.isfinite(float(answer)) and abs(float(answer)) < MOST
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
@@ -402,11 +408,13 @@ def _code(exercise: Exercise) -> str:
 def main(book: Path = FOLDER.parent) -> None:
     """Write the exercises' page and notebook below `book`, and links to them into its chapters."""
     folder = book / FOLDER.name
-    (folder / "index.md").write_text(page())
-    (folder / "exercises.ipynb").write_text(notebook())
+    made = {folder / "index.md": page(), folder / "exercises.ipynb": notebook()}
     for chapter in {exercise.chapter for exercise in exercises().values()}:
         path = book / f"{chapter}.ipynb"
-        path.write_text(with_links(path.read_text(), chapter))
+        made[path] = with_links(path.read_text(encoding="utf-8"), chapter)
+    for path, text in made.items():
+        with replacing(path) as draft:
+            draft.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 from book.kit.exercises import (
     FOLDER,
     KINDS,
+    UNREADABLE,
     Verdict,
     _cipher,
     _form,
@@ -237,3 +238,13 @@ def test_the_script_counts_and_hashes_as_python_does(tmp_path):
     )
     said = [re.sub(r"^[\u2713\u2717] ", "", words) for words in json.loads(done.stdout)]
     assert said == [case["says"] for case in cases]
+
+
+@pytest.mark.parametrize("answer", [1e308, 10**400, float("inf")])
+def test_a_number_beyond_all_steps_is_no_answer(answer):
+    assert check("dice-by-hand", answer).says == UNREADABLE
+
+
+def test_a_notebook_of_another_layout_is_refused_and_left_alone():
+    with pytest.raises(ValueError, match="chapters/training: is no notebook"):
+        with_links('{"cells": []}', "chapters/training")

@@ -220,6 +220,11 @@ def test_the_headline_begins_with_contradictions_and_tells_the_rest_by_verdict()
     assert alone.endswith("fewer), **not told apart**.")
 
 
+def test_two_folds_of_a_system_are_two_columns():
+    shown = cells(figures.measures_table([record() | {"fold": fold} for fold in (1, 2)]))
+    assert shown[0][1:3] == ["ms-mtl, fold 1", "ms-mtl, fold 2"]
+
+
 def test_what_calling_everything_malignant_reaches():
     found = {("busbra", "laptop"): Evidence([record("a")])}
     assert figures.trivial_in_words(found).endswith("an F1 of: BUS-BRA 66.7 %.")

@@ -224,6 +224,14 @@ def test_a_failure_lies_beside_the_results_and_is_no_result(tmp_path):
     assert [run["seed"] for run in results.load_all(tmp_path)] == [1]
 
 
+def test_a_failure_that_is_no_record_is_told(tmp_path):
+    file = tmp_path / "phantom" / "smoke" / "mtl" / "seed0.failed.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("5")
+    with pytest.raises(results.ResultError, match=r"seed0.failed.json: is no record of a failure"):
+        results.load_failures(tmp_path)
+
+
 def test_a_failure_with_a_part_missing_is_refused(tmp_path):
     whole = failure()
     del whole["cell"]

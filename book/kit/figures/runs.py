@@ -26,8 +26,12 @@ def clock(record: Mapping[str, Any]) -> float:
 def by_title(
     records: Sequence[Mapping[str, Any]], titles: Mapping[str, str] | None
 ) -> dict[str, Mapping[str, Any]]:
-    """Each record by its title, with whatever else tells it from the others."""
-    return dict(titled(records, titles))
+    """Each record by its title, with whatever else tells it from the others, its fold, too."""
+    folds = {str(record.get("fold")) for record in records}
+    named = titled(records, titles)
+    if len(folds) > 1:
+        named = [(f"{title}, fold {record.get('fold', 0)}", record) for title, record in named]
+    return dict(named)
 
 
 def titled(
