@@ -185,7 +185,7 @@ def instead_in_words(records: Records) -> str:
         said.append(f"- **{minutes:g} minutes of one core:** {reached}.")
     absent = _absent(records)
     if absent:
-        said.append(f"- **Not run:** {'; '.join(absent)}.")
+        said.append(f"- **Not run, of 5, 15 and 45 minutes:** {'; '.join(absent)}.")
     return "\n".join(said)
 
 
@@ -208,7 +208,7 @@ def instead_goals(records: Records) -> str:
     """
     own = _first([record for name in OWN for record in _of(records, name)])
     told = [_goal(records, rival, share, own) for rival, share in SHARES.items()]
-    mind = "Reached or missed by the Dice itself: the intervals around the goal hold it, too."
+    mind = "Reached or missed is told by the Dice itself, not by its interval."
     return "\n".join([*told, f"\n{mind}"] if records else told)
 
 
@@ -321,10 +321,10 @@ def _absent(records: Records) -> list[str]:
     """The trainings of the plan that no file is of, by budget."""
     there = {(record["contestant"], record["minutes"]) for record in records}
     said = []
-    for minutes in sorted({*BUDGETS, *(minutes for _, minutes in there)}):
+    for minutes in BUDGETS:
         names = [TITLES[name] for name in CONTESTANTS if (name, minutes) not in there]
         if len(names) == len(CONTESTANTS):
-            said.append(f"{minutes:g} minutes: all")
+            said.append(f"{minutes} minutes: all")
         elif names:
-            said.append(f"{minutes:g} minutes: {', '.join(names)}")
+            said.append(f"{minutes} minutes: {', '.join(names)}")
     return said
