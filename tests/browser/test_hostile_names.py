@@ -261,7 +261,7 @@ def test_a_hostile_name_is_shown_and_does_nothing(read, plain, kind):
 
 def test_the_plain_name_reaches_every_way(plain):
     """Otherwise there would be nothing to try: the name stands in the text that a reader sees."""
-    assert not plain.log and len(plain.ways) == 30
+    assert not plain.log and len(plain.ways) == 27
     for way, there in plain.ways.items():
         assert "plain name" in there["text"], way
 
