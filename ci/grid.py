@@ -228,9 +228,9 @@ def disk_needed(plan: dict) -> str:
     """Results and notebooks as large as those that there are, and the checkpoints of one run."""
     files = {
         "results": list(Path(plan["results"]).glob("*/*/*/*seed*.*")),
-        "notebooks": list(Path(plan["runs"]).glob("*/*/*/*seed*.ipynb")),
+        "notebooks": list(Path(plan["runs"]).glob("*/*/*/*seed*[0-9].ipynb")),
     }
-    runs = {"results": "*/*/*/*seed*.json", "notebooks": "*/*/*/*seed*.ipynb"}
+    runs = {"results": "*/*/*/*seed*[0-9].json", "notebooks": "*/*/*/*seed*[0-9].ipynb"}
     needed = 0.0
     for kind, found in files.items():
         size = sum(file.stat().st_size for file in found if file.is_file())

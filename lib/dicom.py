@@ -69,7 +69,7 @@ def is_dicom(path: str | Path) -> bool:
         with open(path, "rb") as file:
             return file.read(128 + len(MARK))[128:] == MARK
     except PermissionError:
-        return False  # who reads it as a picture says why
+        return True  # it may be one: who reads it says, by its name, that it may not be read
 
 
 def read_head(path: str | Path) -> Head:

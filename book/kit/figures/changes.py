@@ -123,8 +123,14 @@ def headline(family: Mapping[str, Difference]) -> str:
         said.append("; ".join(f"{_named(d)}: {sentence(d)}" for d in clear) + ".")
     alike = [d for d in rest if not (d.clear and d.spread_known)]
     for some, what in (
-        ([d for d in alike if d.no_worse], f"{NEITHER}, and no worse by {LITTLE}"),
-        ([d for d in alike if not d.no_worse], f"{NEITHER}, though it may be worse by more"),
+        (
+            [d for d in alike if d.no_worse and d.spread_known],
+            f"{NEITHER}, and no worse by {LITTLE}",
+        ),
+        (
+            [d for d in alike if not (d.no_worse and d.spread_known)],
+            f"{NEITHER}, though it may be worse by more",
+        ),
     ):
         if some:
             said.append(f"{_sentence_case(what)}: {'; '.join(_named(d) for d in some)}.")

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from lib import results
+
 from ..controls import CONTROLS
 from ..stats import SUFFIX, Difference, Evidence
 from .changes import NEITHER, RULE, sentence, verdict
 from .measures import HEADLINE
-from .places import of_classes
 from .runs import ONE
 from .style import ABSENT, ends, number, table, text
 
@@ -91,21 +92,27 @@ def at_one_half(found: Evidence, system: str) -> str:
     joint = f"{system}{SUFFIX}"
     if not found.shared(joint, system):
         return ""
-    seen = found.difference(joint, system, "REC")
-    after, before = (number(_specificity(found, name)) for name in (joint, system))
+    seen, named = (one.difference(joint, system, "REC") for one in (found, _turned(found)))
     return (
         f"At a threshold of one half, the joint decision finds {number(seen.above)} % of the "
         f"malignant nodules and T1 {number(seen.below)} %: {_judged(seen)}. Of the benign ones "
-        f"it names {after} % so, T1 {before} %."
+        f"it names {number(named.above)} % so and T1 {number(named.below)} %: {_judged(named)}."
     )
 
 
-def _specificity(found: Evidence, system: str) -> float:
-    """Of the benign images, the share that is named so: what sensitivity leaves of the accuracy."""
-    counts = of_classes(found)
-    malignant = counts["malignant"] / (counts["malignant"] + counts["benign"])
-    accuracy, sensitivity = (found.level(system, m).estimate for m in ("ACC", "REC"))
-    return (accuracy - malignant * sensitivity) / (1 - malignant)
+def _turned(found: Evidence) -> Evidence:
+    """The same answers with benign in the place of malignant: its recall is the specificity."""
+    turned = []
+    for record in found.records:
+        rows = results.rows(record)
+        if "p_malignant" in rows:
+            known = rows["label"] >= 0
+            kept = rows[[name for name in ("case", "group") if name in rows]].assign(
+                label=rows["label"].where(~known, 1 - rows["label"]),
+                p_malignant=1 - rows["p_malignant"],
+            )
+            turned.append({**record, "per_image": kept.to_dict("list")})
+    return Evidence(turned, found.draws)
 
 
 def controls_table(
