@@ -21,7 +21,6 @@ import io
 import json
 import subprocess
 import tempfile
-import time
 import warnings
 from dataclasses import replace
 from functools import cache
@@ -96,19 +95,20 @@ def trained(name: str) -> tuple[Any, dict[str, Any]]:
     seed_everything(SEED)
     network = system.build(profile)
     settings = {**system.record(), **profile.record(), "seed": SEED, "fingerprint": fingerprint}
-    begun = time.process_time()
     learn = lib.training.train(system, network, dls, profile, folder=WORK / name, settings=settings)
     told = WORK / name / "told.json"
     if not told.exists():
-        told.write_text(
-            json.dumps(
-                {
-                    "commit": lib.results.commit(),
-                    "best_epoch": learn.best_epoch,
-                    "processor_seconds": round(time.process_time() - begun),
-                }
+        seconds = sum(epoch["seconds_processor"] for epoch in learn.history)
+        with replacing(told) as draft:
+            draft.write_text(
+                json.dumps(
+                    {
+                        "commit": lib.results.commit(),
+                        "best_epoch": learn.best_epoch,
+                        "processor_seconds": round(seconds),
+                    }
+                )
             )
-        )
     return learn, json.loads(told.read_text())
 
 

@@ -47,15 +47,14 @@ class Trial:
     system: a name of `lib.experiments`; fold: the official fold whose validation images judge; t1:
     weight of T1's loss; early: side in px of the images and the share of the steps in which they
     are that small; average: decays a step of weights that are averaged beside the training and
-    looked at once, at its end; decay: weight decay (AdamW) if above 0; grey: the second stage's
-    first layer sees the image as the first one does; head: "norm" for `ClassLayer`, "plain" for
-    the paper's random layer; slow: learning rate of the encoders, as a share of the others';
-    apart: T3's loss stays in stage 2, and does not reach stage 1 through what is handed over;
-    fast: `lib.networks.depthwise`, which the networks did not have when "today" was run; look:
-    batches an epoch of which the tasks' gradients are kept; balance: "uncertainty" or "surgery", of
-    `ci.balancing`; compiled: the network goes through torch.compile; late: T1's loss joins after
-    this share of the steps; dropout: share of the features that T1's layer does not see in a step.
-    The other fields are a profile's.
+    looked at once, at its end; grey: the second stage's first layer sees the image as the first one
+    does; head: "norm" for `ClassLayer`, "plain" for the paper's random layer; apart: T3's loss
+    stays in stage 2, and does not reach stage 1 through what is handed over; look: batches an epoch
+    of which the tasks' gradients are kept; balance: "uncertainty" or "surgery", of `ci.balancing`;
+    compiled: the network goes through torch.compile; late: T1's loss joins after this share of the
+    steps; dropout: share of the features that T1's layer does not see in a step. The other fields
+    are a profile's. "today" among the results was run without `lib.networks.depthwise`, before
+    these trials.
     """
 
     system: str = "ms-mtl"
@@ -71,12 +70,9 @@ class Trial:
     schedule: str = "one_cycle"
     early: tuple[int, float] = (0, 0.0)
     average: tuple[float, ...] = (0.99, 0.997)
-    decay: float = 0.0
     grey: bool = False
     head: str = "plain"
-    slow: float = 1.0
     apart: bool = False
-    fast: bool = True
     look: int = 0
     encoder: str = "tu-tf_efficientnet_lite0"
     balance: str = ""
@@ -259,28 +255,6 @@ def drop_features(network: nn.Module, share: float) -> None:
             module.insert(1, nn.Dropout(share))
 
 
-def encoder_apart(network: nn.Module) -> list[list[nn.Parameter]]:
-    """The encoders' parameters, and all others: fastai's `splitter`."""
-    groups = [], []
-    for name, parameter in network.named_parameters():
-        groups["encoder." not in name].append(parameter)
-    return list(groups)
-
-
-class SlowEncoder(Callback):
-    """The encoders learn at `share` of the learning rate."""
-
-    order = 61  # after the schedule has set the rate
-
-    def __init__(self, share: float):
-        self.share = share
-
-    def before_batch(self) -> None:
-        if self.training:
-            rate = self.opt.hypers[-1]["lr"]
-            self.opt.set_hyper("lr", [rate * self.share, rate])
-
-
 # ------------------------------------------------------------------------------------- one training
 
 
@@ -321,14 +295,7 @@ def run(name: str, trial: Trial, root: str | None) -> None:
         precision=trial.precision,
         channels_last=profile.channels_last,
         log=lambda line: print(f"{name}: {line}", flush=True),
-        **({"splitter": encoder_apart} if trial.slow != 1 else {}),
     )
-    if trial.slow != 1:
-        learn.add_cb(SlowEncoder(trial.slow))
-    if trial.decay:
-        learn.opt_func.keywords["opt"] = lambda parameters, lr: torch.optim.AdamW(
-            parameters, lr, weight_decay=trial.decay, fused=True
-        )
     if trial.late:
         learn.add_cb(LateClass(trial.late))
     if trial.balance:

@@ -3,7 +3,6 @@
 python ci/run.py PLAN NAME, as ci/Snakefile calls it.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -13,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -30,7 +28,7 @@ import nbformat
 import papermill
 import psutil
 
-from ci.engine import grid, progress
+from ci.engine import gpus, grid, progress
 from lib import results
 
 TEMPLATE = ROOT / "book" / "experiment.ipynb"
@@ -68,7 +66,7 @@ def make(plan: dict, entry: dict, job: grid.Job, say) -> int:
     draft = Path(plan["runs"], f"{job.name}.unfinished.ipynb")
     draft.parent.mkdir(parents=True, exist_ok=True)
     os.environ.update({"OMP_NUM_THREADS": str(plan["threads"]), "MKL_NUM_THREADS": "1"})
-    os.environ.update(free_gpus(plan["together"]) if plan["gpu"] else {})
+    os.environ.update(gpus.free(plan["together"]) if plan["gpu"] else {})
     begun, commit = time.monotonic(), results.commit()
     try:
         execute(plan, job, draft)
@@ -225,29 +223,6 @@ def describe(error: Exception, plan: dict, job: grid.Job, notebook: Path) -> dic
         "message": re.sub(r"\x1b\[[\d;]*m", "", message),
         "cell": cell,
     }
-
-
-def free_gpus(count: int) -> dict[str, str]:
-    """The first GPUs that no other run of this machine holds, as CUDA_VISIBLE_DEVICES."""
-    import torch
-
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    names = shown.split(",") if shown else [str(k) for k in range(torch.cuda.device_count())]
-    if len(names) < 2:
-        return {}
-    mine = []
-    for name in names:
-        lock = Path(tempfile.gettempdir(), f"run-on-gpu-{name}.lock")
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)  # held until this process ends
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-        else:
-            mine.append(name)
-        if len(mine) == count:
-            return {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
-    raise RuntimeError(f"{count} GPUs are needed; other runs hold the rest of {', '.join(names)}")
 
 
 def end_with(parent: int) -> None:

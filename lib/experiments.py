@@ -40,8 +40,6 @@ from .presence import PresenceInterTask, PresenceThreeTask
 from .profiles import Profile
 from .soft import SoftInterTask, SoftThreeTask
 
-WEIGHT = 0.3  # lambda in Eq. 9
-
 
 @dataclass(frozen=True)
 class Experiment:

@@ -8,6 +8,26 @@ import pandas as pd
 from book.kit.figures import MINUS
 
 PAINTED = ("benign", "malignant")
+# A benign and a malignant nodule; T1 and T3 contradict each other in the second image.
+TWO_IMAGES = {
+    "case": ["a", "b"],
+    "group": ["a", "b"],
+    "label": [0, 1],
+    "p_malignant": [0.2, 0.45],
+    "seg_as_cls": [0, 1],
+    "seg_as_cls_p": [0.4, 0.7],
+    "benign_inter": [5, 0],
+    "benign_pred": [6, 1],
+    "benign_true": [8, 0],
+    "malignant_inter": [0, 4],
+    "malignant_pred": [1, 5],
+    "malignant_true": [0, 9],
+    "seg2seg3_inter": [6, 5],
+    "seg2seg3_union": [8, 8],
+    "nodule_inter": [6, 7],
+    "nodule_pred": [7, 8],
+    "nodule_true": [8, 9],
+}
 
 
 def some_rows(images=40, wrong_maps=0.3, seed=0):

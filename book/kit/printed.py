@@ -3,7 +3,9 @@
 The paper prints one number for each measure of each system, from one training and one test set.
 What a repetition would give is put together here from three things: the size of its test set, which
 it prints; how its classes are divided, which it nearly prints; and what it does not, which is taken
-from our own runs of the same systems. `BORROWED` says what that is.
+from our own runs of the same systems: in how many images exactly one of two systems names the class
+correctly, how much their mean Dice differs from image to image, how far the same patients raise or
+lower both AUC together, and how much another training moves each measure.
 """
 
 import math
@@ -24,12 +26,6 @@ from .stats.bootstrap import drawn, measured
 
 MEASURES = ("AUC", "ACC", "dice_paper_mean")
 PAIRS = (("ms-mtl", "ms-mtl+intra+inter"), ("mtl", "mtl+inter"), ("msl", "msl+intra"))
-BORROWED = (
-    "in how many of our images exactly one of the two systems names the class correctly",
-    "how much their mean Dice differs from image to image",
-    "how far the same patients raise or lower both AUC together",
-    "how much another training moves each measure",
-)
 
 
 class Paired(NamedTuple):

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -25,6 +26,7 @@ TABLES = (1, 3, 4, 5, 6)  # of the paper; Table 2 lists what Tables 1 and 3 meas
 ROOT = Path(__file__).resolve().parents[2]
 LIB = ROOT / "lib"
 CACHE = ROOT / "data" / ".prepared"
+READERS = ("numpy", "pandas", "pillow", "pydicom", "scikit-learn")  # they decode and divide
 LOCK = ROOT / "requirements.lock"
 
 
@@ -189,7 +191,8 @@ def prepare(
 def _listing(source: str, table: Any) -> str:
     """Digest of the case table, of its files' sizes and times, and of the code that reads them."""
     code = [*sorted((LIB / "sources").glob("*.py")), *sorted((LIB / "cases").glob("*.py"))]
-    sha = hashlib.sha256(b"".join(file.read_bytes() for file in code))
+    sha = hashlib.sha256(b"".join(file.read_bytes() for file in (*code, LIB / "dicom.py")))
+    sha.update(" ".join(f"{name}=={version(name)}" for name in READERS).encode())
     sha.update(table.to_csv().encode())
     masks = (region.outline for regions in table["mask"] for region in regions)
     for entry in (*table["image"], *masks):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from records import TWO_IMAGES as ROWS
 
 from book.kit import figures, stats
 from book.kit.stats import SUFFIX, together
@@ -12,26 +13,6 @@ from lib.metrics import summarise
 
 NAMES = {"source": "phantom", "profile": "laptop", "experiment": "ms-mtl", "seed": 0}
 LINK = "](results.html#every-number)"
-# A benign and a malignant nodule; T1 and T3 contradict each other in the second image.
-ROWS = {
-    "case": ["a", "b"],
-    "group": ["a", "b"],
-    "label": [0, 1],
-    "p_malignant": [0.2, 0.45],
-    "seg_as_cls": [0, 1],
-    "seg_as_cls_p": [0.4, 0.7],
-    "benign_inter": [5, 0],
-    "benign_pred": [6, 1],
-    "benign_true": [8, 0],
-    "malignant_inter": [0, 4],
-    "malignant_pred": [1, 5],
-    "malignant_true": [0, 9],
-    "seg2seg3_inter": [6, 5],
-    "seg2seg3_union": [8, 8],
-    "nodule_inter": [6, 7],
-    "nodule_pred": [7, 8],
-    "nodule_true": [8, 9],
-}
 
 
 def test_the_logits_are_averaged_and_the_nodule_is_painted():

@@ -10,7 +10,7 @@ from tiny import TinyNet, tiny_loaders
 from book.kit import paper
 from lib import metrics, profiles
 from lib.cost import forward_flops, parameter_count
-from lib.experiments import EXPERIMENTS, FULL, WEIGHT, Experiment, find
+from lib.experiments import EXPERIMENTS, FULL, Experiment, find
 from lib.learner import TaskLoss, seed_everything
 from lib.likelihood import JointLikelihood
 from lib.networks import NNUNetNative, TaskLogits
@@ -88,7 +88,7 @@ def test_the_terms_of_each_system_fit_its_tasks_and_its_record(name):
         cls=torch.randn(2, 2), seg2=torch.randn(2, 2, 8, 8), seg3=torch.randn(2, 3, 8, 8)
     ).probabilities
     for term in system.consistency():
-        assert term.weight == OTHER_WEIGHTS.get(name, WEIGHT)
+        assert term.weight == OTHER_WEIGHTS.get(name, 0.3)  # Eq. 9
         if isinstance(term, JointLikelihood):
             continue  # it asks for the truth, too: see test_likelihood.py
         value = type(term).function(*(getattr(given, n) for n in term.needs), **term.options)
