@@ -102,6 +102,7 @@ from .presence_changes import (
     presence_changes_table,
     presence_missing,
 )
+from .published import published_in_words, published_table
 from .recipe import (
     angles_in_words,
     averaged_in_words,
@@ -293,6 +294,8 @@ __all__ = [
     "presence_table",
     "printed_dice",
     "printed_rows",
+    "published_in_words",
+    "published_table",
     "reason_table",
     "recipe_curves",
     "recipe_table",
