@@ -75,6 +75,13 @@ INSTEAD = Pair(
     JOINT,
     FULL,
 )
+# The system that the page says to use: named with the results of both sides in sight, too
+APART = Pair(
+    "What do two networks give, one for the class and one for the outline?",
+    "two networks, less MS-MTL, both decided together",
+    f"unet-seg2+clsnet{SUFFIX}",
+    JOINT,
+)
 PROFILE = "evidence"  # of all runs that the plan judges together
 FINER = "evidence-256"  # of the same systems on a GPU: judged by themselves
 # How many trainings the plan asks for: its parts 1 to 4, of part 3 the one that is compared
