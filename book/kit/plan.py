@@ -9,7 +9,7 @@ from lib.experiments import EXPERIMENTS, ONE_ANSWER, READINGS, RIVALS
 
 from .claims import FULL, PLAIN
 from .figures.effects import TOGETHER, Compared
-from .figures.finding import found_in_words
+from .figures.finding import Pooled, found_in_words
 from .figures.places import SOURCES, Place, of_classes, short_name
 from .stats import PRIMARY, SUFFIX, Difference, Evidence, pooled
 
@@ -30,6 +30,8 @@ class Pair(NamedTuple):
     below: str
 
 
+TWO = "unet-seg2+clsnet"  # two networks, one for the outline and one for the class
+SMALLER = "once-light"  # class and outline on one encoder, no T3
 PAIRS = (
     Pair(
         "What do the three terms change?",
@@ -79,13 +81,13 @@ INSTEAD = Pair(
 APART = Pair(
     "What do two networks give, one for the class and one for the outline?",
     "two networks, less MS-MTL, both decided together",
-    f"unet-seg2+clsnet{SUFFIX}",
+    f"{TWO}{SUFFIX}",
     JOINT,
 )
 PROFILE = "evidence"  # of all runs that the plan judges together
 FINER = "evidence-256"  # of the same systems on a GPU: judged by themselves
 # How many trainings the plan asks for: its parts 1 to 4, of part 3 the one that is compared
-HEADLINE = (PLAIN, FULL, "unet-seg2+clsnet", "once-light")
+HEADLINE = (PLAIN, FULL, TWO, SMALLER)
 TRAININGS = {
     "busbra": dict.fromkeys(HEADLINE, 10)
     | dict.fromkeys((PAIRS[3].below, PAIRS[3].above, LEARNT, "once"), 5),
@@ -103,11 +105,10 @@ LATER = {
     "Part 6, more of the headline, BUS-BRA": dict.fromkeys((PLAIN, FULL), 20),
     "Part 6, more of the headline, phantom": dict.fromkeys((PLAIN, FULL), 10),
 }
-SMALLER = "once-light"  # class and outline on one encoder, no T3
 # What to call two of the headline's four, on the first page
 SIMPLE = {
     "class and outline alone, painted": SMALLER,
-    "two networks, painted": "unet-seg2+clsnet",
+    "two networks, painted": TWO,
 }
 ON_ONE_SHEET = ("inconsis_cls", "AUC", "dice_class_mean", "dice_nodule")
 # Systems that cannot contradict themselves, and the network for one task that each is set against:
@@ -121,8 +122,8 @@ CONSISTENT = (
     f"{LEARNT}{SUFFIX}",
 )
 SINGLE = {
-    "dice_nodule": ("unet-seg2", "unet-seg2+clsnet"),
-    "AUC": ("clsnet", "unet-seg2+clsnet"),
+    "dice_nodule": ("unet-seg2", TWO),
+    "AUC": ("clsnet", TWO),
 }
 ONE_SIDED = 0.9  # an interval of 90 % ends where a one-sided one of 95 % does
 
@@ -210,23 +211,35 @@ def finding_in_words(
     found: by source and profile; finer: with larger images, `common` trainings only. Empty where
     the set was not run.
     """
-    both = over_sources_of(compared(found))
+    pairs = *PAIRS, INSTEAD, APART
+    both = over_sources_of(compared(found, pairs), pairs)
     others = {}
     for (source, _), one in finer.items():
         if source == REAL:
             others[f"{one.records[0]['parameters']['size']} px images"] = one
     for (source, _), one in found.items():
         if source == SIMULATED:
-            others["simulated ones"] = one
+            others["simulated images"] = one
     for (source, _), one in found.items():
         if source == REAL and PLAIN in one.runs:
-            return found_in_words(one, PLAIN, FULL, SMALLER, others, both)
+            said = found_in_words(one, PLAIN, FULL, TWO, others, both)
+            return f"{said}\n- {_small(one)}" if said else ""
     return ""
 
 
-def over_sources_of(compared: Compared) -> dict[str, Mapping[str, Difference]]:
-    """What is pooled of each pair, by the system that is compared with another."""
-    return {pair.above: compared.get(pair.change, {}).get(TOGETHER, {}) for pair in PAIRS}
+def _small(one: Evidence) -> str:
+    """How small these networks are beside the paper's, and what their differences rest on."""
+    run = next(iter(one.runs[PLAIN].values()))
+    size, parameters = run["parameters"]["size"], run["model"]["parameters"] / 1e6
+    return (
+        f"**Small networks:** {parameters:.1f} million parameters, {size} px (the paper: 512). "
+        "Brackets: 95 % intervals; pooled with simulated images where these agree."
+    )
+
+
+def over_sources_of(told: Compared, pairs: Sequence[Pair]) -> Pooled:
+    """What is pooled of each pair, by its two systems."""
+    return {(p.above, p.below): told.get(p.change, {}).get(TOGETHER, {}) for p in pairs}
 
 
 def pooled_rows() -> list[str]:

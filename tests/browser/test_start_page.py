@@ -37,7 +37,7 @@ def test_its_numbers_are_those_of_the_results(visit, found):
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", said).replace("**", "")
     shown = " ".join(words_of(page).replace("\u2019", "'").split())
     lines = [" ".join(line.removeprefix("- ").split()) for line in plain.splitlines()]
-    assert len(lines) == 3 and all(line in shown for line in lines)
+    assert len(lines) == 5 and all(line in shown for line in lines)
 
 
 def test_each_number_leads_to_the_results(visit):

@@ -82,28 +82,11 @@ def test_the_figure_shows_what_the_evidence_says(found):
 
 def test_a_system_that_cannot_contradict_itself_stands_beside(found):
     rows = {k: v for k, v in found.records[0]["per_image"].items() if k != "seg_as_cls"}
-    size = {"model": {"parameters": 1_500_000}, "parameters": {}}
-    once = NAMES | size | {"experiment": "once", "per_image": rows}
+    once = NAMES | {"experiment": "once", "per_image": rows}
     both = stats.Evidence([*found.records, once])
     drawn = figures.finding({("phantom", "laptop"): both}, "ms-mtl", "terms", {"painted": "once"})
     assert [trace.name for trace in drawn.data[:4]][-1] == "painted"
     assert list(drawn.data[3].x) == [0.0]  # its one answer contradicts nothing
-    said = spaced(figures.found_in_words(both, "ms-mtl", "terms", "once"))
-    auc, low, high = (100 * end for end in both.level("once", "AUC"))
-    level = f"{auc:.1f} % ({low:.1f} to {high:.1f})"
-    link = "](results.html#never-a-contradiction-and-no-worse)."
-    assert f"AUC {level}, all three {level}{link}" in said
-    assert (
-        "alone** cannot contradict each other, with [1.5 million parameters, all three answers 3.0"
-        in said
-    )
-    light = once | {"parameters": {"losses": {"weights": {"T1 BCE": 0.2}}}}
-    lighter = stats.Evidence([*found.records, light])
-    said = spaced(figures.found_in_words(lighter, "ms-mtl", "terms", "once"))
-    assert "**Class and outline alone**, T1's loss at .2, cannot" in said
-    said = spaced(figures.found_in_words(both, "ms-mtl", "terms", "once"))
-    plain = spaced(figures.found_in_words(found, "ms-mtl", "terms", "once"))
-    assert said.startswith(plain) and "outline alone" not in plain
 
 
 def test_only_a_system_with_one_answer_is_at_0(found):
@@ -121,53 +104,77 @@ def test_the_words_have_the_numbers(found):
     family = found.differences("terms", "ms-mtl")
     fewer = figures.sentence(family["inconsis_cls"])
     alone = "of one training, whose chance is not in the interval"
-    assert f"terms.** Contradictions: [50.0 % of images, not 50.0 %: {fewer}, {alone}" in words
-    assert f"{LINK}. They are not shown to make the answers better: the change in AUC" in words
-    assert f"in AUC, F1, class Dice and nodule Dice is [{alone}{LINK}." in words
+    assert f"terms.** Contradictions [from 50.0 % of images to 50.0 %: {fewer}, {alone}" in words
+    assert f"{LINK}. AUC, F1, class Dice and nodule Dice: [{alone}{LINK}." in words
     joint = found.differences(f"ms-mtl{SUFFIX}", "ms-mtl")
     clear = [d for m, d in joint.items() if m in ("AUC", "dice_class_mean") and d.clear]
     assert clear and not any(one.spread_known for one in clear)
-    assert not any(figures.sentence(one) in words for one in clear)  # of one training: not told
+    assert not any(brief(one) in words for one in clear)  # of one training: not told
+
+
+def right_and_wrong(*names, **changes):
+    """Two trainings of each system: the first is wrong in half of the images, the others never."""
+    wrong = [0.2, 0.8] * 20 + [0.8, 0.2] * 20
+    rows = {"label": [0, 1] * 40, "case": [f"{k}" for k in range(80)], "seg_as_cls": [0, 1] * 40}
+    return stats.Evidence(
+        [
+            NAMES
+            | {"experiment": name, "seed": seed, "per_image": rows | {"p_malignant": p}}
+            | changes
+            for name, p in zip(names, [wrong, *[[0.2, 0.8] * 40] * (len(names) - 1)], strict=True)
+            for seed in (0, 1)
+        ]
+    )
+
+
+def brief(told):
+    """A difference by hand, in the words of the first page."""
+    near, far = sorted(abs(100 * end) for end in (told.low, told.high))
+    way = "higher" if told.difference > 0 else "lower"
+    return f"{abs(100 * told.difference):.1f} points {way} ({near:.1f} to {far:.1f})"
 
 
 def test_the_words_have_what_is_told_apart():
-    """Two trainings of each, and the second system right in every image."""
-    wrong = [0.2, 0.8] * 20 + [0.8, 0.2] * 20
-    right = [0.2, 0.8] * 40
-    rows = {"label": [0, 1] * 40, "case": [f"{k}" for k in range(80)], "seg_as_cls": [0, 1] * 40}
-    made = [
-        NAMES | {"experiment": name, "seed": seed, "per_image": rows | {"p_malignant": p}}
-        for name, p in (("ms-mtl", wrong), ("terms", right))
-        for seed in (0, 1)
-    ]
-    found = stats.Evidence(made)
+    found = right_and_wrong("ms-mtl", "terms")
     words = spaced(figures.found_in_words(found, "ms-mtl", "terms"))
     family = found.differences("terms", "ms-mtl")
     assert family["AUC"].clear
-    told = "; ".join(f"{m} {figures.sentence(family[m])}" for m in ("AUC", "F1"))
-    assert f"[{told}{LINK}" in words
+    told = "; ".join(f"{m} {brief(family[m])}" for m in ("AUC", "F1"))
+    assert f". [{told}{LINK}." in words
     assert "not decided" not in words
-    assert ". They make some answers better: [AUC" in words
-    over = {"terms": {"AUC": replace(family["AUC"], difference=0.25, low=0.125, high=0.375)}}
-    pooled = spaced(figures.found_in_words(found, "ms-mtl", "terms", pooled=over))
-    told = "[AUC 25.0 points higher (95 %: 12.5 to 37.5 higher)]"
-    assert (
-        f"better: [F1 {figures.sentence(family['F1'])}{LINK}; pooled with simulated images, {told}"
-        in pooled
-    )
-    less = {"AUC": replace(family["AUC"], difference=-0.25, low=-0.375, high=-0.125)}
-    same = {"F1": less["AUC"]}
-    alike = {"dice_nodule": replace(less["AUC"], low=-0.01, high=0.01, p=0.5)}
-    wide = {"dice_nodule": replace(less["AUC"], low=-0.1, high=0.1, p=0.5)}
-    for more, said in (
-        (alike, "make no answer better and some worse"),
-        (wide, "make some answers worse"),
-    ):
-        told = figures.found_in_words(
-            found, "ms-mtl", "terms", pooled={"terms": less | same | more}
-        )
-        assert f"They {said}: " in told
-    fewer = figures.sentence(family["inconsis_cls"])
+    over = replace(family["AUC"], difference=0.25, low=0.125, high=0.375)
+    pooled = {("terms", "ms-mtl"): {"AUC": over}}
+    said = spaced(figures.found_in_words(found, "ms-mtl", "terms", pooled=pooled))
+    assert f"[AUC 25.0 points higher (12.5 to 37.5); F1 {brief(family['F1'])}{LINK}" in said
+    wide = {"dice_nodule": replace(over, difference=0.0, low=-0.1, high=0.1, p=0.5)}
+    said = figures.found_in_words(found, "ms-mtl", "terms", pooled={("terms", "ms-mtl"): wide})
+    assert f"; nodule Dice: [not decided{LINK}." in said
+    fewer = figures.sentence(family["inconsis_cls"]).replace("95 %: ", "").replace(" fewer)", ")")
     both = figures.found_in_words(found, "ms-mtl", "terms", others={"the phantom": found})
     assert f": {fewer}{LINK}." in words
     assert f": {fewer}{LINK}; in the phantom [{fewer}{LINK}." in spaced(both)
+
+
+def test_deciding_is_set_against_training_and_two_networks_against_one():
+    names = "terms", "ms-mtl", f"ms-mtl{SUFFIX}", f"two{SUFFIX}"
+    found = right_and_wrong(*names)
+    said = spaced(figures.found_in_words(found, "ms-mtl", "terms", "two")).splitlines()
+    better = brief(found.differences(f"ms-mtl{SUFFIX}", "terms")["AUC"])
+    assert said[2].startswith("- **Deciding, less training the terms** (exploratory): [AUC")
+    assert f"AUC {better}; F1 " in said[2] and "little" not in said[2]
+    assert said[3].startswith("- **Two networks, less one for all three,**")
+    assert len(figures.found_in_words(found, "ms-mtl", "terms").splitlines()) == 3
+
+
+def test_fewer_malignant_nodules_found_is_said_where_it_is_told_apart():
+    worse = right_and_wrong(f"ms-mtl{SUFFIX}", "ms-mtl")
+    lower = brief(worse.difference(f"ms-mtl{SUFFIX}", "ms-mtl", "REC"))
+    said = spaced(figures.found_in_words(worse, "ms-mtl", "terms", others={"others": worse}))
+    assert (
+        f"; sensitivity [{lower}{LINK} (exploratory); sensitivity in others [{lower}{LINK}" in said
+    )
+    better = right_and_wrong("ms-mtl", f"ms-mtl{SUFFIX}")
+    assert "sensitivity" not in figures.found_in_words(better, "ms-mtl", "terms")
+    finer = right_and_wrong(f"ms-mtl{SUFFIX}", "ms-mtl", profile="finer")
+    said = figures.found_in_words(better, "ms-mtl", "terms", others={"others": finer})
+    assert "sensitivity" not in said  # of another profile

@@ -33,7 +33,7 @@ def sentence(found: Difference) -> str:
     >>> sentence(Difference("AUC", low=0.0004, high=0.021, **at | {"difference": 0.01}))
     '1.0 points higher (95 %: 0.04 to 2.1 higher)'
     """
-    less, more = _ways(found.measure)
+    less, more = ways(found.measure)
 
     def way(value: float) -> str:
         return f" {less if value < 0 else more}" if value else ""
@@ -55,7 +55,7 @@ def verdict(found: Difference) -> str:
 
     Beside being told apart, a system that gives answers can be no worse by more than the margin.
     """
-    less, more = _ways(found.measure)
+    less, more = ways(found.measure)
     if found.why:
         return "too few patients"
     if found.clear:
@@ -173,7 +173,7 @@ def unlike(record: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return [key for key in both if one[key] != two[key]]
 
 
-def _ways(measure: str) -> tuple[str, str]:
+def ways(measure: str) -> tuple[str, str]:
     return ("fewer", "more") if measure.startswith(LESS_IS_BETTER) else ("lower", "higher")
 
 

@@ -10,10 +10,10 @@ from plotly.subplots import make_subplots
 from lib.cases import CLASSES
 
 from ..stats import SUFFIX, Difference, Evidence, Interval
-from .changes import sentence
-from .effects import LITTLE, undecided
+from .changes import sentence, ways
+from .effects import undecided
 from .places import Place, of_classes, place_name, short_name
-from .style import COLOURS, SYMBOLS, beside, error_bars, figure, number, points, small_titles
+from .style import COLOURS, SYMBOLS, beside, end, error_bars, figure, number, points, small_titles
 
 MEASURES = {
     "inconsis_cls": "contradictions",
@@ -120,62 +120,74 @@ def finding(
     )
 
 
+Pooled = Mapping[tuple[str, str], Mapping[str, Difference]]  # of a pair, by measure
+
+
 def found_in_words(
     one: Evidence,
     plain: str,
     terms: str,
-    simple: str = "",
+    two: str = "",
     others: Mapping[str, Evidence] = MappingProxyType({}),
-    pooled: Mapping[str, Mapping[str, Difference]] = MappingProxyType({}),
+    pooled: Pooled = MappingProxyType({}),
 ) -> str:
     """The finding on one source as a list in Markdown, with links to its rows.
 
-    simple: a system of class and outline alone, which cannot contradict itself; its levels stand
-    beside those of the first, without a verdict; others: further sources, by what to call them, of
-    which it is said how the terms change the contradictions there; pooled: system -> measure ->
-    difference over several sources, which is told in place of this one's.
+    two: two networks, one for the class and one for the outline; others: further sources, by what
+    to call them, of which it is said how the terms change the contradictions there; pooled: by the
+    two systems of a pair, its differences over several sources, told in place of this one's.
     """
-    lines, joint = [], f"{plain}{SUFFIX}"
+    lines, joint, apart = [], f"{plain}{SUFFIX}", f"{two}{SUFFIX}"
     if terms in one.runs:
         before, after = (number(one.level(k, "inconsis_cls").estimate) for k in (plain, terms))
         changed = _told(one.differences(terms, plain)["inconsis_cls"])
-        said = [_linked(f"{after} % of images, not {before} %: {changed}")]
+        said = [_linked(f"from {before} % of images to {after} %: {changed}")]
         open_: dict[str, list[str]] = {}
         for name, there in others.items():
             if there.shared(terms, plain):
                 changed = there.differences(terms, plain)["inconsis_cls"]
-                same = there.records[0]["profile"] == one.records[0]["profile"]
-                part = ROWS if same else FINER
+                part = ROWS if _alike(there, one) else FINER
                 if why := undecided(changed):
                     open_.setdefault(why, []).append(_linked(f"in {name}", part))
                 else:
-                    said.append(f"in {name} {_linked(sentence(changed), part)}")
+                    said.append(f"in {name} {_linked(_brief(changed), part)}")
         said += [f"{' and '.join(places)}: {why}" for why, places in open_.items()]
-        lines.append(
-            f"**The paper's three terms.** Contradictions: {'; '.join(said)}. "
-            f"They {_better(one, terms, plain, pooled)}: {_apart(one, terms, plain, pooled)}."
-        )
+        answers = _apart(_family(one, terms, plain, pooled))
+        lines.append(f"**Training the three terms.** Contradictions {'; '.join(said)}. {answers}.")
     else:
         told = _linked(f"{number(one.level(plain, 'inconsis_cls').estimate)} %")
         lines.append(f"A network that answers all three contradicts itself in {told} of images.")
     if joint in one.runs:
         lines.append(
-            "**Deciding the three together** removes every contradiction, by construction, as "
-            f"painting the outline in T1's class does; {_apart(one, joint, plain, pooled)}."
+            "**Deciding the three together** leaves no contradiction, as painting alone does. "
+            f"{_apart(_family(one, joint, plain, pooled))}{_missed(one, joint, plain, others)}."
         )
-    if simple in one.runs:
-        size, whole = (_millions(one, name) for name in (simple, plain))
-        paid = f"{size} million parameters, all three answers {whole}"
-        levels = "; ".join(
-            f"{MEASURES[m]} {_ends(one.level(simple, m))}, all three {_ends(one.level(plain, m))}"
-            for m in ("dice_nodule", "AUC")
-            if m in one.measures(simple)
-        )
+    if joint in one.runs and terms in one.runs:
+        against = _apart(_family(one, joint, terms, pooled), alone=True)
+        lines.append(f"**Deciding, less training the terms** (exploratory): {against}.")
+    if joint in one.runs and apart in one.runs:
+        against = _apart(_family(one, apart, joint, pooled), SIZES, alone=True)
         lines.append(
-            f"**Class and outline alone**{_lighter(one, simple)} cannot contradict each other, "
-            f"with {_linked(f'{paid}: {levels}', SIZES)}."
+            "**Two networks, less one for all three,** both decided together (exploratory): "
+            f"{against}."
         )
     return "\n".join(f"- {line}" for line in lines).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _alike(there: Evidence, one: Evidence) -> bool:
+    """Whether two sources were run in the same profile."""
+    return there.records[0]["profile"] == one.records[0]["profile"]
+
+
+def _missed(one: Evidence, joint: str, plain: str, others: Mapping[str, Evidence]) -> str:
+    """That fewer malignant nodules are found, in this source or others, where it is told apart."""
+    said = []
+    for name, there in {"": one, **{f" in {k}": v for k, v in others.items()}}.items():
+        if _alike(there, one) and there.shared(joint, plain):
+            seen = there.difference(joint, plain, "REC")
+            if not undecided(seen) and seen.difference < 0:
+                said.append(f"sensitivity{name} {_linked(_brief(seen))} (exploratory)")
+    return "".join(f"; {each}" for each in said)
 
 
 def planned_in_words(places: Sequence[Place], commit: str) -> str:
@@ -212,54 +224,40 @@ def trivial_in_words(found: Mapping[Place, Evidence]) -> str:
 def _told(found: Difference) -> str:
     """A difference in words, and why it is not told apart where it is not."""
     why = undecided(found)
-    return f"{sentence(found)}, {why}" if why else sentence(found)
+    return f"{sentence(found)}, {why}" if why else _brief(found)
 
 
-def _better(
-    one: Evidence, above: str, below: str, pooled: Mapping[str, Mapping[str, Difference]]
-) -> str:
-    """Whether any of the answers is told to be better or worse."""
-    family = one.differences(above, below) | pooled.get(above, {})
-    told = [family[m] for m in ANSWERS if m in family]
-    clear = [found for found in told if not undecided(found)]
-    better = any(found.difference > 0 for found in clear)
-    worse = any(found.difference < 0 for found in clear)
-    if better:
-        return f"make some answers better{' and others worse' * worse}"
-    if not worse:
-        return "are not shown to make the answers better"
-    known = all(undecided(found) in ("", LITTLE) for found in told)
-    return "make no answer better and some worse" if known else "make some answers worse"
+def _family(one: Evidence, above: str, below: str, pooled: Pooled) -> dict[str, Difference]:
+    """The answers' differences of a pair: pooled over sources where that was possible."""
+    family = one.differences(above, below) | pooled.get((above, below), {})
+    return {m: family[m] for m in ANSWERS if m in family}
 
 
-def _apart(
-    one: Evidence, above: str, below: str, pooled: Mapping[str, Mapping[str, Difference]]
-) -> str:
-    """By which measures, beside the contradictions, two are told apart, and by which not."""
-    over = pooled.get(above, {})
-    family = one.differences(above, below) | over
-    told = {m: family[m] for m in ANSWERS if m in family}
-    clear = {m: d for m, d in told.items() if not undecided(d)}
-    said = []
-    for some, where in (
-        ({m: d for m, d in clear.items() if m not in over}, ""),
-        ({m: d for m, d in clear.items() if m in over}, "pooled with simulated images, "),
-    ):
-        if some:
-            listed = "; ".join(f"{MEASURES[m]} {sentence(d)}" for m, d in some.items())
-            said.append(f"{where}{_linked(listed)}")
+def _apart(family: Mapping[str, Difference], part: str = ROWS, *, alone: bool = False) -> str:
+    """By which answers two are told apart, and by which not, unless the first are said alone."""
+    clear = [f"{MEASURES[m]} {_brief(d)}" for m, d in family.items() if not undecided(d)]
+    said = [_linked("; ".join(clear), part)] if clear else []
     reasons: dict[str, list[str]] = {}
-    for measure, found in told.items():
-        if measure not in clear:
-            reasons.setdefault(undecided(found), []).append(measure)
-    for why, measures in reasons.items():
-        alone = [MEASURES[m] for m in measures if m not in over]
-        both = [MEASURES[m] for m in measures if m in over]
-        where = _listed(alone) if alone else f"{_listed(both)} (pooled with simulated images)"
-        if alone and both:
-            where += f" and, pooled with simulated images, in {_listed(both)}"
-        said.append(f"the change in {where} is {_linked(why)}")
+    for measure, found in family.items():
+        if why := undecided(found):
+            reasons.setdefault(why, []).append(MEASURES[measure])
+    if not (alone and clear):
+        said += [f"{_listed(names)}: {_linked(why, part)}" for why, names in reasons.items()]
     return "; ".join(said)
+
+
+def _brief(told: Difference) -> str:
+    """A difference that is told apart, in few words.
+
+    >>> at = dict(above=0.1, below=0.14, share=1.0, seeds=(0,), trainings=1, images=90, patients=45)
+    >>> at |= dict(smallest=45, spread_known=True, difference=-0.0433)
+    >>> _brief(Difference("inconsis_cls", low=-0.065, high=-0.021, **at))
+    '4.3 points fewer (2.1 to 6.5)'
+    """
+    less, more = ways(told.measure)
+    near, far = sorted((abs(told.low), abs(told.high)))
+    way = less if told.difference < 0 else more
+    return f"{number(abs(told.difference))} points {way} ({end(near)} to {end(far)})"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -269,22 +267,6 @@ def _listed(names: Sequence[str]) -> str:
     'AUC, F1 and Dice'
     """
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _lighter(one: Evidence, system: str) -> str:
-    """That T1's loss weighs less in the sum of the tasks' losses, where it does."""
-    run = next(iter(one.runs[system].values()))
-    weight = run["parameters"].get("losses", {}).get("weights", {}).get("T1 BCE", 1)
-    return "" if weight == 1 else f", T1's loss at {weight:g},".replace("0.", ".")
-
-
-def _millions(one: Evidence, system: str) -> str:
-    run = next(iter(one.runs[system].values()))
-    return f"{run['model']['parameters'] / 1e6:.1f}"
-
-
-def _ends(level: Interval) -> str:
-    return f"{number(level.estimate)} % ({number(level.low)} to {number(level.high)})"
 
 
 def _linked(words: str, part: str = ROWS) -> str:
