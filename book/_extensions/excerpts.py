@@ -12,9 +12,12 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 SCRIPT = "excerpts.js"  # beside the page of the search, which alone loads it
-# Names, versions, counted tests and runs, timings and the report of a run are looked up, not read;
-# the one page repeats others: no passage
-LOOKED_UP = ("api/", "changes", "cost", "robust", "runs/", "scale", "speed", "status", "summary")
+# Names, versions, cards, the plan, counted tests and runs, timings and the report of a run are
+# looked up, not read; the one page repeats others: no passage
+LOOKED_UP = (
+    *("api/", "changes", "cost", "datasets", "plan", "robust", "runs/", "scale", "speed", "status"),
+    "summary",
+)
 NO_TEXT = (nodes.raw, nodes.literal_block, nodes.math, nodes.math_block, nodes.comment)
 
 

@@ -117,4 +117,5 @@ def test_a_training_of_a_few_steps_is_told():
     short = record("nnunet", 5, 0.5) | {"steps": 3}
     assert "(3 steps: too short to say anything of it)" in figures.instead_in_words([short])
     goals = figures.instead_goals([record("unet-seg2", 5, 0.86), short])
+    assert "nnU-Net: cannot be judged.** unet-seg2 needs" in goals
     assert "nnU-Net more than 5 (3 steps: too short to say anything of it)." in goals

@@ -286,7 +286,8 @@ def _goal(records: Records, rival: str, share: int, own: float | None) -> str:
     took = f"{' and '.join(names)} {need} {_between(ours, own)} minutes"
     if reached is None:
         verdict = "reached" if own * share <= longest else "open"
-        few = _few(runs[-1])
+        if few := _few(runs[-1]):
+            verdict = "cannot be judged"
         return f"- **{goal}: {verdict}.** {took}, {title} more than {longest:g}{few}."
     failed = _failed(runs, reached)
     verdict = "missed" if own * share > reached else "open"
