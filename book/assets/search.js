@@ -2,7 +2,9 @@
 // the pages that it would quote; `book/_extensions/excerpts.py` has written their text into one script, EXCERPTS.
 (() => {
   const AROUND = 90; // characters on either side
-  const words = (new URLSearchParams(location.search).get("q") ?? "").toLowerCase().split(/[^\p{L}\p{N}_]+/u).filter(Boolean);
+  const asked = (new URLSearchParams(location.search).get("q") ?? "").toLowerCase().split(/[^\p{L}\p{N}_]+/u).filter(Boolean);
+  const longer = asked.filter((word) => word.length > 1); // a letter by itself stands in every word
+  const words = longer.length ? longer : asked;
 
   // The words lie closest together where the most of them begin within one passage.
   const passage = (text) => {
@@ -37,7 +39,16 @@
   document.addEventListener("DOMContentLoaded", () => {
     const results = document.getElementById("search-results");
     if (!results || !words.length) return;
-    const look = () => results.querySelectorAll("ul.search > li").forEach(quote);
+    const once = () => { // a page that is found by its title and by a word of it is one page
+      const seen = new Set();
+      for (const item of results.querySelectorAll("ul.search > li")) {
+        const link = item.querySelector("a");
+        const name = link && `${link.textContent} ${new URL(link.href).pathname}`;
+        if (seen.has(name)) item.hidden = true;
+        else if (name) seen.add(name);
+      }
+    };
+    const look = () => { results.querySelectorAll("ul.search > li").forEach(quote); once(); };
     new MutationObserver(look).observe(results, { childList: true, subtree: true });
     look();
   });

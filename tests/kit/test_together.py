@@ -178,3 +178,14 @@ def test_fewer_malignant_nodules_found_is_said_where_it_is_told_apart():
     finer = right_and_wrong(f"ms-mtl{SUFFIX}", "ms-mtl", profile="finer")
     said = figures.found_in_words(better, "ms-mtl", "terms", others={"others": finer})
     assert "sensitivity" not in said  # of another profile
+
+
+def test_a_simpler_network_is_set_beside_by_the_trainings_that_both_have():
+    rows = right_and_wrong("ms-mtl", "mtl")
+    titles = {"mtl": "MTL", "ms-mtl": "MS-MTL"}
+    place = ("phantom", "laptop")
+    told = rows.difference("mtl", "ms-mtl", "inconsis_cls")
+    said = figures.simpler_in_words({place: rows}, "mtl", "ms-mtl", titles)
+    assert "MTL, without any term, contradicts itself: Phantom: 0.0 % of images" in said
+    assert f"MS-MTL {100 * told.below:.1f} %: {figures.sentence(told)}." in said
+    assert figures.simpler_in_words({place: rows}, "once", "ms-mtl", titles) == ""

@@ -27,7 +27,13 @@ from .costs import cost_figure, cost_rows, costs_beside, decision_cost, waiting_
 from .effects import answers, effect, effects, effects_key, effects_table
 from .external import external_table
 from .fig3 import fig3_losses, fig3_table
-from .finding import finding, found_in_words, planned_in_words, trivial_in_words
+from .finding import (
+    finding,
+    found_in_words,
+    planned_in_words,
+    simpler_in_words,
+    trivial_in_words,
+)
 from .gains import (
     MeanDice,
     dice_plane,
@@ -318,6 +324,7 @@ __all__ = [
     "short_name",
     "shown",
     "silence_in_words",
+    "simpler_in_words",
     "sortable",
     "split_dice",
     "split_gain",

@@ -21,7 +21,7 @@ MEASURES = {
     "F1": "F1",
     "dice_class_mean": "class Dice",
     "dice_nodule": "nodule Dice",
-    "dice_paper_mean": "mean Dice of the paper",
+    "dice_paper_mean": "mean Dice",
 }
 ANSWERS = ("AUC", "F1", "dice_class_mean", "dice_nodule")  # the last is never quoted alone
 # Parts of the page that each number leads to
@@ -219,6 +219,26 @@ def trivial_in_words(found: Mapping[Place, Evidence]) -> str:
             f1 = 2 * malignant / (2 * malignant + benign)
             said.append(f"{short_name(place)} {number(f1)} %")
     return f"Who calls every nodule malignant has an AUC of 50 %, and an F1 of: {', '.join(said)}."
+
+
+def simpler_in_words(
+    found: Mapping[Place, Evidence], simple: str, plain: str, titles: Mapping[str, str]
+) -> str:
+    """How often a simpler network contradicts itself, less another, by source; Markdown.
+
+    Of trainings that both have. Empty where there are none.
+    """
+    said = []
+    for place, one in found.items():
+        if one.shared(simple, plain):
+            told = one.difference(simple, plain, "inconsis_cls")
+            said.append(
+                f"{short_name(place)}: {number(told.above)} % of images, {titles[plain]} "
+                f"{number(told.below)} %: {sentence(told)}"
+            )
+    if not said:
+        return ""
+    return f"How often {titles[simple]}, without any term, contradicts itself: {'; '.join(said)}."
 
 
 def _told(found: Difference) -> str:
