@@ -54,7 +54,7 @@ def effects(
     trainings, hollow ones and thin bars on one. Without an interval a mark has no bar. Raises
     ValueError if nothing was compared by this measure.
     """
-    rows = list(dict.fromkeys(row for change in compared.values() for row in change))
+    places, middles, lines = _places(compared, measure)
     drawn, told, reach = go.Figure(), [], [0.0]
     for order, (change, each) in enumerate(compared.items()):
         for row, family in each.items():
@@ -63,7 +63,7 @@ def effects(
             reach.append(found.difference)
             if row not in unjudged and not found.why:
                 reach += found.low, found.high
-            at = rows.index(row) + 0.96 * ((order + 0.5) / len(compared) - 0.5)
+            at = places[row, change]
             drawn.add_trace(_mark(found, change, order, at, row in unjudged))
             told.append(f"{change}, {row}: {sentence(found)}")
     if not told:
@@ -76,7 +76,7 @@ def effects(
         drawn.add_vline(at, line=line, layer="below")
     return figure(
         f"{HEADLINE[measure]}, differences in points with 95 % intervals. {'; '.join(told)}.",
-        height=96 + 20 * len(compared) * len(rows),
+        height=96 + 20 * lines,
         base=drawn,
         title={
             "text": f"<b>{HEADLINE[measure]}</b>",
@@ -96,12 +96,34 @@ def effects(
         },
         yaxis={
             "tickmode": "array",
-            "tickvals": list(range(len(rows))),
-            "ticktext": [beside(row, sizes.get(row, {})) for row in rows],
-            "range": [len(rows) - 0.5, -0.5],
+            "tickvals": list(middles.values()),
+            "ticktext": [beside(row, sizes.get(row, {})) for row in middles],
+            "range": [lines - 0.5, -0.5],
             "showgrid": False,
         },
     )
+
+
+def _places(
+    compared: Compared, measure: str
+) -> tuple[dict[tuple[str, str], int], dict[str, float], int]:
+    """On which line each change of each row stands, the middle of each row, and how many lines.
+
+    Rows without this measure are left out. Each has three lines at least, for its name, and one
+    more between it and the next.
+    """
+    places: dict[tuple[str, str], int] = {}
+    middles: dict[str, float] = {}
+    lines = 0
+    for row in dict.fromkeys(row for change in compared.values() for row in change):
+        there = [c for c, each in compared.items() if each.get(row, {}).get(measure) is not None]
+        if there:
+            tall = max(len(there), 3)
+            begin = lines + (tall - len(there)) // 2
+            places |= {(row, change): begin + k for k, change in enumerate(there)}
+            middles[row] = begin + (len(there) - 1) / 2
+            lines += tall + 1
+    return places, middles, max(lines - 1, 0)
 
 
 def effects_key(compared: Compared) -> str:
