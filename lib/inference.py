@@ -236,7 +236,7 @@ def contradicted(tasks: dict[str, np.ndarray], classes: Sequence[str]) -> list[s
         named = classes[counts.argmax()] if counts.any() else "no nodule"
         if "cls" in tasks and (own := classes[tasks["cls"].argmax()]) != named:
             said.append(f"T1 says {own}, T3 says {named}")
-        if counts.any() and (rest := 1 - counts.max() / counts.sum()) >= MINORITY:
+        if counts.any() and (rest := (counts.sum() - counts.max()) / counts.sum()) >= MINORITY:
             said.append(f"T3 paints {rest:.0%} of its nodule in another class")
     if painted is not None and "seg2" in tasks:
         two, three = tasks["seg2"].argmax(0) > 0, painted > 0

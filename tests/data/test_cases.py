@@ -22,6 +22,7 @@ from lib.cases import (
     check_cases,
     class_index,
     decode,
+    duplicates,
     fingerprint,
     group_near_duplicates,
     pixels,
@@ -29,6 +30,7 @@ from lib.cases import (
     split_cases,
     split_digest,
 )
+from lib.cases.looks import Look
 from lib.sources import phantom
 
 WIDTH, HEIGHT = 48, 40
@@ -662,6 +664,28 @@ def test_same_shading_is_not_the_same_picture(tmp_path):
     small = [np.asarray(Image.open(f).resize((32, 32))).ravel() for f in cases["image"]]
     assert np.corrcoef(small).min() > 0.9
     assert group_near_duplicates(cases)[1] == []
+
+
+@pytest.mark.parametrize(("bits", "one"), [(48, True), (49, False)])
+def test_neighbouring_frames_are_near_and_other_nodules_are_not(tmp_path, monkeypatch, bits, one):
+    """On DDTI and BUS-BRA frames of a clip differ in up to 42 bits, other nodules in 60 or more."""
+    cases = make(tmp_path, 2, group=["a", "b"], label="benign")
+    signs = np.packbits([[False] * 256, [True] * bits + [False] * (256 - bits)], axis=1)
+    thumbnail = np.arange(1024).reshape(32, 32)
+    seen = {
+        case: Look((), (), (), signs=own, thumbnail=thumbnail)
+        for case, own in zip(cases["case"], signs, strict=True)
+    }
+    monkeypatch.setattr(duplicates, "look", lambda row: seen[row["case"]])
+    table, notes = group_near_duplicates(cases)
+    assert (table["group"].nunique() == 1) == one == bool(notes)
+
+
+def test_duplicates_are_found_however_far_apart_they_stand():
+    """The table is compared in tiles of 128 by 2048 rows."""
+    hashes = np.random.default_rng(0).integers(0, 256, (5000, 32), np.uint8)
+    hashes[4999], hashes[2500] = hashes[0], hashes[1]
+    assert sorted(duplicates._near(hashes, 20)) == [(0, 4999), (1, 2500)]
 
 
 def test_conflicting_labels_are_all_left_out(tmp_path):

@@ -127,6 +127,13 @@ def test_dicom_stills_are_read_as_grey(tmp_path, kind, record_property):
     assert row["crop"] is None
 
 
+def test_grey_with_a_sign_is_inverted_within_its_own_range(tmp_path):
+    stored = np.array([[-2048, -1, 0, 2047]], np.int16)  # of 12 bits; the lowest is white
+    found = still(stored, "MONOCHROME1", PixelRepresentation=1, BitsStored=12, HighBit=11)
+    grey = dicom.read_pixels(write(found, tmp_path / "a.dcm"))
+    assert grey.tolist() == [[2047, 0, -1, -2048]]
+
+
 @pytest.mark.parametrize(
     "name", ["IM_0001", "a.ima", "a.IMA", "1.2.840.10008.5.1", "00000001.001", "disc/ST0/IM_0001"]
 )

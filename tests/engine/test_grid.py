@@ -278,6 +278,22 @@ def test_progress_reads_the_checkpoints(tmp_path):
     assert found["msl"].done is None
 
 
+def test_checkpoints_of_other_inputs_are_thrown_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the script sets its own checkout before all
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    from ci.run import resumable
+
+    checkpoints = tmp_path / "seed0.unfinished"
+    assert resumable(checkpoints, "0a1b") == 0
+    unfinished(tmp_path, "seed0", done=3)
+    assert resumable(checkpoints, "0a1b") == 3
+    assert resumable(checkpoints, "2c3d") == 0 and not list(checkpoints.glob("epoch-*"))
+    unfinished(tmp_path, "seed0", done=2, part="clsnet")
+    assert resumable(checkpoints, "2c3d") == 2
+    (checkpoints / "inputs").unlink()  # nothing says what they were made of
+    assert resumable(checkpoints, "2c3d") == 0 and not list(checkpoints.glob("**/epoch-*"))
+
+
 def test_progress_of_a_checkpoint_that_is_being_replaced(tmp_path):
     unfinished(tmp_path, "phantom/quick/mtl/seed0", done=1)
     (state,) = tmp_path.glob("**/state.json")

@@ -3,9 +3,20 @@
 import numpy as np
 import pytest
 from records import cells, record, some_rows
+from test_stats import made
 
 from book.kit import claims, figures, paper
-from book.kit.claims import CLAIMS, FULL, PLAIN, Claim, Comparison, Finding, combined, verdict
+from book.kit.claims import (
+    CLAIMS,
+    FULL,
+    PLAIN,
+    Claim,
+    Comparison,
+    Finding,
+    Part,
+    combined,
+    verdict,
+)
 from book.kit.stats import FURTHER, PRIMARY, Evidence
 from lib.experiments import EXPERIMENTS
 
@@ -160,6 +171,26 @@ def test_the_tables_say_what_was_found():
     assert line[1] == "+10.8" and line[4] == "1" and "probability that it is false" in line[5]
     assert not any("not run: clsnet" in cell for row in shown for cell in row)
     assert figures.counted(found).startswith(f"Of {len(CLAIMS)} claims: ")
+
+
+def in_the_table(word, found, printed=None):
+    """What the table says of a claim that rests on this one difference."""
+    part = Part(Comparison("a", "b", found.measure), word, found, printed)
+    claim = Claim("?", "It is so.", "section 5", (part.comparison,))
+    return figures.verdicts_table({"": [Finding(claim, word, (part,))]})
+
+
+def test_the_papers_size_is_ruled_out_by_the_whole_interval():
+    found = made("AUC", 0.02, 0.005, low=0.01, high=0.03)
+    assert "size is ruled out" in in_the_table("reproduced", found, 0.04)
+    assert "ruled out" not in in_the_table("reproduced", found, 0.02)  # within it
+
+
+def test_contradictions_are_told_from_the_better_system_on():
+    """It is a less b; the claim is of b, which is said to have fewer."""
+    found = made("inconsis_cls", 0.01, 0.01, low=-0.01, high=0.03)
+    shown = in_the_table("undecided", found).replace("\N{NO-BREAK SPACE}", " ")
+    assert "1.0 points fewer (95 %: 3.0 fewer to 1.0 more)" in shown
 
 
 def test_older_runs_judge_only_what_the_others_have_not_got():

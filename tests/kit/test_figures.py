@@ -14,7 +14,7 @@ from plotly_page import figure_html
 from records import as_numbers, cells, record, some_rows
 
 from book.kit import figures
-from book.kit.figures.style import number
+from book.kit.figures.style import error_bars, number
 from book.kit.stats import Evidence
 from lib.metrics import summarise
 
@@ -61,6 +61,11 @@ def test_more_runs_than_there_are_colours_and_dashes_are_refused():
 def test_a_number_that_is_not_there_is_a_dash():
     shown = [number(v) for v in (None, float("nan"), 0.5, -0.1)]
     assert shown == [figures.ABSENT, figures.ABSENT, "50.0", f"{figures.MINUS}10.0"]
+
+
+def test_a_bar_reaches_from_the_low_to_the_high_end():
+    bars = error_bars(np.array([[50.0, 40.0, 55.0]]))  # estimate, low, high
+    assert (bars["arrayminus"].tolist(), bars["array"].tolist()) == ([10], [5])
 
 
 def test_what_rounds_to_0_has_no_sign():

@@ -63,6 +63,15 @@ def test_a_line_and_a_point_for_each_training_in_the_colour_of_its_contestant():
         figures.instead_curves([])
 
 
+def test_a_bar_reaches_the_ends_of_its_interval():
+    run = record("monai", 5, 0.93)
+    value, low, high = (100 * end for end in figures.instead_level(run))
+    (point,) = [trace for trace in figures.instead_curves([run]).data if trace.mode == "markers"]
+    assert high - value < value - low - 0.2  # near 1, so that the two cannot be mixed up
+    assert point.error_y.array[0] == pytest.approx(high - value, abs=0.06)
+    assert point.error_y.arrayminus[0] == pytest.approx(value - low, abs=0.06)
+
+
 def test_the_table_has_a_row_for_each_training_and_stands_empty():
     shown = figures.instead_table([record("ms-mtl", 5, 0.5, images=1234)])
     for part in ("ms-mtl", "<b>50.0</b>", "1,234", "42 lines", "10 s", "one joint answer"):
@@ -98,6 +107,13 @@ def test_with_what_it_was_computed():
     assert "A processor" in said and "torch 2.0, nnunetv2 2.8.1" in said
     assert "In bfloat16: ms-mtl. In float32: nnU-Net." in said
     assert "384 x 448 px in batches of 13" in said
+
+
+def test_the_overlap_is_with_the_folds_that_were_chosen_on():
+    tested = [{"per_image": {"case": ["a", "b", "c"]}}]
+    runs = [{"fold": fold, "validation": {"case": [case]}} for fold, case in ((4, "c"), (1, "a"))]
+    runs.append({"fold": 5})  # of before validation images were recorded
+    assert figures.instead_overlap(tested, runs, [4, 5]).startswith("1 of the 3 test images")
 
 
 def test_a_time_between_two_budgets_is_judged_by_the_shorter():

@@ -318,6 +318,12 @@ def test_consistent_systems_are_set_against_the_network_for_one_task():
     assert "by construction" in table and "1.5 million parameters" in table
 
 
+def test_what_enters_no_verdict_is_set_against_nothing():
+    own = {plan.PLAIN: 0.3, "unet-seg2+clsnet": 0.0}
+    found = figures.shown(runs("busbra", **own) + runs("ddti", **own))
+    assert [*plan.against_one_task(found)[plan.JOINT]] == ["BUS-BRA"]
+
+
 def test_every_patient_of_a_fold_is_drawn_and_none_twice():
     twice = runs("busbra", folds=(1,), seeds=(0,)) + runs("busbra", folds=(0,), seeds=(0,))
     for made in twice:

@@ -51,6 +51,19 @@ def test_the_accuracy_has_mcnemars_error(found):
     assert (high - low) / 2 == pytest.approx(1.96 * accuracy.error, rel=1e-3)
 
 
+def test_what_trainings_add_is_added_for_both_systems(found):
+    told = {one.measure: one for one in printed.reprinted(found, "full", "ms-mtl", "", ROWS)}
+    dice, more = told["dice_paper_mean"], found.spread("dice_paper_mean").excess
+    assert more > 0 and dice.whole**2 == pytest.approx(dice.error**2 + 2 * more)
+
+
+def test_two_aucs_of_the_same_images_differ_by_less_than_of_others():
+    one, other = (printed.hanley_mcneil(auc, 383, 514) for auc in (0.95, 0.94))
+    assert printed._auc_variance(0.95, 0.94, 0.0) == pytest.approx(one + other)
+    assert printed._auc_variance(0.95, 0.95, 0.5) == pytest.approx(one)
+    assert printed._auc_variance(0.95, 0.95, 1.0) == pytest.approx(0, abs=1e-12)
+
+
 def test_the_reviewers_figures_come_out():
     """Discordance 14 %, paired spread .26: ACC +2.9 [.5, 5.3], Dice +2.7 [1.0, 4.4]."""
     accuracy = printed.Reprinted("", "ACC", 0.029, math.sqrt((0.14 - 0.029**2) / 897), 0.02, 9)

@@ -8,7 +8,7 @@ from scipy.spatial.distance import jensenshannon
 
 from book.kit import figures, referral
 from book.kit.referral import ORDERS, Left, at_contradictions, doubts, jensen_shannon, left
-from book.kit.stats import Evidence
+from book.kit.stats import Evidence, Spread
 
 ONCE = np.ones((1, 4))
 
@@ -119,6 +119,17 @@ def test_a_good_alarm_is_told_apart_and_a_blind_one_is_not(referred):
     assert good.less["t1"].clear and good.less["t1"].difference < -0.1
     assert not blind.less["t1"].clear
     assert good.less["t1"].trainings == 2 and good.less["t1"].spread_known
+
+
+def test_more_trainings_make_it_surer():
+    """No draw of patients moves the difference: all that is left is what trainings add."""
+    shares = {"contradiction": np.full(51, 0.2), "t1": np.full(51, 0.1)}
+    rows = some_doubts([0, 1] * 20, [0, 1] * 20, range(40)).assign(group=range(40))
+    spread = Spread(between=4e-4, explained=0.0, freedom=3)
+    for trainings in (1, 4):
+        runs = {(seed, ""): rows for seed in range(trainings)}
+        found = referral._less(shares, "t1", spread, rows, runs)
+        assert found.error**2 == pytest.approx(4e-4 / trainings)
 
 
 def test_the_words_the_table_and_the_figure_say_it(referred):

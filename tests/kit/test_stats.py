@@ -188,6 +188,14 @@ def test_a_system_that_deciding_together_never_changes_tells_nothing_of_its_spre
     assert beside.difference(f"b{stats.SUFFIX}", "b", "F1").error == 0
 
 
+def test_what_is_decided_together_is_no_training_of_its_own():
+    alone = [run("a", seed) for seed in range(3)]
+    decided = [run(f"a{stats.SUFFIX}", seed, wrong=0.1) for seed in range(3)]
+    both = Evidence([*alone, *decided])
+    for measure in ("dice_nodule", "ACC"):
+        assert both.spread(measure) == Evidence(alone).spread(measure)
+
+
 def test_a_training_without_the_measure_tells_nothing_of_its_spread():
     """No image of the class: of three trainings, two are left; in no draw, none is."""
     draws = np.random.default_rng(0).random((3, 50))
@@ -238,6 +246,7 @@ def test_a_class_of_few_patients_has_no_interval_and_ends_nothing():
     assert math.isnan(family["AUC"].p) and not family["AUC"].clear
     assert family["ACC"].low <= family["ACC"].difference <= family["ACC"].high
     assert math.isnan(evidence.level("a", "AUC").low)
+    assert math.isnan(evidence.level("a", "F1").low)
     assert not math.isnan(evidence.level("a", "ACC").low)
 
 
@@ -255,6 +264,14 @@ def test_a_share_of_the_higher_one():
     assert -1 <= half.low <= half.high <= 0.5
 
 
+def test_what_trainings_add_to_a_share_is_smaller():
+    alone = Evidence([run("d"), run("e")])
+    among = Evidence([*three_systems(), run("d"), run("e")])
+    one, other = (e.difference("d", "e", "dice_nodule", share=0.5) for e in (alone, among))
+    more = (0.5**2 + 1) * among.spread("dice_nodule").excess
+    assert more > 0 and other.error**2 == pytest.approx(one.error**2 + more)
+
+
 def test_what_cannot_be_compared_is_refused_by_name():
     one, other = run("a"), run("b")
     for part, changes in (
@@ -270,6 +287,9 @@ def test_what_cannot_be_compared_is_refused_by_name():
     images = other["per_image"] | {"case": [f"other {k}" for k in range(60)]}
     with pytest.raises(ValueError, match="different test images"):
         Evidence([one, other | {"per_image": images}])
+    groups = other["per_image"] | {"group": [f"other {k}" for k in range(60)]}
+    with pytest.raises(ValueError, match=r"different test images: .*'group'"):
+        Evidence([one, other | {"per_image": groups}])
     with pytest.raises(ValueError, match="a/seed0 is there twice"):
         Evidence([one, one])
     with pytest.raises(ValueError, match="share no training that gives 'dice'"):

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import kept
 import numpy as np
@@ -111,6 +112,16 @@ def test_a_file_that_answers_otherwise_is_refused_and_leaves_nothing(made, tmp_p
     other = export.Answers(kept.network(seed=4), 32, predictor.weights).eval()
     with pytest.raises(export.ExportError, match=r"net\.onnx: differs from torch, cls by"):
         export.check(file, other, export.phantoms(32))
+
+
+def test_a_file_that_answers_with_no_number_is_refused(made, monkeypatch):
+    whole = export.Answers(made[0].network, 32, decode.EQUAL).eval()
+    with torch.no_grad():
+        found = [one.numpy().copy() for one in whole(export.phantoms(32, 2))]
+    found[0][0] = np.nan  # is neither close nor far
+    monkeypatch.setattr(export, "session", lambda _: SimpleNamespace(run=lambda *_: found))
+    with pytest.raises(export.ExportError, match=r"a\.onnx: differs from torch, cls by nan"):
+        export.check("a.onnx", whole, export.phantoms(32, 2))
 
 
 def test_a_network_that_cannot_be_written_is_refused_by_name(tmp_path):

@@ -248,3 +248,13 @@ def test_what_killed_processes_have_left_goes(tmp_path):
         os.utime(tmp_path / name, (then, then))
     cache.require_room(pd.DataFrame({"case": ["a"]}), 32, "0a1b", tmp_path)
     assert not (tmp_path / ".draft-old").exists() and (tmp_path / ".draft-new").exists()
+
+
+def test_a_file_can_be_read_by_others_and_the_draft_of_another_machine_stays(tmp_path):
+    """On a shared disk: whether that machine's process lives cannot be seen from here."""
+    theirs = tmp_path / ".draft-00000000-999999999-abc"
+    theirs.touch()
+    with replacing(tmp_path / "seed0.json") as draft:
+        draft.write_text("whole")
+    assert (tmp_path / "seed0.json").stat().st_mode & 0o777 == 0o644
+    assert theirs.exists()

@@ -2,7 +2,11 @@
 
 import doctest
 import json
+import subprocess
+import sys
+import time
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +19,7 @@ import lib
 from ci import bench_instead
 from ci.instead import book, fastai_smp
 from ci.instead import clock as clocks
-from ci.instead.clock import Clock
+from ci.instead.clock import Budget, Clock, processor_seconds
 from ci.instead.task import Task, lay_out
 from lib.networks import Adapted, TaskLogits
 
@@ -70,6 +74,31 @@ def test_no_step_begins_that_would_not_end_in_time():
     assert (clock.steps, clock.spent, len(clock.curve)) == (2, 8, 2)
 
 
+def test_what_a_child_spends_counts():
+    before, own = processor_seconds(), time.process_time()
+    busy = "import time\nwhile time.process_time() < 0.5: pass"
+    subprocess.run([sys.executable, "-c", busy], check=True)
+    assert time.process_time() - own < 0.3  # it was not this process
+    assert processor_seconds() - before > 0.45
+
+
+def test_a_schedule_follows_the_clock_and_validation_does_not_count():
+    clock = Clock(1, lambda answer: 0.0, count(step=6).__next__)
+    budget = Budget(clock, None)
+    budget.learn = SimpleNamespace(training=True, xb=[[0] * 4], pct_train=None)
+    budget.before_train()
+    budget.after_batch()
+    budget.before_batch()
+    assert budget.learn.pct_train == clock.share == 6 / 60
+    budget.before_validate()
+    spent = clock.spent
+    for _ in range(9):
+        clock.now()  # a long validation
+    budget.before_train()
+    clock.stop()
+    assert clock.spent == spent + 6
+
+
 def test_masks_are_scored_in_the_pictures_own_size(tmp_path):
     for kind in ("images", "masks"):
         (tmp_path / "test" / kind).mkdir(parents=True)
@@ -102,6 +131,26 @@ def test_a_contestant_trains_for_its_budget_and_is_judged(task, name):
     rows = lib.results.rows(record)
     assert sorted(rows["case"]) == [file.stem for file in task.files("test")]
     assert record["dice_nodule"] == lib.metrics.summarise(rows)["dice_nodule"]
+
+
+def test_test_images_are_looked_at_once_and_at_the_end(task, monkeypatch):
+    looked = []
+
+    def answer(files):
+        looked.append({file.parents[1].name for file in files})
+        return [np.zeros((64, 64), np.uint8)] * len(files)
+
+    def train(task, clock):
+        clock.start()
+        while clock.step(1, answer):
+            pass
+        return answer
+
+    monkeypatch.setattr(bench_instead.Contestant, "load", lambda self: (lib, train))
+    contestant = bench_instead.Contestant("x", "book", "x")
+    bench_instead.run(contestant, 3 / 60, task, count(step=1).__next__)
+    *during, last = looked
+    assert during and all(parts == {"valid"} for parts in during) and last == {"test"}
 
 
 class Bright(nn.Module):

@@ -135,6 +135,22 @@ def test_a_run_that_is_not_there(tmp_path):
         results.load(tmp_path / "seed0.json")
 
 
+@pytest.mark.parametrize("file", ["lib/a.py", "book/experiment.ipynb"])
+def test_a_commit_says_whether_the_code_of_a_run_was_changed(tmp_path, monkeypatch, file):
+    for name in ("lib/a.py", "book/experiment.ipynb", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "1"]):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "repository", lambda: tmp_path)
+    (tmp_path / "README.md").write_text("2")
+    assert len(results.commit()) == 40
+    (tmp_path / file).write_text("2")
+    assert results.commit().endswith("-changed")
+
+
 def test_the_committed_runs_are_those_that_git_tracks(tmp_path, monkeypatch):
     for profile in ("laptop", "quick"):
         file = results.path("phantom", profile, "mtl", 0, tmp_path / "results")

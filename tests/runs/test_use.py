@@ -16,9 +16,10 @@ from pydicom.uid import UltrasoundMultiFrameImageStorage, generate_uid
 from test_hostile_dicom import still, write
 
 import lib
-from lib import decode, keep, likeness, pictures
+from lib import decode, keep, likeness, pictures, predictions
 from lib.__main__ import main
 from lib.inference import contradicted, to_own_size
+from lib.pictures import Picture
 from lib.predictions import predict_folder
 from lib.sources import phantom
 from lib.square import fit_image, fit_mask
@@ -139,6 +140,22 @@ def test_contradictions_are_told_in_words():
     assert contradicted(agree, classes) == []
 
 
+@pytest.mark.parametrize(("columns", "told"), [(6, ["0.43"]), (8, [])])  # of 14: .43 and .57
+def test_outlines_contradict_each_other_below_a_half(columns, told):
+    three, two = np.ones((4, 14), int), np.zeros((4, 14), int)
+    two[:, :columns] = 1
+    said = contradicted({"seg2": one_hot(two, 2), "seg3": one_hot(three, 3)}, ("benign", "other"))
+    assert said == [f"T2 and T3 outline different areas (IoU {iou})" for iou in told]
+
+
+@pytest.mark.parametrize(("pixels", "told"), [(20, "20%"), (10, "10%"), (9, "")])
+def test_two_classes_in_a_nodule_are_told_from_a_tenth_on(pixels, told):
+    three = np.ones((10, 10), int)
+    three.flat[:pixels] = 2
+    said = contradicted({"seg3": one_hot(three, 3)}, ("benign", "malignant"))
+    assert said == [f"T3 paints {told} of its nodule in another class"] * bool(told)
+
+
 def test_a_picture_unlike_the_training_images_is_told(tmp_path):
     cases = phantom.read(tmp_path / "phantom", cases=24, size=64)
     cases = lib.prepare_cases(cases)[0]
@@ -151,6 +168,13 @@ def test_a_picture_unlike_the_training_images_is_told(tmp_path):
     assert any("mean grey" in w for w in likeness.unlike(255 - like[0], (64, 64), looks))
     assert any("px, training" in w for w in likeness.unlike(like[0], (640, 640), looks))
     assert likeness.unlike(like[0], (64, 64), looks, coloured=0.2, regions=2)[-1].startswith("2 ")
+
+
+def test_how_a_picture_was_read_is_among_its_warnings(predictor):
+    plain = predictor.answer(Picture("a", drawn(0))).warnings
+    odd = predictor.answer(Picture("a", drawn(0), coloured=0.2, regions=2, notes=("turned",)))
+    colour, regions, note = (words for words in odd.warnings if words not in plain)
+    assert "colour" in colour and regions.startswith("2 ") and note == "turned"
 
 
 def test_colour_is_seen_and_grey_in_colours_is_not(tmp_path):
@@ -186,6 +210,7 @@ def test_a_folder_is_answered_into_a_folder(predictor, folder, tmp_path):
         mask = np.asarray(opened(tmp_path / "out" / row["mask"]))
         assert (mask == answer.mask).all() and row["nodule_pixels"] == (mask > 0).sum()
         assert row["p_malignant"] == pytest.approx(answer.probability[1], abs=1e-4)
+        assert row["class_T1"] == ("benign", "malignant")[int(answer.tasks["cls"][1] > 0.5)]
         assert row["p_benign"] + row["p_malignant"] == pytest.approx(1, abs=2e-4)
         assert opened(tmp_path / "out" / row["overlay"]).size == (72, 72)
 
@@ -207,8 +232,6 @@ def test_it_goes_on_where_it_was_and_only_there(predictor, folder, tmp_path, fil
 
 
 def test_killed_between_two_files_it_goes_on(predictor, folder, tmp_path, monkeypatch):
-    from lib import predictions
-
     class Killed(BaseException):
         pass
 
@@ -247,6 +270,8 @@ def test_a_clip_is_answered_frame_by_frame(predictor, tmp_path):
             continue
         segmented = pydicom.dcmread(out / row["segmentation"])
         assert (segmented.pixel_array == (mask > 0)).all()
+        (segment,) = segmented.SegmentSequence
+        assert segment.SegmentLabel == f"nodule, {row['class']}"
         (image,) = segmented.ReferencedSeriesSequence[0].ReferencedInstanceSequence
         whole = pydicom.dcmread(source)
         assert image.ReferencedSOPInstanceUID == whole.SOPInstanceUID
@@ -255,6 +280,36 @@ def test_a_clip_is_answered_frame_by_frame(predictor, tmp_path):
         assert segmented.PatientID == whole.PatientID  # as an archive needs it
     assert rows["segmentation"].notna().any()
     assert predict_folder(predictor, [source], out, log=quiet).stood == 1
+
+
+@pytest.mark.parametrize("lost", ["overlays/c.dcm-0002.png", "montages/c.dcm.png"])
+def test_any_picture_that_was_lost_is_drawn_again(predictor, tmp_path, lost):
+    source, out = clip(tmp_path / "c.dcm", [drawn(0), drawn(1)]), tmp_path / "out"
+    predict_folder(predictor, [source], out, log=quiet)
+    (out / lost).unlink()
+    assert predict_folder(predictor, [source], out, log=quiet).answered == 1
+    assert (out / lost).is_file()
+
+
+def test_a_montage_is_of_the_whole_clip():
+    frames = [(str(red), Image.new("RGB", (240, 240), (red, 0, 0))) for red in range(100)]
+    sheet = predictions.montage(frames)
+    middles = [(240 * (at % 4) + 120, 260 * (at // 4) + 140) for at in range(12)]
+    shown = [sheet.getpixel(middle)[0] for middle in middles]
+    assert shown == [9 * at for at in range(12)]  # 0 and 99 are the ends
+
+
+def test_a_file_too_large_for_the_memory_costs_no_other(predictor, folder, tmp_path, monkeypatch):
+    plain = pictures.read
+
+    def read(file, name):
+        if name == "0.png":
+            raise MemoryError
+        return plain(file, name)
+
+    monkeypatch.setattr(pictures, "read", read)
+    done = predict_folder(predictor, [folder], tmp_path / "out", log=quiet)
+    assert done.answered == 2 and done.failed == {"0.png": "not enough memory"}
 
 
 def test_no_answer_is_written_over_another_files(predictor, tmp_path):
@@ -316,7 +371,9 @@ def test_weights_that_would_not_be_used_cannot_be_set(predictor):
 def test_names_of_patients_stay_out_of_the_table_and_the_pictures(predictor, tmp_path):
     write(still(drawn(0)), tmp_path / "a.dcm")
     predict_folder(predictor, [tmp_path / "a.dcm"], tmp_path / "out", log=quiet)
-    for one in (tmp_path / "out").rglob("*.[cp][sn][vg]"):
+    written = list((tmp_path / "out").rglob("*.[cp][sn][vg]"))
+    assert {one.suffix for one in written} == {".csv", ".png"}
+    for one in written:
         data = one.read_bytes()
         assert b"DOE" not in data and b"4711" not in data and str(tmp_path).encode() not in data
 
@@ -329,6 +386,14 @@ def test_a_card_says_what_it_is_and_with_which_figures(file):
     assert "For research and teaching" in card and "No medical device" in card
     assert "| area under the ROC curve | 0.750 | 0.800 |" in card
     assert "9 training images of `phantom`, 40 to 400 px" in card and "code MIT" in card
+
+
+def test_a_card_counts_the_images_of_each_part(tmp_path):
+    counts = {"train": {"benign": 9}, "valid": {"benign": 3}}
+    counts["test"] = {"benign": 4, "malignant": 1}
+    data = {"fingerprint": "0a1b", "split": "2c3d", "counts": counts}
+    card = kept.small(tmp_path, data=data).with_suffix(".md").read_text()
+    assert "9 training images" in card and "How well it did, on 5 test images" in card
 
 
 def altered(file, target, **changes):
