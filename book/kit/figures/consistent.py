@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from ..stats import MARGIN, Difference
-from .changes import LITTLE, sentence
+from .changes import LITTLE
 from .measures import HEADLINE
 from .style import ABSENT, ends, number, table, words
 
@@ -61,31 +61,19 @@ def no_worse_in_words(against: Against, titles: Mapping[str, str], rows: Sequenc
     return f"{both}: {'; '.join(said)}." if said else "*Not run.*"
 
 
-def use_in_words(
-    against: Against,
-    titles: Mapping[str, str],
-    rows: Sequence[str],
-    gains: Mapping[str, Difference] | None = None,
-) -> str:
+def use_in_words(against: Against, titles: Mapping[str, str], rows: Sequence[str]) -> str:
     """What to use, in Markdown: two networks, how the others compare, and which is the nearest.
 
-    rows: the sources of which it is said; the nearest is that of the first one. gains: what two
-    networks give, less MS-MTL decided together, by measure: what is told apart is said.
+    rows: the sources of which it is said; the nearest is that of the first one.
 
     >>> use_in_words({}, {}, []).endswith("*Not run.*")
     True
     """
-    told = "; ".join(
-        f"{HEADLINE[measure]} {sentence(one)}"
-        for measure, one in (gains or {}).items()
-        if one.clear and measure != "inconsis_cls"
-    )
-    less = f" Less MS-MTL decided together, pooled with simulated images: {told}." if told else ""
     return (
         "**What to use.** Two networks, one for the class and one for the outline: once the "
         "outline is painted in the class they never contradict each other, and the others are "
         f"[measured by them]({RULER}). This is for images of one nodule; where there may be none, "
-        f"or one of each class, see [another page](presence.html).{less} "
+        f"or one of each class, see [another page](presence.html). "
         f"{no_worse_in_words(against, titles, rows)}"
         f"{_nearest(against, titles, rows)}"
     )
