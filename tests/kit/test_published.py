@@ -54,6 +54,18 @@ def test_words_say_what_is_reached_and_the_ranges_of_others():
     assert figures.published_in_words(runs("ms-mtl"), [EVIDENCE, FINER]) == ""
 
 
+def test_goals_are_told_by_the_mean_over_folds():
+    said = figures.goals_in_words(runs("ms-mtl") + runs("unet-seg2+clsnet"), [EVIDENCE])
+    lines = [line.split(": ")[1] for line in said.splitlines()]
+    assert lines == [
+        "83.0 ± 1.6 with 128 px, folds 1 to 5 (**missed**).",
+        "90.0 ± 0.0 with 128 px, folds 1 to 5 (**reached**).",
+        "83.0 ± 1.6 with 128 px, folds 1 to 5 (**missed**).",
+        "90.0 ± 0.0 with 128 px, folds 1 to 5 (**missed**).",
+    ]
+    assert "MS-MTL, nodule Dice of 87: " in said and "apart, AUC of 91: " in said
+
+
 def test_each_says_where_it_can_be_read_and_at_what_state():
     for one in PUBLISHED:
         assert re.match(r"https://(doi\.org/10\.|github\.com/.+/blob/[0-9a-f]{40}/)", one.link)

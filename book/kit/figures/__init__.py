@@ -108,7 +108,7 @@ from .presence_changes import (
     presence_changes_table,
     presence_missing,
 )
-from .published import published_in_words, published_table
+from .published import goals_in_words, published_in_words, published_table
 from .recipe import (
     angles_in_words,
     averaged_in_words,
@@ -240,6 +240,7 @@ __all__ = [
     "gain_in_words",
     "gain_table",
     "gained",
+    "goals_in_words",
     "gpu_table",
     "gradient_angles",
     "grid",
