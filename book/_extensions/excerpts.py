@@ -15,7 +15,16 @@ SCRIPT = "excerpts.js"  # beside the page of the search, which alone loads it
 # Names, versions, cards, the plan, counted tests and runs, timings and the report of a run are
 # looked up, not read; the one page repeats others: no passage
 LOOKED_UP = (
-    *("api/", "changes", "cost", "datasets", "plan", "rivals", "robust", "runs/", "scale", "speed"),
+    "api/",
+    "changes",
+    "cost",
+    "datasets",
+    "plan",
+    "rivals",
+    "robust",
+    "runs/",
+    "scale",
+    "speed",
     "status",
     "summary",
 )

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from lib.experiments import EXPERIMENTS, ONE_ANSWER, READINGS, RIVALS
+from lib.profiles import find
 
 from .claims import FULL, PLAIN
 from .figures.effects import TOGETHER, Compared
@@ -222,8 +223,7 @@ def finding_in_words(
             others["simulated images"] = one
     for (source, _), one in found.items():
         if source == REAL and PLAIN in one.runs:
-            said = found_in_words(one, PLAIN, FULL, TWO, others, both)
-            return f"{said}\n- {_small(one)}" if said else ""
+            return f"{found_in_words(one, PLAIN, FULL, TWO, others, both)}\n- {_small(one)}"
     return ""
 
 
@@ -232,8 +232,9 @@ def _small(one: Evidence) -> str:
     run = next(iter(one.runs[PLAIN].values()))
     size, parameters = run["parameters"]["size"], run["model"]["parameters"] / 1e6
     return (
-        f"**Small networks:** {parameters:.1f} million parameters, {size} px (the paper: 512). "
-        "Brackets: 95 % intervals; pooled with simulated images where these agree."
+        f"**Small networks:** {parameters:.1f} million parameters, {size} px "
+        f"(the paper: {find('paper').size}). "
+        "Brackets and bars: 95 % intervals; pooled with simulated images where these agree."
     )
 
 

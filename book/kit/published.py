@@ -9,7 +9,10 @@ __all__ = ["PUBLISHED", "Printed", "Published"]
 
 HUB = "https://github.com"
 CAD = f"{HUB}/thomasf45566/breast-us-cad/blob/b15a981ba500ba117a09d7a6a9d5844a0f9f1ff0/RESULTS.md"
-MMFM = f"{HUB}/NouranFadlallah/MMFM/blob/b3d804f2574b733db507885471f698ff8f01959f/docs/results_report.md"  # noqa: E501
+MMFM = (
+    f"{HUB}/NouranFadlallah/MMFM/blob/b3d804f2574b733db507885471f698ff8f01959f/"
+    "docs/results_report.md"
+)
 TRAM = "https://doi.org/10.1109/EMBC58623.2025.11253082"
 
 

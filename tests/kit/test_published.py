@@ -63,6 +63,8 @@ def test_goals_are_told_by_the_mean_over_folds():
         "83.0 ± 1.6 with 128 px, folds 1 to 5 (**missed**).",
         "90.0 ± 0.0 with 128 px, folds 1 to 5 (**missed**).",
     ]
+    some = figures.goals_in_words(runs("ms-mtl", folds=(2, 3, 5)), [EVIDENCE])
+    assert "px, folds 2, 3, 5 (" in some
     assert "MS-MTL, nodule Dice of 87: " in said and "apart, AUC of 91: " in said
 
 

@@ -174,6 +174,7 @@ def unlike(record: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def ways(measure: str) -> tuple[str, str]:
+    """What less and more of a measure are called."""
     return ("fewer", "more") if measure.startswith(LESS_IS_BETTER) else ("lower", "higher")
 
 

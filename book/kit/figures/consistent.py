@@ -73,7 +73,7 @@ def use_in_words(against: Against, titles: Mapping[str, str], rows: Sequence[str
         "**What to use.** Two networks, one for the class and one for the outline: once the "
         "outline is painted in the class they never contradict each other, and the others are "
         f"[measured by them]({RULER}). This is for images of one nodule; where there may be none, "
-        f"or one of each class: [nothing to agree on](presence.html). "
+        "or one of each class: [where there may be nothing to agree on](presence.html). "
         f"{no_worse_in_words(against, titles, rows)}"
         f"{_nearest(against, titles, rows)}"
     )

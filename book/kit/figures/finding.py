@@ -160,7 +160,7 @@ def found_in_words(
     if joint in one.runs:
         lines.append(
             "**Deciding the three together** leaves no contradiction, as painting alone does. "
-            f"{_apart(_family(one, joint, plain, pooled))}{_missed(one, joint, plain, others)}."
+            f"{_apart(_family(one, joint, plain, pooled))}{_recall(one, joint, plain, others)}."
         )
     if joint in one.runs and terms in one.runs:
         against = _apart(_family(one, joint, terms, pooled), alone=True)
@@ -179,13 +179,13 @@ def _alike(there: Evidence, one: Evidence) -> bool:
     return there.records[0]["profile"] == one.records[0]["profile"]
 
 
-def _missed(one: Evidence, joint: str, plain: str, others: Mapping[str, Evidence]) -> str:
-    """That fewer malignant nodules are found, in this source or others, where it is told apart."""
+def _recall(one: Evidence, joint: str, plain: str, others: Mapping[str, Evidence]) -> str:
+    """How many more or fewer malignant nodules are found, in each source that tells it apart."""
     said = []
     for name, there in {"": one, **{f" in {k}": v for k, v in others.items()}}.items():
         if _alike(there, one) and there.shared(joint, plain):
             seen = there.difference(joint, plain, "REC")
-            if not undecided(seen) and seen.difference < 0:
+            if not undecided(seen):
                 said.append(f"sensitivity{name} {_linked(_brief(seen))} (exploratory)")
     return "".join(f"; {each}" for each in said)
 

@@ -39,7 +39,7 @@ def published_table(records: Records, profiles: Sequence[Profile]) -> str:
     True
     """
     rows = [
-        [title, *_measures(own), str(own.pixels), _folds(own), APART]
+        [title, *_measures(own), str(own.pixels), f"official {_folds(own)}", APART]
         for system, title in OWN.items()
         for own in _own(records, profiles, system)
     ]
@@ -94,7 +94,7 @@ def goals_in_words(records: Records, profiles: Sequence[Profile]) -> str:
     for system, goals in GOALS.items():
         for at, (name, goal) in enumerate(zip(("nodule Dice", "AUC"), goals, strict=True)):
             told = "; ".join(
-                f"{_shown(own[at])} with {own.pixels} px, folds {own.folds[0]} to {own.folds[-1]} "
+                f"{_shown(own[at])} with {own.pixels} px, folds {_folds(own)} "
                 f"(**{'reached' if own[at].mean >= goal else 'missed'}**)"
                 for own in _own(records, profiles, system)
             )
@@ -124,7 +124,7 @@ def _measures(one: _Own | Published) -> list[str]:
 def _folds(own: _Own) -> str:
     first, *_, last = own.folds
     whole = own.folds == list(range(first, last + 1))
-    return f"official {first} to {last}" if whole else f"official {', '.join(map(str, own.folds))}"
+    return f"{first} to {last}" if whole else ", ".join(map(str, own.folds))
 
 
 def _shown(value: Printed | None) -> str:
