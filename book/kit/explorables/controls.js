@@ -94,7 +94,8 @@ export const valueTable = (caption, head) => {
     make("table", {}, make("caption", {}, caption),
       make("thead", {}, heads), body));
   const write = (rows, columns = head) => {
-    writeRow(heads, columns, () => ["th", { scope: "col" }]);
+    // An empty head heads nothing.
+    writeRow(heads, columns, (c) => (columns[c] ? ["th", { scope: "col" }] : ["td"]));
     while (body.rows.length > rows.length) body.deleteRow(-1);
     rows.forEach((cells, r) =>
       writeRow(body.rows[r] ?? body.insertRow(), cells, (c) => (c ? ["td"] : ["th", { scope: "row" }])));
