@@ -1,5 +1,5 @@
-// Makes the tables of `book/kit/figures/sortable.py` sortable and narrow, and shows one panel of a
-// choice at a time. Without this script everything is there, below each other.
+// Makes the tables of `book/kit/figures/sortable.py` sortable and narrow, shows one panel of a choice
+// at a time, and marks where a table goes on. Without this script everything is there, below each other.
 (() => {
   const make = (tag, attributes = {}, ...children) => {
     const element = document.createElement(tag);
@@ -131,6 +131,17 @@
       shows.forEach((show) => show(label, remembered(label)));
   };
 
+  // ---- a table that goes on to the right fades there, until its end is in view
+  const mark = (box) =>
+    box.classList.toggle("goes-on", box.scrollWidth - box.clientWidth - box.scrollLeft > 1);
+  const marking = (box) => {
+    const sizes = new ResizeObserver(() => mark(box));
+    sizes.observe(box);
+    sizes.observe(box.querySelector("table"));
+    box.addEventListener("scroll", () => mark(box), { passive: true });
+  };
+
   document.querySelectorAll(".sortable").forEach((box) => { sorting(box); bands(box); });
+  document.querySelectorAll(":is(.sortable-scroll, .table-scroll):has(table)").forEach(marking);
   choosing([...document.querySelectorAll(".choice")]);
 })();

@@ -209,3 +209,27 @@ def test_without_a_script_every_data_set_and_column_is_there(browser):
     assert page.locator(".choice-panel:visible").count() >= 1
     assert page.locator(".sortable button, .table-choice").count() == 0
     context.close()
+
+
+MASK = "box => getComputedStyle(box).maskImage"
+END = "box => { box.scrollLeft = box.scrollWidth; }"
+FEWER = "n => document.querySelectorAll('.goes-on').length === n - 1"
+
+
+def test_a_table_that_goes_on_fades_until_its_end(browser):
+    context = browser.new_context(viewport={"width": 360, "height": 800})
+    page = context.new_page()
+    page.goto((HTML / "results.html").as_uri())
+    page.evaluate("document.querySelectorAll('article details').forEach((d) => { d.open = true; })")
+    boxes = page.locator(".goes-on")
+    boxes.first.wait_for()
+    assert boxes.first.evaluate(MASK).startswith("linear-gradient")
+    marked = boxes.count()
+    boxes.first.evaluate(END)
+    page.wait_for_function(FEWER, arg=marked)
+    context.close()
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto((HTML / "results.html").as_uri())
+    page.wait_for_timeout(300)
+    assert page.locator(".goes-on").count() == 0
+    page.context.close()
