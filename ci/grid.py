@@ -118,14 +118,15 @@ def make_plan(options: argparse.Namespace) -> dict:
     plan |= {"gpu": plan["gpu"] * options.together, "together": options.together}
     plan |= {"threads": options.threads or (4 if gpus else 1), "rates": rates}
     for job in jobs:
-        today = grid.expected(job, data[job.seed, job.fold])
+        of = data[job.seed, job.fold]
+        today = grid.expected(job, of)
         reason = grid.why(job, today, options.results)
         # raises where the folder's results are another folder's: nothing is started then
-        results.replaced(options.results / f"{job.name}.json", data[job.seed, job.fold].fingerprint)
+        results.replaced(options.results / f"{job.name}.json", of.fingerprint, of.split)
         if not reason:
             plan["stand"].append(job.name)
             continue
-        seconds = grid.estimate(job, today, data[job.seed, job.fold], rates)
+        seconds = grid.estimate(job, today, of, rates)
         known = not math.isnan(seconds)
         plan["jobs"][job.name] = vars(job) | {
             "number": len(plan["jobs"]) + 1,

@@ -1,11 +1,13 @@
 """The images that were decoded once, seen from outside: is there room, are they the files' own?"""
 
 import errno
+import json
 import resource
 import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from fastai.data.core import DataLoaders
 
@@ -21,7 +23,8 @@ def require_room(
     """OSError, with the folder, if `blocks.decode_once` would fill the disk.
 
     It writes through a memory map, and a full disk would end the process without a word. Also
-    removes what killed processes have left in the folder more than a day ago. `fingerprint` as
+    removes what killed processes have left in the folder more than a day ago, and decoded images
+    that are damaged: they are decoded again. `fingerprint` as
     from `cases.fingerprint`; the other arguments are those of `decode_once`.
 
     >>> from tempfile import TemporaryDirectory
@@ -32,8 +35,11 @@ def require_room(
     if cache.parts[:1] and cache.parts[0].startswith("~"):  # it would be made under that name
         raise OSError(errno.ENOENT, "write the home out in LIB_CACHE", str(cache))
     _sweep(cache)
-    if (cache / f"{fingerprint[:16]}-{size}").exists():
-        return
+    decoded = cache / f"{fingerprint[:16]}-{size}"
+    if decoded.exists():
+        if _is_whole(decoded):
+            return
+        shutil.rmtree(decoded, ignore_errors=True)
     layer = len(table) * size**2
     there = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
     free, limit = shutil.disk_usage(there).free, resource.getrlimit(resource.RLIMIT_FSIZE)[0]
@@ -45,6 +51,15 @@ def require_room(
     if 0 <= limit < layer + 2**12:
         what = f"files of {limit / 2**20:.1f} MB are allowed, {layer / 2**20:.1f} MB are needed"
         raise OSError(errno.EFBIG, f"{what} for the decoded images; see ulimit -f", str(cache))
+
+
+def _is_whole(decoded: Path) -> bool:
+    try:
+        kept = json.loads((decoded / "cases.json").read_text())
+        arrays = [np.load(decoded / f"{name}.npy", mmap_mode="r") for name in ("images", "masks")]
+        return blocks.digest(*arrays) == kept["digest"]
+    except Exception:  # damaged bytes raise nearly every kind of error
+        return False
 
 
 def _sweep(cache: Path) -> None:

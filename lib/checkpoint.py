@@ -42,7 +42,7 @@ class Checkpoint(Callback):
     last finished epoch, and `best.safetensors`, the weights of the epoch with the highest `score`
     on the validation cases. A run killed at any moment and started again gives the same numbers as
     one left alone. Raises CheckpointError if what is found is damaged, was changed, is of another
-    format, or belongs to a run with other `parameters`.
+    format, or belongs to a run with other `parameters` or another split of the cases.
 
     >>> from tempfile import TemporaryDirectory
     >>> import lib
@@ -119,6 +119,7 @@ class Checkpoint(Callback):
         state = {
             "epoch": self.epoch + 1,
             "parameters": self.parameters,
+            "split": _split(self.dls),
             "history": self.learn.history,
             "best": self.best,
             "optimiser": scalars,
@@ -142,6 +143,12 @@ class Checkpoint(Callback):
         except Exception as error:  # damaged bytes raise nearly every kind of error
             raise self._unusable(found, error) from error
         self._require_same_parameters(found, theirs)
+        if state.get("split") not in (None, _split(self.dls)):  # older ones do not say it
+            raise CheckpointError(
+                f"{found}: belongs to a run with another split of the same cases, which may have "
+                f"trained on what is tested here. Delete {self.folder} to start again, or use that "
+                "split"
+            )
         try:
             tensors = {
                 name: load_tensors(found / f"{name}.safetensors", self._run(), digest)
@@ -237,7 +244,9 @@ def save_tensors(
     digest = _digest(tensors)
     with replacing(path) as draft:
         whole = {**about, "format": str(FORMAT), "run": run, "sha256": digest}
-        _save_file(tensors, draft, whole)
+        _save_file(
+            tensors, draft, whole | {"sha256_of_words": _digest_of_json(sorted(whole.items()))}
+        )
     return digest
 
 
@@ -289,6 +298,12 @@ def read_metadata(path: Path) -> dict[str, str]:
     if told.get("format") != str(FORMAT):
         found = told.get("format")
         raise CheckpointError(f"{path.name}: its format is {found}, this version reads {FORMAT}")
+    digest = told.pop("sha256_of_words", None)  # older ones have none
+    if digest not in (None, _digest_of_json(sorted(told.items()))):
+        raise CheckpointError(
+            f"{path.name}: what it says of itself was changed since it was written (its sha256 "
+            "differs)"
+        )
     return told
 
 
@@ -322,6 +337,12 @@ def _digest(tensors: dict[str, Tensor]) -> str:
         sha.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
         sha.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
     return sha.hexdigest()
+
+
+def _split(dls: Any) -> str:
+    """Digest of which cases are for training, for validation and for testing."""
+    parts = [sorted(map(str, getattr(loader.dataset, "items", ()))) for loader in dls.loaders]
+    return _digest_of_json(parts)
 
 
 def _read_state(path: Path) -> dict[str, Any]:

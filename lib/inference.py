@@ -90,7 +90,12 @@ class Predictor:
         return self._mark
 
     def to_onnx(self, file: str | Path) -> Path:
-        """Write it as one ONNX file (`lib.export.export`), with what it says of itself."""
+        """Write it as one ONNX file (`lib.export.export`), with what it says of itself.
+
+        Raises ValueError for a name that does not end in .onnx: it may be another file's.
+        """
+        if Path(file).suffix.lower() != ".onnx":
+            raise ValueError(f"{Path(file).name}: the file to write has to end in .onnx")
         about = {key: self.about[key] for key in ("experiment", "source", "profile", "seed")}
         about |= {"metrics": self.about["metrics"], "licence": self.about.get("licence", "")}
         return export(self.network, self.size, self.weights, file, about=about)

@@ -13,8 +13,7 @@ from PIL import Image
 
 from . import dicom
 from .cases import pixels
-from .sources import layout
-from .sources.folder import ENDINGS
+from .sources.folder import ENDINGS, pictures_in
 
 TINT = 24  # grey levels between a pixel's colours; JPEG alone makes less of grey
 
@@ -65,11 +64,7 @@ def find(images: Iterable[str | Path], without: Path | None = None) -> dict[str,
     given = [Path(one) for one in images]
     for one in given:
         if one.is_dir():
-            inside = [
-                file
-                for file in layout.files(one)
-                if file.suffix.lower() in ENDINGS or dicom.is_dicom(file)
-            ]
+            inside, _ = pictures_in(one)
         elif one.exists():
             inside = [one]
         else:
@@ -96,6 +91,15 @@ def find(images: Iterable[str | Path], without: Path | None = None) -> dict[str,
             )
         raise PictureError(f"no picture in {where}; known are {', '.join(ENDINGS)}")
     return found
+
+
+def passed_over(images: Iterable[str | Path], without: Path | None = None) -> list[str]:
+    """A line for each kind of file in these folders that is no picture; as for `find`."""
+    lines = []
+    for one in filter(Path.is_dir, map(Path, images)):
+        for problem in pictures_in(one, without)[1]:
+            lines.append(f"{Path(problem.file).relative_to(one).as_posix()}: {problem.what}")
+    return lines
 
 
 def read(file: str | Path, name: str | None = None) -> Iterator[Picture]:

@@ -1,9 +1,13 @@
 """Many pictures answered into a folder: a table, masks, overlays; resumable, and file by file."""
 
+import errno
+import fcntl
 import hashlib
+import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +59,7 @@ def predict_folder(
     `overlays/`, the picture with the mask's outline; for a clip `montages/`; and for DICOM
     `segmentations/`, a DICOM-SEG that points to its images. Started again, it goes on: what stands
     there of the same network and the same file is not answered again. A file that cannot be read
-    is a row with the reason, and the others go on.
+    is a row with the reason, and the others go on. One process at a time writes into a folder.
 
     Args:
         model: a file of `lib.keep.save`, or a predictor.
@@ -63,14 +67,15 @@ def predict_folder(
         out: the folder to write into; it may lie anywhere but is never read from.
         engine: "torch"; "onnx", some times as quick after some seconds of preparation; "auto"
             takes that for 500 pictures and more, or where it was prepared before.
-        again: answer everything anew.
+        again: answer everything anew, and replace what stands there of another network.
         log: gets a line now and then.
 
     Raises:
         CheckpointError: the model is none.
         PictureError: a path is missing, or there is no picture at all.
-        ValueError: an unknown engine, or `out` holds a table that is not of this function.
-        OSError: `out` cannot be written.
+        ValueError: an unknown engine, or `out` holds a table that is not of this function, has
+            columns of somebody's own, or (without `again`) is of another network.
+        OSError: `out` cannot be written, or another process is writing there.
     """
     if engine not in inference.ENGINES:
         raise ValueError(f"engine={engine!r}; use one of {', '.join(inference.ENGINES)}")
@@ -78,33 +83,56 @@ def predict_folder(
     predictor = model if isinstance(model, Predictor) else inference.load(model)
     found = pictures.find(images, without=out)
     _refuse_one_target(found)
-    before = {} if again else _standing(out / TABLE, predictor.mark)
-    done = Outcome()
-    if other := sum(map(len, (rows for name, rows in before.items() if name not in found))):
-        done.notes.append(
-            f"{other} rows of pictures that were not named this time left {TABLE}; their masks stay"
-        )
-    _write_table(out / TABLE, [row for rows in before.values() for row in rows], predictor)
-    _choose(predictor, engine, len(found), done)
-    log(f"{len(found)} files, network {predictor.file.name}, engine {predictor.engine}")
-    begun = told = written = time.monotonic()
-    for at, (name, file) in enumerate(found.items(), start=1):
-        mark = _digest(file)
-        rows = before.get(name, [])
-        if rows and rows[0]["sha256"] == mark and _all_there(rows, out):
-            done.stood += 1
-        else:
-            rows = _answer_file(predictor, name, file, mark, out, done)
-        done.rows += rows
-        now = time.monotonic()
-        if now - written > EVERY:
-            _write_table(out / TABLE, done.rows, predictor)
-            written = now
-        if now - told > 2 or at == len(found):
-            log(f"{at} of {len(found)} files, {now - begun:.0f} s")
-            told = now
-    _write_table(out / TABLE, done.rows, predictor)
-    return done
+    with _alone(out):
+        before = _standing(out / TABLE, predictor, again)
+        done = Outcome(notes=pictures.passed_over(images, without=out))
+        if other := sum(map(len, (rows for name, rows in before.items() if name not in found))):
+            done.notes.append(
+                f"{other} rows of pictures that were not named this time left {TABLE}; "
+                "their masks stay"
+            )
+        _write_table(out / TABLE, [row for rows in before.values() for row in rows], predictor)
+        left = dict(before)  # rows of what was not looked at yet: a kill must not cost them
+        _choose(predictor, engine, len(found), done)
+        log(f"{len(found)} files, network {predictor.file.name}, engine {predictor.engine}")
+        begun = told = written = time.monotonic()
+        for at, (name, file) in enumerate(found.items(), start=1):
+            mark = _digest(file)
+            rows = left.pop(name, [])
+            if not again and rows and rows[0]["sha256"] == mark and _all_there(rows, out):
+                done.stood += 1
+            else:
+                rows = _answer_file(predictor, name, file, mark, out, done)
+            done.rows += rows
+            now = time.monotonic()
+            if now - written > EVERY:
+                rest = [row for name in left if name in found for row in left[name]]
+                _write_table(out / TABLE, [*done.rows, *rest], predictor)
+                written = now
+            if now - told > 2 or at == len(found):
+                log(f"{at} of {len(found)} files, {now - begun:.0f} s")
+                told = now
+        _write_table(out / TABLE, done.rows, predictor)
+        return done
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder, as long as this process lives; OSError if another one holds it."""
+    out.mkdir(parents=True, exist_ok=True)
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        why = "another process is writing answers here: wait for it, or name another folder"
+        raise OSError(errno.EBUSY, why, str(out)) from None
+    except OSError:
+        pass  # a disk without locks: nobody can be told
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _refuse_one_target(found: dict[str, Path]) -> None:
@@ -276,7 +304,7 @@ def _write_table(file: Path, rows: Sequence[dict[str, Any]], predictor: Predicto
         table.to_csv(draft, index=False, errors="backslashreplace")
 
 
-def _standing(file: Path, mark: str) -> dict[str, list[dict[str, Any]]]:
+def _standing(file: Path, predictor: Predictor, again: bool) -> dict[str, list[dict[str, Any]]]:
     """The rows of an earlier run of the same network, by image; those without an answer not."""
     if not file.exists():
         return {}
@@ -284,19 +312,31 @@ def _standing(file: Path, mark: str) -> dict[str, list[dict[str, Any]]]:
         kinds = {"sha256": str, "model": str, "image": str}
         # Only what is empty is missing: a picture may be called NA
         table = pd.read_csv(file, dtype=kinds, keep_default_na=False, na_values=[""])
-        table = table[(table["model"] == mark) & table["error"].isna()]
+        if absent := {*kinds, "mask", "overlay", "montage", "segmentation", "error"} - set(table):
+            raise KeyError(f"no column {min(absent)}")
+        others = sorted({*table["model"].dropna()} - {predictor.mark})
+        own = [name for name in table if name not in _columns(predictor)]
+        table = table[(table["model"] == predictor.mark) & table["error"].isna()]
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
         found: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
             found.setdefault(row["image"], []).append(row)
-        if absent := {"mask", "overlay", "montage", "segmentation", "sha256"} - set(table):
-            raise KeyError(f"no column {min(absent)}")
         whole = {name: part for name, part in found.items() if len(part) == int(part[0]["frames"])}
     except Exception as error:  # any program may have written it
         raise ValueError(
             f"{file.name}: is no table of this program ({type(error).__name__}); name another "
             "folder, or move it away"
         ) from error
+    if others and not again:
+        raise ValueError(
+            f"{file.name}: holds answers of another network ({', '.join(others)}, here "
+            f"{predictor.mark}); name another folder, or replace them all (--again, again=True)"
+        )
+    if own and not others:  # another network may know other classes
+        raise ValueError(
+            f"{file.name}: has the column {own[0]!r}, which is not of this program and would be "
+            "lost; keep your own columns in another file"
+        )
     return whole
 
 

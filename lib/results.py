@@ -71,15 +71,16 @@ def _root(root: str | Path | None) -> Path:
     return paths.given(root or RESULTS)
 
 
-def replaced(file: Path, fingerprint: str) -> str:
+def replaced(file: Path, fingerprint: str, split: str = "") -> str:
     """In words, whose results a run on the data of this fingerprint would replace in `file`.
 
-    Empty where there are none, or none that can be read, or those of the same data. To be asked
-    before a training starts.
+    Empty where there are none, or none that can be read, or those of the same data in the same
+    `split` (`lib.cases.split_digest`). To be asked before a training starts.
 
     Raises:
         ResultError: they are of another folder of somebody's own images, all of which share one
-            name. A published set and the phantom have a name each: theirs are replaced.
+            name, or of another split of this one. A published set and the phantom have a name
+            each: theirs are replaced.
 
     >>> replaced(Path("nowhere", "seed0.json"), "0a1b")
     ''
@@ -89,16 +90,22 @@ def replaced(file: Path, fingerprint: str) -> str:
     except ResultError:
         return ""
     other = record["data"].get("fingerprint")
-    if other == fingerprint:
+    divided = record["data"].get("split")
+    if other != fingerprint:
+        what = f"other data (fingerprint {str(other)[:16]}, here {fingerprint[:16]})"
+        whose = "of another folder, or of this one before its files changed"
+    elif split and divided and divided != split:
+        what = f"the same data, divided in another way (split {divided}, here {split})"
+        whose = "of this folder before the column split changed"
+    else:
         return ""
     if record["source"] == "folder":
         raise ResultError(
-            f"{file}: holds the results of other data (fingerprint {str(other)[:16]}, here "
-            f"{fingerprint[:16]}): of another folder, or of this one before its files changed. "
+            f"{file}: holds the results of {what}: {whose}. "
             "Both are to stay: name another folder for the results (-p results FOLDER, or "
             "RESULTS_IN=FOLDER), or move that file away"
         )
-    return f"replaces results of other data (fingerprint {str(other)[:16]})"
+    return f"replaces results of {what.split(', here')[0]})"
 
 
 def save(record: Mapping[str, Any], root: Path | None = None) -> Path:

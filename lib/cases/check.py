@@ -181,7 +181,7 @@ def _examine(row: Any, size: int | None) -> tuple[list[Problem], Look | None]:
         if nodule:
             report(f"labelled normal, but its mask holds {nodule} nodule pixels{where}")
     elif not nodule:
-        report(f"labelled {label}, but its mask is empty{where}{_why_empty(row)}")
+        report(f"labelled {label or 'unlabelled'}, but its mask is empty{where}{_why_empty(row)}")
     elif label == "both" and seen.counts[UNKNOWN]:
         report(f"labelled both, but a region does not say which of the two it is{where}")
     elif label == "both":

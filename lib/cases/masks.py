@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from .table import CLASSES
 
@@ -36,7 +37,8 @@ def nodules(picture: Image.Image | np.ndarray, note: Note) -> tuple[np.ndarray, 
         3 a nodule of no stated class; and whether colours stated the classes.
 
     Raises:
-        Unclear: a photograph, numbers in a JPEG, a background that nobody can tell.
+        Unclear: a photograph, numbers in a JPEG, a background that nobody can tell, an outline that
+            is not filled, a picture that is white all over.
 
     >>> said = []
     >>> nodules(np.array([[0, 0, 0], [0, 1, 2], [0, 0, 0]], np.uint16), said.append)[0]
@@ -46,8 +48,18 @@ def nodules(picture: Image.Image | np.ndarray, note: Note) -> tuple[np.ndarray, 
     >>> said
     ['holds the numbers 0, 1, 2: all above 0 is read as nodule']
     """
-    lossy = getattr(picture, "format", None) in ("JPEG", "JPEG2000")
-    colours, opaque = _channels(picture)
+    layer, coloured = _read(picture, note)
+    if within := _enclosed(layer > 0):
+        raise Unclear(
+            f"is an outline that is not filled: {(layer > 0).sum()} px enclose {within}; fill it"
+        )
+    return layer, coloured
+
+
+def _read(picture: Image.Image | np.ndarray, note: Note) -> tuple[np.ndarray, bool]:
+    by_format = getattr(picture, "format", None) in ("JPEG", "JPEG2000")
+    lossy = getattr(picture, "info", {}).get("lossy", by_format)
+    colours, opaque = _channels(picture, note)
     if opaque is not None and opaque.any() and not opaque.all():
         seen = colours[opaque]
         if (seen == seen[0]).all():  # nothing is drawn but with the alpha channel
@@ -61,7 +73,9 @@ def nodules(picture: Image.Image | np.ndarray, note: Note) -> tuple[np.ndarray, 
     return _from_values(colours, lossy, note), False
 
 
-def _channels(picture: Image.Image | np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def _channels(
+    picture: Image.Image | np.ndarray, note: Note
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Values (H, W) or colours (H, W, 3), and what is opaque, if there is an alpha channel."""
     if isinstance(picture, np.ndarray):
         return picture, None
@@ -72,7 +86,13 @@ def _channels(picture: Image.Image | np.ndarray) -> tuple[np.ndarray, np.ndarray
     if picture.has_transparency_data:
         channels = np.asarray(picture.convert("LA" if picture.mode in ("L", "LA") else "RGBA"))
         colours = channels[..., 0] if channels.shape[2] == 2 else channels[..., :3]
-        return colours, channels[..., -1] >= THRESHOLD
+        alpha = channels[..., -1]
+        if 0 < (most := int(alpha.max(initial=0))) < THRESHOLD and alpha.min() < most:
+            note(
+                f"is at most {most / 255:.0%} opaque: what is half of that or more is read as drawn"
+            )
+            return colours, alpha >= most / 2
+        return colours, alpha >= THRESHOLD
     return np.asarray(picture.convert("L" if picture.mode in ("1", "L") else "RGB")), None
 
 
@@ -102,8 +122,9 @@ def _from_values(values: np.ndarray, lossy: bool, note: Note) -> np.ndarray:
                 f"they are nodule"
             )
         if any(level < levels[-1] for level in areas):
-            note(f"holds areas of {_listed(areas)}: all are read as nodule")
             white |= np.isin(values, areas)
+            if not white.all():
+                note(f"holds areas of {_listed(areas)}: all are read as nodule")
     else:
         _refuse_photograph(grey)
     return _nodule_on_background(white, note)
@@ -111,7 +132,9 @@ def _from_values(values: np.ndarray, lossy: bool, note: Note) -> np.ndarray:
 
 def _from_numbers(values: np.ndarray, levels: np.ndarray, lossy: bool, note: Note) -> np.ndarray:
     if lossy:
-        raise Unclear(f"holds the numbers 0 to {levels[-1]}, but a JPEG changes numbers: use PNG")
+        raise Unclear(
+            f"holds the numbers 0 to {levels[-1]}, but lossy compression changes numbers: use PNG"
+        )
     if _rim(values > 0) > 0.5:
         raise Unclear(
             f"holds the numbers {_listed(levels)}, and those above 0 cover {_rim(values > 0):.0%} "
@@ -151,7 +174,9 @@ def _from_colours(colours: np.ndarray, lossy: bool, note: Note) -> np.ndarray:
 def _nodule_on_background(white: np.ndarray, note: Note) -> np.ndarray:
     """A nodule of no stated class where it is white, or black if white surrounds it."""
     rim = _rim(white)
-    if rim >= SURROUNDS and not white.all():
+    if white.all():
+        raise Unclear("is white all over: it says of no place that it is nodule")
+    if rim >= SURROUNDS:
         note("is read the other way round: what is dark is nodule, what is bright surrounds it")
         white = ~white
     elif 0.5 < rim < SURROUNDS:
@@ -160,6 +185,18 @@ def _nodule_on_background(white: np.ndarray, note: Note) -> np.ndarray:
             "say whether white or black is nodule"
         )
     return np.where(white, np.uint8(UNKNOWN), np.uint8(0))
+
+
+def _enclosed(nodule: np.ndarray) -> int:
+    """Pixels that the nodule encloses, where they are more than it has itself; otherwise 0."""
+    rows, columns = nodule.any(axis=1), nodule.any(axis=0)
+    size = int(nodule.sum())
+    if not size or 2 * size > np.ptp(np.flatnonzero(rows)) * np.ptp(np.flatnonzero(columns)):
+        return 0  # it fills its frame: there is no room within
+    areas, _ = ndimage.label(~nodule)
+    outside = np.isin(areas, _ring(areas))
+    within = int((~nodule & ~outside).sum())
+    return within if within > size else 0
 
 
 def _refuse_photograph(grey: np.ndarray) -> None:

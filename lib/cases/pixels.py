@@ -24,6 +24,7 @@ MACHINE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, er
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
 
 RANK = np.array([0, 2, 3, 1], np.uint8)  # of mask values: where regions overlap, the worse is kept
+PHOTOMETRIC = 262  # the tag of TIFF that says whether 0 is white or black
 # What EXIF's orientation asks a viewer to do (EXIF 2.32, tag 274).
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -126,6 +127,9 @@ def _layer(
     if turned and not mask_turned:
         what = f"its image is {turned}, it is not: taken as drawn on the picture as shown"
         report(file, what, left_out=False)
+    if mask_turned and not turned:
+        what = f"is {mask_turned}, its image is not turned: look whether the two lie on each other"
+        report(file, what, left_out=False)
     if label == "both":
         return layer
     painted = {1: "green", 2: "red"}
@@ -179,23 +183,29 @@ def read_file(
         if dicom.is_dicom(path):
             return look(dicom.read_pixels(path)), ""
         # From its bytes, not its path: Pillow maps some TIFF files, and scrambles turned ones.
-        with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as picture:
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 report(file, _too_large(f"{width} x {height} px"))
+                return nothing
+            if fault := _cannot_be_read(picture):
+                report(file, fault)
                 return nothing
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
                 report(file, f"holds {frames} pictures; the first one is used", left_out=False)
             picture.seek(0)
             upright, turned = _upright(picture, partial(report, file))
-            upright.format = picture.format
+            upright.info["lossy"] = _is_lossy(picture, data)
             return look(upright), turned
     except masks.Unclear as error:
         report(file, str(error))
     except dicom.DicomError as error:
         _stop_if_not_the_files(error, file)
         report(file, str(error))
+    except PermissionError:
+        report(file, "may not be read: permission denied")
     except UnidentifiedImageError:
         report(file, f"not an image in a known format ({', '.join(FORMATS)})")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -204,6 +214,30 @@ def read_file(
         _stop_if_not_the_files(error, file)
         report(file, f"damaged or cut off, cannot be decoded ({error})")
     return nothing
+
+
+def _cannot_be_read(picture: Image.Image) -> str:
+    """Why Pillow would open this picture without an error and read other values than it holds."""
+    stored = " ".join(str(tile[3]) for tile in picture.tile)
+    if ";16" in stored and not picture.mode.startswith("I"):  # the upper eight bits are kept
+        return (
+            "holds 16 bits for each of several channels, of which half would be lost: save it in "
+            "grey of 16 bits, or with 8 bits a channel"
+        )
+    white_is_0 = picture.format == "TIFF" and picture.tag_v2.get(PHOTOMETRIC) == 0
+    if white_is_0 and picture.mode.startswith(("I", "F")):
+        return (
+            "is a TIFF of more than 8 bits in which 0 is white (PhotometricInterpretation 0): save "
+            "it with 0 as black"
+        )
+    return ""
+
+
+def _is_lossy(picture: Image.Image, data: bytes) -> bool:
+    """Whether saving it has changed its values: no numbers can be read from it then."""
+    if picture.format == "WEBP":
+        return b"VP8 " in data[:64]
+    return picture.format in ("JPEG", "JPEG2000") or picture.info.get("compression") == "jpeg"
 
 
 def _upright(picture: Image.Image, report: Callable[..., None]) -> tuple[Image.Image, str]:

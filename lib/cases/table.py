@@ -58,7 +58,8 @@ class Problem:
     left_out: bool = True
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.what}"
+        told = f"{self.file}: {self.what}"  # a name from another machine may not be UTF-8
+        return told.encode(errors="backslashreplace").decode()
 
 
 def class_index(label: str | None) -> int:

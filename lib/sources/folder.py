@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ LONGEST = 200  # characters of a name in labels.csv; file systems end at 255 byt
 PICTURES = (*layout.PICTURES, ".gif", ".jfif", ".pgm", ".ppm", ".pbm", ".pnm", ".jp2")
 ENDINGS = (*PICTURES, *dicom.SUFFIXES)
 UNLABELLED = ("unlabelled", "unlabeled")
+NOBODY = ("nan", "none", "null", "unknown", "anonymous", "n/a", "na", "-", "--", "?")
 EVERY = "*"  # in place of an image's name: all that no other row names
 MASK = re.compile(r"(?P<image>.+)_mask_*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 SHOWN = 5  # rows that an error lists
@@ -116,7 +117,7 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
 def _images(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
     """The pictures by their paths inside the folder, without the ending."""
     images: dict[str, Path] = {}
-    pictures, problems = _pictures(folder)
+    pictures, problems = pictures_in(folder)
     for path in pictures:
         key = _key(path, folder)
         if key in images:  # they would share one mask
@@ -132,10 +133,16 @@ def _images(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
     return images, problems
 
 
-def _pictures(folder: Path) -> tuple[list[Path], list[Problem]]:
-    """The pictures under a folder; and a note for each kind of file that is none."""
+def pictures_in(folder: Path, without: Path | None = None) -> tuple[list[Path], list[Problem]]:
+    """The pictures under a folder; and a note for each kind of file that is none.
+
+    What lies in the folder `without` is none of both.
+    """
     pictures, others = [], defaultdict(list)
+    inner = without.resolve() if without else None
     for path in layout.files(folder):
+        if inner and path.resolve().is_relative_to(inner):
+            continue
         if path.suffix.lower() in ENDINGS or dicom.is_dicom(path):
             pictures.append(path)
         else:
@@ -179,8 +186,8 @@ def _facts(
                     f"characters) is no name: at most {LONGEST}, and none that cannot be printed"
                 )
         row["label"] = row["label"].lower()
-        if "patient" in row:  # one patient, however the accents of a name are stored
-            row["patient"] = unicodedata.normalize("NFC", row["patient"])
+        if "patient" in row:
+            row["patient"] = _one_spelling(row["patient"])
         if row["label"] and row["label"] not in (*LABELS, *UNLABELLED):
             raise CaseError(
                 f"{path}: row {number} ({name}) has the label {row['label']!r}; known are "
@@ -220,6 +227,12 @@ def _facts(
     return facts, asked, missing + [Problem(path.name, str(path), n, left_out=False) for n in notes]
 
 
+def _one_spelling(name: str) -> str:
+    """A name however its accents, blanks and unseen characters are stored."""
+    seen = (c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return " ".join("".join(seen).split())
+
+
 def _no_match(path: Path, missing: list[Problem], rows: int, images: dict[str, Path]) -> str:
     shown = [f"\n  {problem.what}" for problem in missing[:SHOWN]]
     more = f"\n  ... and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
@@ -246,7 +259,14 @@ def _is_hostile(value: str, shown: bool) -> bool:
 def _masks(folder: Path, names: Images) -> tuple[dict[str, list[Path]], list[Problem]]:
     """The masks by the key of the image that they belong to."""
     masks: dict[str, list[Path]] = {}
-    pictures, problems = _pictures(folder)
+    pictures, problems = pictures_in(folder)
+    stems: dict[str, Path] = {}
+    for mask in pictures:
+        if (other := stems.setdefault(_key(mask, folder), mask)) != mask:
+            raise CaseError(
+                f"{folder}: {other.name} and {mask.name} have one stem, so nobody can say which of "
+                "them is the mask; keep one"
+            )
     ways: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for mask in pictures:
         try:
@@ -262,6 +282,13 @@ def _masks(folder: Path, names: Images) -> tuple[dict[str, list[Path]], list[Pro
             ways[owner.how].append(f"{mask.name} for {owner.key}")
         masks.setdefault(owner.key, []).append(mask)
     notes = [_matched(how, rows) for how, rows in ways.items()]
+    if several := {key: files for key, files in masks.items() if len(files) > 1}:
+        key, files = next(iter(several.items()))
+        shown = ", ".join(file.relative_to(folder).as_posix() for file in files[:SHOWN])
+        notes.append(
+            f"{len(several)} images have several masks, which are united, such as {key}: {shown}. "
+            "Right for several nodules; wrong for older versions, or two readers, of one"
+        )
     return masks, problems + [Problem(folder.name, str(folder), n, left_out=False) for n in notes]
 
 
@@ -320,25 +347,41 @@ def _other_class(folder: Path, rows: Iterable[Mapping[str, Any]]) -> list[Proble
 
 
 def _patient_notes(path: Path, facts: Mapping[str, Mapping[str, str]]) -> list[Problem]:
-    """Notes on what lets one patient count as two: no name, or names that differ by capitals."""
-    named = [fact.get("patient", "") for fact in facts.values()]
-    if not any(named):
-        return []
+    """Notes on what lets one patient count as two, or two as one."""
+    named = [fact["patient"] for fact in facts.values() if "patient" in fact]
     notes = []
     if bare := named.count(""):
         notes.append(
             f"{bare} of {len(named)} images in it have no patient: each counts as one of its own"
         )
+    fillers = Counter(name for name in named if name.casefold() in NOBODY)
+    for filler, images in fillers.items():
+        if images > 1:
+            notes.append(
+                f"{images} images have the patient {filler!r}: if that is nobody's name, leave it "
+                "empty, for they count as one patient"
+            )
     spelled: dict[str, dict[str, str]] = defaultdict(dict)  # an image of each spelling
-    for key, name in zip(facts, named, strict=True):
-        if name:
-            spelled[name.casefold()].setdefault(name, key)
+    for key, fact in facts.items():
+        if name := fact.get("patient", ""):
+            spelled[_roughly(name)].setdefault(name, key)
     if alike := [list(shown.values()) for shown in spelled.values() if len(shown) > 1]:
         notes.append(  # a note names images, never a patient
-            f"{len(alike)} patients differ from others by capitals alone, and count as patients of "
-            f"their own, such as those of {' and '.join(alike[0][:2])}: write each in one way"
+            f"{len(alike)} patients differ from others by capitals, blanks or zeros alone, and "
+            "count as patients of their own, such as those of "
+            f"{' and '.join(alike[0][:2])}: write each in one way"
         )
     return [Problem(path.name, str(path), note, left_out=False) for note in notes]
+
+
+def _roughly(name: str) -> str:
+    """A patient's name as a spreadsheet or a hurried hand may have changed it.
+
+    >>> _roughly("Doe 007"), _roughly("doe7.0")
+    ('doe7', 'doe7')
+    """
+    name = re.sub(r"\s|\.0+$", "", name.casefold())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name)
 
 
 def _with_split(rows: list[dict], path: Path) -> list[dict]:

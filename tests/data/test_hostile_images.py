@@ -31,26 +31,55 @@ def several(kind: str) -> bytes:
 
 def png_that_says(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header states any size."""
+    return png((width, height, 8, 0), bytes(1000))
 
+
+def png(size_and_kind: tuple[int, int, int, int], rows: bytes) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
 
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    body = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    head = struct.pack(">IIBBBBB", *size_and_kind, 0, 0, 0)
+    body = chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + body + chunk(b"IEND", b"")
 
 
-def turned(orientation: int) -> bytes:
-    """A JPEG whose EXIF asks the viewer to turn it."""
+def tiff(values: np.ndarray, photometric: int | None = None) -> bytes:
+    """A TIFF of one strip, uint16 (H, W) or (H, W, 3), which Pillow does not write."""
+    height, width, channels = (*values.shape, 1)[:3]
+    kind = (2 if channels == 3 else 1) if photometric is None else photometric
+    tags = [(256, 4, width), (257, 4, height), (258, 3, 16), (259, 3, 1), (262, 3, kind)]
+    tags += [(273, 4, 8), (277, 3, channels), (278, 4, height), (279, 4, values.nbytes)]
+    data = values.astype("<u2").tobytes()
+    deep = len(data) + 8  # where the depths of three channels lie
+    entries = b""
+    for tag, form, value in tags:
+        count = channels if tag == 258 and channels > 1 else 1
+        entries += struct.pack("<HHII", tag, form, count, deep if count > 1 else value)
+    depths = struct.pack("<3H", 16, 16, 16)
+    head = struct.pack("<2sHI", b"II", 42, deep + len(depths))
+    return head + data + depths + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def deep_colours(values: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow does not write."""
+    height, width, _ = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return png((width, height, 16, 2), rows)
+
+
+def turned(orientation: int, picture: Image.Image = GREY, kind: str = "JPEG") -> bytes:
+    """A picture whose EXIF asks the viewer to turn it."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return saved(GREY, "JPEG", exif=exif)
+    return saved(picture, kind, exif=exif)
 
 
 DEEP = np.linspace(0, 4095, GREY.width * GREY.height).reshape(hostile.SHAPE)
+DEEP16 = (DEEP * 16).astype(np.uint16)
 NOT_FINITE = np.where(hostile.nodule(), np.nan, 1).astype(np.float32)
+DEEP_COLOURS = deep_colours(np.dstack([DEEP16] * 3))
 PHP = b"<?php system($_GET['c']); ?>"
 
 # name of the file, its bytes, what the reader says of it: None, it is read and nothing is said
@@ -62,6 +91,13 @@ IMAGES = {
     "colour": ("0.png", saved(COLOUR), None),
     "colour with alpha": ("0.png", saved(COLOUR.convert("RGBA")), None),
     "12 bits in 16": ("0.png", saved(Image.fromarray(DEEP.astype(np.uint16))), None),
+    "colours of 16 bits": ("0.png", DEEP_COLOURS, "16 bits for each of several channels"),
+    "colours of 16 bits, TIFF": (
+        "0.tif",
+        tiff(np.dstack([DEEP16] * 3)),
+        "16 bits for each",
+    ),
+    "16 bits, 0 is white": ("0.tif", tiff(65535 - DEEP16, photometric=0), "in which 0 is white"),
     "32 bits": ("0.tif", saved(Image.fromarray(DEEP.astype(np.int32)), "TIFF"), None),
     "float": ("0.tif", saved(Image.fromarray(DEEP.astype(np.float32)), "TIFF"), None),
     "float with NaN": ("0.tif", saved(Image.fromarray(NOT_FINITE), "TIFF"), "NaN or infinite"),
@@ -151,6 +187,7 @@ def in_palette(numbers: np.ndarray, colours: list[int]) -> bytes:
 
 
 NODULE = hostile.nodule() > 0
+RING = MASK.filter(ImageFilter.FIND_EDGES)
 EDGE = np.zeros(NODULE.shape, bool)
 EDGE[:, :45] = True  # white on 45 of 64 columns: three quarters of the rim
 
@@ -158,11 +195,24 @@ EDGE[:, :45] = True  # white on 45 of 64 columns: three quarters of the rim
 MASKS = {
     "half the size": (saved(SMALL), "mask is 32 x 24 px, but its image", None),
     "turned": (saved(MASK.transpose(Image.Transpose.ROTATE_90)), "mask is 48 x 64 px", None),
-    "one pixel wider": (saved(Image.new("L", (65, 48), 255)), "mask is 65 x 48 px", None),
-    "1 x 1": (saved(Image.new("L", (1, 1), 255)), "mask is 1 x 1 px", None),
+    "one pixel wider": (saved(Image.new("L", (65, 48))), "mask is 65 x 48 px", None),
+    "1 x 1": (saved(Image.new("L", (1, 1))), "mask is 1 x 1 px", None),
     "all black": (saved(BLACK), "its mask is empty", None),
     "all of one number": (flat(np.full(NODULE.shape, 1, np.uint8)), "brightest pixel is 1", None),
-    "all white": (saved(WHITE), "cover more than 50%", np.ones_like(NODULE)),
+    "all white": (saved(WHITE), "white all over", None),
+    "all white, 16 bits": (flat(np.full(NODULE.shape, 65535, np.uint16)), "white all over", None),
+    "a background of 1, 16 bits": (flat(NUMBERS.astype(np.uint16) + 1), "white all over", None),
+    "an outline": (saved(RING), "an outline that is not filled", None),
+    "an outline in red": (
+        saved(Image.merge("RGB", [RING, BLACK, BLACK])), "an outline that is not filled", None),
+    "a thin brush": (
+        saved(Image.merge("LA", [WHITE, MASK.point(lambda v: v // 2)])), "50% opaque", NODULE),
+    "class numbers in a lossy WebP": (
+        saved(Image.fromarray(NUMBERS * 20), "WEBP", quality=80), "changes numbers", None),
+    "class numbers in a JPEG's TIFF": (
+        saved(Image.fromarray(NUMBERS * 9), "TIFF", compression="jpeg"), "changes numbers", None),
+    "turned by EXIF, its image not": (
+        turned(3, MASK, "PNG"), "its image is not turned", NODULE[::-1, ::-1]),
     "class number 1": (flat(NUMBERS % 2), "two values, 0, 1", NODULE),
     "class numbers 0 1 2": (flat(NUMBERS), "numbers 0, 1, 2", NUMBERS > 0),
     "class numbers in a JPEG": (saved(Image.fromarray(NUMBERS * 9), "JPEG"), "use PNG", None),

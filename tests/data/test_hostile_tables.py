@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lib import sources
-from lib.cases import CaseError, Region, check_cases, decode
+from lib.cases import CaseError, Problem, Region, check_cases, decode
 from lib.sources import ddti, layout
 
 BOM = "\ufeff"
@@ -319,6 +319,57 @@ def test_what_makes_two_patients_of_one_is_told(tmp_path):
     assert any("1 patients differ" in what and "0 and 1" in what for what in capitals)
     assert not any("doe" in what.lower() for what in capitals)
     assert told(tmp_path / "d", "image,label\n0.png,benign\n1.png,benign\n") == []
+
+
+SPELLINGS = {
+    "an unseen character": ("Doe", "Doe\u200b", None),
+    "a blank that does not break": ("Doe 1", "Doe\u00a01", None),
+    "two blanks": ("Doe 1", "Doe  1", None),
+    "wide digits": ("7", "\uff17", None),
+    "zeros": ("007", "7", "1 patients differ"),
+    "a number of a spreadsheet": ("7", "7.0", "1 patients differ"),
+    "a blank": ("Doe1", "Doe 1", "1 patients differ"),
+    "nobody": ("nan", "nan", "2 images have the patient 'nan'"),
+    "nobody, in capitals": ("Unknown", "Unknown", "2 images have the patient 'Unknown'"),
+    "others": ("10", "1", ""),
+}
+
+
+@pytest.mark.parametrize("kind", SPELLINGS)
+def test_one_patient_in_two_spellings(tmp_path, kind):
+    """What cannot be seen makes no second patient; what can is told."""
+    one, other, said = SPELLINGS[kind]
+    root = hostile.folder(tmp_path / "data")
+    rows = f"image,label,patient\n0.png,benign,{one}\n1.png,benign,{other}\n"
+    (root / "labels.csv").write_text(rows, encoding="utf-8")
+    cases = sources.read("folder", root)
+    groups = cases.set_index(cases["image"].map(lambda image: Path(image).name))["group"]
+    assert (groups["0.png"] == groups["1.png"]) == (said is None or one == other)
+    notes = [p.what for p in cases.attrs["left_out"] if "labels.csv: unlabelled" not in p.what]
+    assert any(said in note for note in notes) if said else not notes
+
+
+def test_a_column_of_patients_that_is_empty_is_told(tmp_path):
+    root = hostile.folder(tmp_path / "data")
+    (root / "labels.csv").write_text("image,label,patient\n0.png,benign,\n1.png,benign,\n")
+    notes = [p.what for p in sources.read("folder", root).attrs["left_out"]]
+    assert any("2 of 2 images in it have no patient" in note for note in notes)
+
+
+def test_several_masks_of_one_image_are_told_and_two_of_one_stem_refused(tmp_path):
+    root = hostile.folder(tmp_path / "data")
+    older = root / "masks" / "0_mask_old.png"
+    older.write_bytes((root / "masks" / "1.png").read_bytes())
+    notes = [p.what for p in sources.read("folder", root).attrs["left_out"]]
+    assert any("1 images have several masks" in n and "0.png, 0_mask_old.png" in n for n in notes)
+    older.rename(root / "masks" / "0.tif")
+    with pytest.raises(CaseError, match=r"0\.png and 0\.tif have one stem"):
+        sources.read("folder", root)
+
+
+def test_a_problem_of_a_name_that_is_no_utf8_can_be_printed():
+    file = os.fsdecode(b"m\xfcller.png")
+    assert str(Problem("a", file, "is empty")).encode() == b"m\\udcfcller.png: is empty"
 
 
 def test_a_mask_that_is_named_after_the_other_class_is_told(tmp_path):

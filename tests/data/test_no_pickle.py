@@ -257,6 +257,7 @@ READERS = {
     ("ci/instead/book.py", "open"): "runs/test_instead.py: pictures that were checked before",
     ("data/fetch.py", "ZipFile"): "data/test_fetch.py: archives",
     ("lib/blocks.py", "load"): "test_in_the_cache",
+    ("lib/cache.py", "load"): "test_in_the_cache",
     ("lib/cases/pixels.py", "open"): "test_as_an_image, test_as_a_mask",
     ("lib/checkpoint.py", "safe_open"): "test_as_a_checkpoint",
     ("lib/dicom.py", "dcmread"): "test_as_an_image",

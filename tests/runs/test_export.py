@@ -25,6 +25,9 @@ def made(tmp_path_factory):
     """A predictor, and its ONNX file as the command writes it."""
     folder = tmp_path_factory.mktemp("export")
     predictor = lib.load(kept.small(folder, seed=5))
+    before = predictor.file.read_bytes()
+    assert main(["export", str(predictor.file), "--onnx", str(predictor.file)]) == 2
+    assert predictor.file.read_bytes() == before
     assert main(["export", str(predictor.file), "--onnx", str(folder / "net.onnx")]) == 0
     return predictor, folder / "net.onnx"
 

@@ -20,10 +20,11 @@ import pytest
 import torch
 from test_resume import train
 from test_template import CODE, start
+from tiny import phantom_cases
 
 from book.kit import gallery
 from ci.engine import grid, progress
-from lib import cache, cases, results, sources
+from lib import blocks, cache, cases, results, sources
 from lib.atomic import replacing
 from lib.checkpoint import save_tensors
 
@@ -248,6 +249,24 @@ def test_what_killed_processes_have_left_goes(tmp_path):
         os.utime(tmp_path / name, (then, then))
     cache.require_room(pd.DataFrame({"case": ["a"]}), 32, "0a1b", tmp_path)
     assert not (tmp_path / ".draft-old").exists() and (tmp_path / ".draft-new").exists()
+
+
+@pytest.mark.parametrize("fault", ["cut", "empty", "zeroed", "gone", "no words"])
+def test_decoded_images_that_are_damaged_are_decoded_again(tmp_path, fault):
+    table = phantom_cases(tmp_path / "phantom", cases=20)
+    mark, home = cases.fingerprint(table), tmp_path / "cache"
+    before = blocks.decode_once(table, 32, home).images[:]
+    (folder,) = home.iterdir()
+    cache.require_room(table, 32, mark, home)
+    assert folder.exists()
+    file = folder / ("cases.json" if fault == "no words" else "images.npy")
+    whole = file.read_bytes()
+    file.write_bytes({"cut": whole[:-9], "zeroed": whole[:-9] + bytes(9)}.get(fault, b""))
+    if fault == "gone":
+        file.unlink()
+    cache.require_room(table, 32, mark, home)
+    assert not folder.exists()
+    assert (blocks.decode_once(table, 32, home).images[:] == before).all()
 
 
 def test_a_file_can_be_read_by_others_and_the_draft_of_another_machine_stays(tmp_path):

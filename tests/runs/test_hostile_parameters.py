@@ -304,6 +304,16 @@ def test_results_of_a_published_set_are_replaced_with_a_word(tmp_path):
     assert results.replaced(file, "2c3d") == "replaces results of other data (fingerprint 0a1b)"
 
 
+def test_results_of_another_split_of_ones_own_images_stay(tmp_path):
+    names = {"source": "folder", "profile": "smoke", "experiment": "mtl", "seed": 0}
+    record = {key: {} for key in results.KEYS} | names | {"schema": results.SCHEMA}
+    data = {"fingerprint": "0a1b", "split": "11"}
+    file = results.save(record | {"data": data}, tmp_path)
+    assert results.replaced(file, "0a1b", "11") == results.replaced(file, "0a1b") == ""
+    with pytest.raises(results.ResultError, match=r"divided in another way \(split 11, here 22\)"):
+        results.replaced(file, "0a1b", "22")
+
+
 @pytest.mark.parametrize("name", ["sed", "lr", "epochs", "root2", "weights"])
 def test_unknown_parameters_of_the_template(name, record_property):
     """A parameter that the notebook does not have ends the run before it begins."""

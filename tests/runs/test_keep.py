@@ -1,8 +1,11 @@
 """A network that is kept: built again from its file alone, and refused if it is not whole."""
 
+import json
+
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from lib import experiments, keep, profiles
 from lib.checkpoint import CheckpointError, save_tensors
@@ -43,6 +46,19 @@ def test_it_says_what_it_takes_to_use_it(tmp_path):
     assert about["metrics"] == {"AUC": 0.75} and about["fingerprint"] == "0a1b"
     with safe_open(file, "pt") as whole:  # any program can read it
         assert "about" in whole.metadata() and len(list(whole.keys())) > 100
+
+
+@pytest.mark.parametrize("key, value", [("classes", ["malignant", "benign"]), ("size", 32)])
+def test_words_that_were_changed_are_refused(tmp_path, key, value):
+    """Its weights alone would answer with the wrong class."""
+    _, file = kept(tmp_path)
+    with safe_open(file, "pt") as whole:
+        tensors = {name: whole.get_tensor(name) for name in whole.keys()}  # noqa: SIM118
+        told = whole.metadata()
+    told["about"] = json.dumps(json.loads(told["about"]) | {key: value})
+    save_file(tensors, file, told)
+    with pytest.raises(CheckpointError, match="what it says of itself was changed"):
+        keep.describe(file)
 
 
 def test_what_is_no_kept_network_is_refused(tmp_path):

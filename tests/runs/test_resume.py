@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import TinyNet, tiny_loaders
+from tiny import TinyNet, phantom_cases, tiny_loaders
 from torch import nn
 
+from lib.blocks import dataloaders
 from lib.callbacks import InterTask
 from lib.checkpoint import Checkpoint, CheckpointError, save_tensors
 from lib.learner import fit, seed_everything, task_learner, validation_score
@@ -106,6 +107,19 @@ def test_other_parameters_are_refused(tmp_path):
     train(tmp_path, "run")
     with pytest.raises(CheckpointError, match=r"seed: 3 there, 4 here.*Delete"):
         train(tmp_path, "run", parameters={"seed": 4})
+
+
+def test_another_split_of_the_same_cases_is_refused(tmp_path):
+    """What is tested there may have been trained on here."""
+    train(tmp_path, "run")
+    table = phantom_cases(tmp_path / "phantom")
+    at = [table.index[table["split"] == part][0] for part in ("train", "test")]
+    table.loc[at, "split"] = ["test", "train"]
+    other = dataloaders(table, size=32, batch_size=8, cache=tmp_path / "cache")
+    saved = Checkpoint(tmp_path / "run", {"seed": 3}, validation_score)
+    learn = task_learner(other, SpreadNet(), channels_last=True, log=print)
+    with pytest.raises(CheckpointError, match="another split of the same cases"):
+        fit(learn, EPOCHS, checkpoint=saved)
 
 
 def change_a_byte(path: Path) -> None:

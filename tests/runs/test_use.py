@@ -227,8 +227,60 @@ def test_it_goes_on_where_it_was_and_only_there(predictor, folder, tmp_path, fil
     done = predict_folder(predictor, [folder], out, log=quiet)
     assert (done.answered, done.stood) == (2, 1)
     other = kept.small(tmp_path, seed=4)
-    assert predict_folder(other, [folder], out, log=quiet).answered == 3
+    before = table(out)
+    with pytest.raises(ValueError, match=r"answers of another network .*--again"):
+        predict_folder(other, [folder], out, log=quiet)
+    assert before.equals(table(out))
     assert predict_folder(other, [folder], out, again=True, log=quiet).answered == 3
+    assert set(table(out)["model"]) == {lib.load(other).mark}
+    assert predict_folder(other, [folder], out, again=True, log=quiet).answered == 3
+
+
+def test_a_column_of_ones_own_is_not_lost(predictor, folder, tmp_path):
+    out = tmp_path / "out"
+    predict_folder(predictor, [folder], out, log=quiet)
+    table(out).assign(my_reading="benign").to_csv(out / "predictions.csv", index=False)
+    before = (out / "predictions.csv").read_bytes()
+    with pytest.raises(ValueError, match="has the column 'my_reading'"):
+        predict_folder(predictor, [folder], out, log=quiet)
+    assert (out / "predictions.csv").read_bytes() == before
+
+
+def test_two_at_once_do_not_write_into_one_folder(predictor, folder, tmp_path):
+    out, seen = tmp_path / "out", []
+
+    def meanwhile(line):
+        with pytest.raises(OSError, match="another process is writing answers here"):
+            predict_folder(predictor, [folder / "0.png"], out, log=quiet)
+        seen.append(line)
+
+    assert predict_folder(predictor, [folder], out, log=meanwhile).answered == 3
+    assert seen and len(table(out)) == 3
+    assert predict_folder(predictor, [folder], out, log=quiet).stood == 3
+
+
+def test_files_that_are_no_pictures_are_told(predictor, folder, tmp_path):
+    for name in ("b.heic", "c.nii", "deep/d.nii"):
+        (folder / name).write_text("other")
+    done = predict_folder(predictor, [folder], folder / "out", log=quiet)
+    assert done.answered == 3
+    assert [note.split(":")[0] for note in done.notes] == ["b.heic", "c.nii"]
+    assert "like 1 more files" in done.notes[1]
+    again = predict_folder(predictor, [folder], folder / "out", log=quiet)
+    assert again.notes == done.notes  # the answers themselves lie there, too
+
+
+def test_answers_that_stood_outlive_a_kill(predictor, folder, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    predict_folder(predictor, [folder], out, log=quiet)
+
+    def killed(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predictions, "_answer_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        predict_folder(predictor, [folder], out, again=True, log=quiet)
+    assert len(table(out)) == 3
 
 
 def test_killed_between_two_files_it_goes_on(predictor, folder, tmp_path, monkeypatch):
