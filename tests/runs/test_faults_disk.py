@@ -211,7 +211,12 @@ def test_decoded_images_need_room(small_disk):
         cache.require_room(table, 96, "0a1b" * 16, small_disk / "cache")
     assert told.value.errno == 28 and told.value.filename == str(small_disk / "cache")
     cache.require_room(table[:100], 96, "0a1b" * 16, small_disk / "cache")
-    (small_disk / "cache" / f"{'0a1b' * 4}-96").mkdir(parents=True)
+    there = small_disk / "cache" / f"{'0a1b' * 4}-96"
+    there.mkdir(parents=True)
+    layers = np.zeros((1, 4, 4), np.uint8)
+    for name in ("images", "masks"):
+        np.save(there / f"{name}.npy", layers)
+    (there / "cases.json").write_text(json.dumps({"digest": blocks.digest(layers, layers)}))
     cache.require_room(table, 96, "0a1b" * 16, small_disk / "cache")  # they are there
 
 
@@ -255,7 +260,7 @@ def test_what_killed_processes_have_left_goes(tmp_path):
 def test_decoded_images_that_are_damaged_are_decoded_again(tmp_path, fault):
     table = phantom_cases(tmp_path / "phantom", cases=20)
     mark, home = cases.fingerprint(table), tmp_path / "cache"
-    before = blocks.decode_once(table, 32, home).images[:]
+    before = np.array(blocks.decode_once(table, 32, home).images)
     (folder,) = home.iterdir()
     cache.require_room(table, 32, mark, home)
     assert folder.exists()
