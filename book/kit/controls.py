@@ -85,18 +85,18 @@ def calibrated(record: Record, others: Sequence[Record]) -> pd.DataFrame | None:
 def two_trainings(record: Record, others: Sequence[Record]) -> pd.DataFrame | None:
     """The mean of T1's log-odds over this training and that of the next seed; painted.
 
-    The last seed goes with the first, so that each training is in two pairs, and the spread between
-    pairs is a little less than that between independent ones. None without another seed of the same
-    fold with the same test images.
+    Seeds go two by two, the first with the second, so that no training counts twice and pairs are
+    as independent as trainings. None for the second of a pair, for the last of an odd number, and
+    without another seed of the same fold with the same test images.
     """
     rows = answered(record, others)
     family = sorted(
         (one for one in others if _place(one) == _place(record)), key=lambda one: one["seed"]
     )
-    seeds = [one["seed"] for one in family]
-    if rows is None or len(family) < 2:
+    at = [one["seed"] for one in family].index(record["seed"])
+    if rows is None or at % 2 or at + 1 == len(family):
         return None
-    other = results.rows(family[(seeds.index(record["seed"]) + 1) % len(family)])
+    other = results.rows(family[at + 1])
     try:
         check_paired(rows, other)
     except ValueError:  # each seed drew a split of its own

@@ -385,8 +385,11 @@ def _known(found: Evidence, system: str, measure: str) -> bool:
 
 
 def reference(found: Evidence, system: str, measure: str) -> str | None:
-    """The network for this one task that shares most trainings with a system; None if none does."""
-    best = max(SINGLE[measure], key=lambda name: len(found.shared(system, name)))
+    """The network for this one task that shares most trainings with a system; None if none does.
+
+    Of two that share as many it is the half of a pair, as for all others.
+    """
+    best = max(SINGLE[measure], key=lambda name: (len(found.shared(system, name)), name == TWO))
     return best if found.shared(system, best) else None
 
 

@@ -73,13 +73,15 @@ def test_contradictions_are_those_of_the_measure():
     assert said.mean() == metrics.summarise(rows)["inconsis_cls"] == 0.5
 
 
-def test_two_trainings_are_averaged_as_log_odds_each_with_the_next_seed():
+def test_two_trainings_are_averaged_as_log_odds_and_none_counts_twice():
     other = RUN | {"seed": 1, "per_image": ROWS | {"p_malignant": [0.5, 0.9]}}
-    third = RUN | {"seed": 2, "per_image": ROWS | {"p_malignant": [0.1, 0.3]}}
+    third = RUN | {"seed": 3, "per_image": ROWS | {"p_malignant": [0.1, 0.3]}}
     every = [third, RUN, other]
     first = controls.two_trainings(RUN, every)["p_malignant"]
     assert first[1] == pytest.approx(sigmoid((math.log(0.45 / 0.55) + math.log(9)) / 2))
-    last = controls.two_trainings(third, every)["p_malignant"]
+    assert controls.two_trainings(other, every) is None  # it is in the first's
+    assert controls.two_trainings(third, every) is None  # one of an odd number
+    last = controls.two_trainings(third, [*every, RUN | {"seed": 5}])["p_malignant"]
     assert last[0] == pytest.approx(sigmoid((math.log(1 / 9) + math.log(1 / 4)) / 2))
     assert controls.two_trainings(RUN, [RUN]) is None
 

@@ -194,6 +194,8 @@ def test_a_system_is_set_against_the_network_it_shares_most_trainings_with():
     both = runs("busbra", (0, 1), (1, 2), once=0.3, **{"unet-seg2+clsnet": 0.3})
     found = Evidence([*both, *runs("busbra", (0,), (1, 2), clsnet=0.3)])
     assert plan.reference(found, "once", "AUC") == "unet-seg2+clsnet"
+    fewer = Evidence([run for run in found.records if run["seed"] == 0])
+    assert plan.reference(fewer, "once", "AUC") == "unet-seg2+clsnet"  # as many: the half of a pair
     alone = Evidence([run for run in found.records if run["experiment"] != "unet-seg2+clsnet"])
     assert plan.reference(alone, "once", "AUC") == "clsnet"
     assert plan.reference(alone, "once", "dice_nodule") is None

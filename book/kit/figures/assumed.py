@@ -24,7 +24,8 @@ def assumed_in_words(compared: Compared, own: Compared) -> str:
     if not both:
         return "Nothing has been compared yet."
     other_told = [
-        f"- {row}, {change}: {HEADLINE[found.measure]}, {sentence(other)}, {_apart(other)}; above, "
+        f"- {row}, {change}: {HEADLINE[found.measure]}, {sentence(other)}, {_apart(other)} "
+        f"(p {_p(other)}); above, "
         f"{sentence(found)}, {_apart(found)}."
         for change, row, found, other in both
         if found.clear != other.clear
@@ -37,8 +38,19 @@ def assumed_in_words(compared: Compared, own: Compared) -> str:
         return f"{asked} None of the {len(both)} verdicts would be another."
     return (
         f"{asked} {len(other_told)} of {len(both)} verdicts would be another; what stands above "
-        "stays, for the rule is one for all comparisons:\n\n" + "\n".join(other_told)
+        "stays, for the rule is one for all comparisons. A p near .05 falls on either side with "
+        "other draws of patients:\n\n" + "\n".join(other_told)
     )
+
+
+def _p(found: Difference) -> str:
+    """A p-value as it is printed.
+
+    >>> from types import SimpleNamespace
+    >>> _p(SimpleNamespace(p=0.0479)), _p(SimpleNamespace(p=0.0001))
+    ('= .048', '< .001')
+    """
+    return f"= {found.p:.3f}".replace("0.", ".") if found.p >= 0.001 else "< .001"
 
 
 def _apart(found: Difference) -> str:

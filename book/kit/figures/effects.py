@@ -136,8 +136,8 @@ def effects_key(compared: Compared) -> str:
     )
     return (
         f'<p class="effects-key">{marks}<small>Filled, with a thick bar: several trainings. '
-        "Hollow, with a thin bar: one. Bars are 95 % intervals, corrected for the six measures. "
-        "Dotted: 1 point worse.</small></p>"
+        "Hollow, with a thin bar: one. Bars are 95 % intervals, corrected for the measures of a "
+        "pair. Dotted: 1 point worse.</small></p>"
     )
 
 

@@ -238,7 +238,10 @@ def simpler_in_words(
             )
     if not said:
         return ""
-    return f"How often {titles[simple]}, without any term, contradicts itself: {'; '.join(said)}."
+    return (
+        f"How often {titles[simple]}, without any term, contradicts itself, in the trainings that "
+        f"both have (exploratory): {'; '.join(said)}."
+    )
 
 
 def _told(found: Difference) -> str:

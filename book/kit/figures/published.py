@@ -32,8 +32,8 @@ class _Own(NamedTuple):
 def published_table(records: Records, profiles: Sequence[Profile]) -> str:
     """HTML of a table: the book's networks on folds of BUS-BRA, then those of others.
 
-    records: of which those of BUS-BRA, seed 0 and these profiles count; a system with one fold is
-    left out.
+    records: of which those of BUS-BRA and these profiles count, all seeds of a fold as their mean;
+    a system with one fold is left out.
 
     >>> "ResNet-18" in published_table([], [])
     True
@@ -50,8 +50,8 @@ def published_table(records: Records, profiles: Sequence[Profile]) -> str:
     head = ["", "nodule Dice, %", "AUC, %", "image, px", "folds", "epoch"]
     note = (
         "Mean over folds ± standard deviation of the folds, which is how the others print it, and "
-        "no interval. Epoch: which one is judged; where it is the best on the very images that are "
-        "judged, the figure is too high."
+        "no interval; of the book's own, all seeds of a fold. Epoch: which one is judged; where it "
+        "is the best on the very images that are judged, the figure is too high."
     )
     return table(head, rows, note)
 
@@ -107,13 +107,19 @@ def _own(records: Records, profiles: Sequence[Profile], system: str) -> list[_Ow
     """One of the book's systems in each profile in which it ran on several folds."""
     found = []
     for profile in profiles:
-        names = {"source": "busbra", "profile": profile.name, "experiment": system, "seed": 0}
-        runs = [run for run in records if all(run[key] == value for key, value in names.items())]
-        if len(runs) > 1:
-            each = ([run["metrics"][measure] for run in runs] for measure in ("dice_nodule", "AUC"))
-            dice, auc = (Printed(mean(values), stdev(values)) for values in each)
-            folds = sorted(run["parameters"]["fold"] for run in runs)
-            found.append(_Own(dice, auc, profile.size, folds))
+        names = {"source": "busbra", "profile": profile.name, "experiment": system}
+        folds: dict[int, list[Mapping[str, Any]]] = {}
+        for run in records:
+            fold = run["parameters"].get("fold")
+            if fold and all(run[key] == value for key, value in names.items()):
+                folds.setdefault(fold, []).append(run["metrics"])
+        if len(folds) > 1:
+            dice, auc = (
+                [mean(metrics[measure] for metrics in seeds) for seeds in folds.values()]
+                for measure in ("dice_nodule", "AUC")
+            )
+            dice, auc = (Printed(mean(values), stdev(values)) for values in (dice, auc))
+            found.append(_Own(dice, auc, profile.size, sorted(folds)))
     return found
 
 

@@ -13,7 +13,9 @@ patients explain of s², is taken off, and nothing is counted twice. (v is the s
 the bootstrap draws; with three seeds on one test set, 1.5 times what the bootstrap variance of one
 training exceeds that of the mean by.) Both are pooled over all systems of the source and profile
 that have several trainings, so that a system with one borrows the spread of the others. A
-difference of two systems has that spread twice. Where no system has several trainings nothing is
+difference of two systems has that spread twice. (Of one network decided together less the same as
+answered it cancels: their difference has a spread of its own, which counts once, and is learned
+from all systems that are read both ways.) Where no system has several trainings nothing is
 known of it, and `Difference.spread_known` says so.
 
 **Folds.** A patient is tested once per seed in one fold, so the folds of a seed are pooled: more
