@@ -316,7 +316,10 @@ def summarise(plan: dict) -> int:
     print(f"\n{len(done)} of {plan['count']} runs were made, {len(failed)} failed, {left} are left")
     print("\n".join(failed) + "\n" * bool(failed), end="")
     if len(done) == plan["count"]:
-        print("Next: make book, and git add results/ to keep them")
+        if any(entry["source"] == "folder" for entry in plan["jobs"].values()):
+            print("Next: look at the results before you pass any on: they are of your own images")
+        else:
+            print("Next: make book, and git add results/ to keep them")
     else:
         print("Next: the same command again; it makes what is missing")
     return 0

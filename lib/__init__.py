@@ -3,7 +3,8 @@ outline, its outline with a class) and the losses that keep the three answers in
 
     import lib
 
-    dls = lib.dataloaders(lib.sources.phantom.read(), size=96)
+    cases, problems = lib.prepare_cases(lib.sources.phantom.read())
+    dls = lib.dataloaders(cases, size=96)
     network = lib.networks.MSMTL("resnet18")
     terms = [lib.IntraTask(), lib.InterTask(), lib.ThreeTask()]
     lib.fit(lib.task_learner(dls, network, consistency=terms, weight=0.3), epochs=2)

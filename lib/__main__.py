@@ -115,7 +115,10 @@ def _test(asked: argparse.Namespace) -> int:
 def _export(asked: argparse.Namespace) -> int:
     from . import inference, paths
 
-    file = inference.load(paths.given(asked.model)).to_onnx(paths.given(asked.onnx))
+    predictor = inference.load(paths.given(asked.model))
+    file = predictor.to_onnx(paths.given(asked.onnx))
+    if not predictor.says_a_class:
+        print("Its training images had no class: of its outputs only seg2 was trained.")
     print(f"{file.name}: {file.stat().st_size / 2**20:.1f} MB, equal to torch on 20 pictures")
     print(USE)
     return 0

@@ -345,8 +345,9 @@ def dataloaders(
     Batches are UltrasoundImage float32 (N, 1, size, size) in -1..1, NoduleMask int64
     (N, size, size) and TensorCategory int64 (N,). `dls.cases` is the table in the order that
     `dls[k].batch_cases` counts in. A table that was not split yet goes through `prepare_cases`
-    (seed 0). Warns if nodules are a single pixel at this size. Raises CaseError if most are, if a
-    subset is empty or training does not fill one batch, ValueError if `size` is no multiple of 32.
+    (seed 0), and loses the rows that this leaves out: call that yourself to see why. Warns if
+    nodules are a single pixel at this size. Raises CaseError if most are, if a subset is empty or
+    training does not fill one batch, ValueError if `size` is no multiple of 32.
 
     >>> from lib.sources import phantom
     >>> with tempfile.TemporaryDirectory() as folder:

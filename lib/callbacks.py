@@ -42,10 +42,14 @@ class Consistency(Callback):
     function does not have and, in training, MissingTaskError, naming both, if the network lacks a
     task.
 
-    A term of one's own names itself, the tasks it needs, and a function of their probabilities:
+    It belongs to a learner of `lib.task_learner`: in another one the loss has to be a
+    `lib.learner.TaskLoss`, and the loaders need `n_inp=1`.
+
+    A term of one's own names itself (as no other of the learner does), the tasks it needs, and a
+    function of their probabilities, which gives a scalar:
 
     >>> class Outlines(Consistency):
-    ...     term, needs, function = "L_T2T3", ("seg2", "seg3"), consistency.intra_task
+    ...     term, needs, function = "outlines", ("seg2", "seg3"), consistency.intra_task
     >>> Outlines(weight=0.1, background=False).options
     {'background': False}
     """

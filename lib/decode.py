@@ -127,7 +127,8 @@ def joint(given: "TaskLogits | Mapping[str, Tensor]", weights: Weights = EQUAL) 
     and a map: cls (N, K), seg2 (N, 2, H, W), seg3 (N, K+1, H, W). With cls and seg2 alone this is
     T2's nodule painted with T1's class (Alg. 2), with seg2 and seg3 the class comes from the map.
     Ties go to the background and to the first class. Values are not looked at, so that nothing
-    waits for a GPU: `lib.metrics.count_batch` checks them. In a map, less than 1e-7 counts as that.
+    waits for a GPU: scores in place of probabilities, or NaN, give a wrong answer without an error.
+    In a map, less than 1e-7 counts as that.
     Raises ValueError for wrong shapes or names, or where no task holds a class, or none a map.
 
     >>> cls = torch.tensor([[0.2, 0.8]])  # T1: malignant

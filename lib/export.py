@@ -9,7 +9,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -74,6 +74,7 @@ def export(
     weights: decode.Weights,
     file: str | Path,
     *,
+    classes: Sequence[str] = CLASSES,
     about: Mapping[str, Any] = MappingProxyType({}),
     opset: int = OPSET,
 ) -> Path:
@@ -84,6 +85,7 @@ def export(
         size: side of the input, px.
         weights: of the joint decision.
         file: where to.
+        classes: their names, in the network's order; they go into the file's metadata.
         about: goes into the file's metadata under `about`, as JSON.
         opset: the version of ONNX's operators.
 
@@ -92,11 +94,12 @@ def export(
         the names and shapes of `Answers`; the batch may have any size.
 
     Raises:
-        ExportError: torch cannot write this network, or what was written answers otherwise than
-            the network, see `check`.
+        ExportError: torch cannot write this network, what was written answers otherwise than the
+            network, see `check`, or it has another number of classes than of names.
     """
     whole = Answers(network.to("cpu").eval(), size, weights).eval()
     example = torch.rand(3, 1, size, size, generator=torch.Generator().manual_seed(0))
+    _require_names(whole, example, classes)
     try:
         with _traced(), torch.no_grad():
             made = torch.onnx.export(
@@ -115,7 +118,7 @@ def export(
     model = made.model_proto
     _forget_sources(model)
     told = {"about": json.dumps(dict(about), allow_nan=False)} if about else {}
-    told |= {"classes": json.dumps(CLASSES), "weights": json.dumps(weights.record())}
+    told |= {"classes": json.dumps(list(classes)), "weights": json.dumps(weights.record())}
     told |= {"use": "for research and teaching"}
     for key, value in told.items():
         model.metadata_props.add(key=key, value=value)
@@ -123,6 +126,15 @@ def export(
         draft.write_bytes(model.SerializeToString())
         check(draft, whole, phantoms(size))
     return Path(file)
+
+
+def _require_names(whole: Answers, example: Tensor, classes: Sequence[str]) -> None:
+    with torch.no_grad():
+        given = dict(zip(whole.outputs, whole(example), strict=True))
+    for task, more in (("cls", 0), ("seg3", 1)):
+        if task in given and (found := given[task].shape[1] - more) != len(classes):
+            named = ", ".join(classes)
+            raise ExportError(f"the network has {found} classes, and the names given are {named}")
 
 
 def phantoms(size: int, number: int = 20) -> Tensor:

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from . import decode, keep, likeness, pictures
 from .blocks import CACHE
-from .cases import UNKNOWN
+from .cases import CLASSES, UNKNOWN
 from .export import INPUT, OPSET, Answers, ExportError, export, session
 from .pictures import Picture
 from .square import fit_image
@@ -62,7 +62,8 @@ class Predictor:
     """A kept network that answers pictures: made by `lib.load`.
 
     about: what the file says of itself (`lib.keep.describe`); network: the network itself, on the
-    CPU; size: side of its input, px; classes; weights: of the joint decision, as it was fitted
+    CPU; size: side of its input, px; classes; says_a_class: False if its training images had none,
+    so that T2's outline is all it answers; weights: of the joint decision, as it was fitted
     (`answer` takes others); engine: "torch" or "onnx", whichever computes.
     """
 
@@ -73,6 +74,9 @@ class Predictor:
         self.size, self.classes = int(self.about["size"]), tuple(self.about["classes"])
         told = (self.about["joint"] or {}).get("weights")
         weights = decode.Weights(**told) if told else decode.EQUAL
+        # Of images without labels neither T1 nor T3 was trained: T2's outline is the answer
+        trained = (self.about.get("counts") or {}).get("train")
+        self.says_a_class = not trained or any(trained.get(name) for name in (*CLASSES, "both"))
         self._whole = Answers(self.network, self.size, weights).eval()
         self.tasks, self._session = self._whole.tasks, None
 
@@ -152,6 +156,8 @@ class Predictor:
         fitted = fit_image(shown, self.size)
         found = {name: values[0] for name, values in self.probabilities(fitted[None]).items()}
         tasks = {name: found[name] for name in self.tasks}
+        if not self.says_a_class and "seg2" in tasks:
+            found = tasks = {"seg2": tasks["seg2"]}
         if weights is not None and "mask" in found:
             given = {name: torch.from_numpy(values)[None] for name, values in tasks.items()}
             one = decode.joint(given, weights)

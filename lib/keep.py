@@ -49,8 +49,12 @@ def save(
     `record`: the run's, as `lib.results.save` takes it, or what there is of it by then; `budget`:
     the profile that the network was built from; `seen`: what the training images looked like, from
     `lib.likeness.seen`. Nothing of it names a file or a patient. Returns the file; the card, the
-    same in words, has its name with the ending .md.
+    same in words, has its name with the ending .md. Raises ValueError for a record that lacks a
+    part, or whose experiment is none of `lib.experiments`: its network could not be built again.
     """
+    if lacking := [key for key in (*RECORDED, "data") if key not in record]:
+        raise ValueError(f"the record lacks {', '.join(lacking)}; nothing was written")
+    find(record["experiment"])  # only a system of the catalogue can be built again
     about = {key: record[key] for key in RECORDED} | {
         "kept": KEPT,
         "use": USE,
@@ -93,6 +97,13 @@ def card(about: Mapping[str, Any]) -> str:
     ]
     rows = "\n".join(lines)
     low, high = seen["side"] if seen else (0, 0)
+    trained = (about.get("counts") or {}).get("train")
+    named = not trained or any(trained.get(name) for name in (*about["classes"], "both"))
+    answers = (
+        f"a class ({', '.join(about['classes'])}) and an outline"
+        if named
+        else ("an outline: its training images had no class")
+    )
     sides = f", {low:.0f} to {high:.0f} px on the longer side" if seen else ""
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return f"""\
@@ -104,7 +115,7 @@ def card(about: Mapping[str, Any]) -> str:
 
 A network of the system `{about["experiment"]}`, profile `{about["profile"]}`, seed \
 {about["seed"]}, fold {about["fold"]}. It takes a grey picture of {about["size"]} x \
-{about["size"]} pixels and answers with a class ({", ".join(about["classes"])}) and an outline.
+{about["size"]} pixels and answers with {answers}.
 
 ## What it has seen
 

@@ -92,7 +92,8 @@ def task_learner(
     """A fastai `Learner` for one network, its task losses and any consistency terms.
 
     Args:
-        dls: from `lib.dataloaders`, or any loaders of (image, mask, label).
+        dls: from `lib.dataloaders`, or any `DataLoaders` of fastai of (image, mask, label), with
+            `n_inp=1`.
         network: returns `TaskLogits`. If it has a method `losses(logits, mask, label)`, that gives
             its losses by name, in place of the tasks' own.
         consistency: `IntraTask()`, `InterTask()`, `ThreeTask()`, or others of their kind. The
@@ -106,8 +107,11 @@ def task_learner(
         channels_last: memory layout; faster for most networks on a CPU.
         log: gets one line an epoch.
         callbacks: more of fastai's kind.
-        options: for `Learner`.
+        options: for `Learner`, other than its loss, optimiser and callbacks. Another optimiser is
+            set on the learner: `learn.opt_func = partial(OptimWrapper, opt=torch.optim.RMSprop)`.
 
+    It trains by `lib.fit`, `fit_one_cycle` or `fine_tune`. What takes the network's answer for a
+    tensor (`get_preds`, `show_results`, `lr_find`) does not work: `lib.predict` gives the rows.
     Raises ValueError for an unknown precision or optimiser.
 
     >>> from tempfile import TemporaryDirectory
@@ -246,6 +250,7 @@ def predict(
     `weights`, from which `lib.decode.decide_again` can decide with others; and the tensors image
     (N, S, S) uint8, mask, seg2 and seg3 (N, S, S) uint8, the most probable class of each pixel, and
     cls (N,), the probability of malignant.
+    The loaders are those of `lib.dataloaders`, with a table. Of several classes cls has the second.
     Raises ValueError for another `subset`: the training images come shuffled.
 
     >>> from tempfile import TemporaryDirectory

@@ -26,7 +26,8 @@ class MSMTL(nn.Module):
 
     Shapes: image (N, 1, H, W), H and W multiples of 32, to cls (N, 2), seg2 (N, 2, H, W) and seg3
     (N, 3, H, W). With resnet101 it has 103.0 million parameters.
-    Raises ValueError for an unknown option, `WeightsError` if weights cannot be had.
+    Two classes. Raises ValueError for an unknown handoff, `WeightsError` if weights cannot be had;
+    an option that smp does not know is passed over by it.
 
     >>> network = MSMTL("resnet18")
     >>> [(name, tuple(scores.shape)) for name, scores in network(torch.zeros(2, 1, 64, 64)).items()]

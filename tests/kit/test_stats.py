@@ -369,3 +369,11 @@ def test_few_trainings_tell_no_less_than_by_themselves():
     assert (variance, freedom) == (pytest.approx(0.55), 2)  # by Satterthwaite alone, 0.15
     wide = stats.rule.Spread(between=4.0, explained=0.0, freedom=2)
     assert wide.added(2.0, times=0.5) == (4.0, 8.0)  # twice what the trainings add: 2 x 2²
+
+
+def test_a_measure_of_ones_own_lies_between_0_and_1():
+    """The interval is a share's; a distance in millimetres would get one without sense."""
+    rows = {"label": [0, 1], "each_distance": [21.6, 3.0]}
+    names = {"source": "phantom", "profile": "quick", "seed": 0, "experiment": "mtl"}
+    with pytest.raises(ValueError, match=r"each_distance goes from 3 to 21\.6"):
+        Evidence([names | {"per_image": rows}]).level("mtl", "each_distance")

@@ -12,10 +12,12 @@ import onnx
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import lib
 from lib import decode, export
 from lib.__main__ import main
+from lib.networks import TaskLogits
 
 PAGE = Path(__file__).parents[2] / "book" / "use.ipynb"
 
@@ -157,3 +159,24 @@ def test_the_script_of_the_page_runs_without_this_library(made, tmp_path):
     assert float(done.stdout.split()[1]) == pytest.approx(answer.probability.max(), abs=0.006)
     with Image.open(tmp_path / "mask.png") as mask:
         assert mask.size == (32, 32)
+
+
+def test_classes_have_their_own_names(tmp_path):
+    """Another number of classes than of names would be named falsely."""
+
+    class Three(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.maps = nn.Conv2d(1, 4, 1)
+
+        def forward(self, image):
+            maps = self.maps(image)
+            return TaskLogits(cls=maps.mean((2, 3))[:, 1:], seg3=maps)
+
+    file = tmp_path / "three.onnx"
+    with pytest.raises(export.ExportError, match="3 classes, and the names given are benign"):
+        export.export(Three(), 32, decode.EQUAL, file)
+    assert not file.exists()
+    export.export(Three(), 32, decode.EQUAL, file, classes=("disc", "ring", "bar"))
+    told = {one.key: one.value for one in onnx.load(file).metadata_props}
+    assert json.loads(told["classes"]) == ["disc", "ring", "bar"]

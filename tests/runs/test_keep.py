@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from lib import experiments, keep, profiles
 from lib.checkpoint import CheckpointError, save_tensors
@@ -59,6 +60,16 @@ def test_words_that_were_changed_are_refused(tmp_path, key, value):
     save_file(tensors, file, told)
     with pytest.raises(CheckpointError, match="what it says of itself was changed"):
         keep.describe(file)
+
+
+def test_what_could_not_be_built_again_is_not_kept(tmp_path):
+    network = nn.Conv2d(1, 5, 1)
+    with pytest.raises(ValueError, match="the record lacks experiment, source"):
+        keep.save(tmp_path / "own.safetensors", network, {}, SMALL)
+    record = {key: {} for key in [*keep.RECORDED, "data"]} | {"experiment": "my-net"}
+    with pytest.raises(ValueError, match="no experiment is called 'my-net'"):
+        keep.save(tmp_path / "own.safetensors", network, record, SMALL)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_kept_network_is_refused(tmp_path):

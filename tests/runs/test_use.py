@@ -236,6 +236,22 @@ def test_it_goes_on_where_it_was_and_only_there(predictor, folder, tmp_path, fil
     assert predict_folder(other, [folder], out, again=True, log=quiet).answered == 3
 
 
+def test_where_no_class_was_trained_the_outline_of_t2_is_all_that_is_answered(folder, tmp_path):
+    data = {"fingerprint": "0a1b", "split": "2c3d", "counts": {"train": {"unlabelled": 9}}}
+    file = kept.small(tmp_path, data=data)
+    outline = lib.load(file)
+    answer = outline.answer(drawn(1))
+    assert not outline.says_a_class and (answer.label, answer.probability) == (-1, None)
+    assert list(answer.tasks) == ["seg2"] and not answer.contradictions
+    own = to_own_size(np.where(answer.tasks["seg2"].argmax(0) > 0, 3, 0).astype(np.uint8), (72, 72))
+    assert (answer.mask == own).all()
+    predict_folder(outline, [folder], tmp_path / "out", log=quiet)
+    assert set(table(tmp_path / "out")["class"]) <= {"nodule", "no nodule"}
+    assert table(tmp_path / "out")[["p_benign", "class_T1"]].isna().all(axis=None)
+    assert "an outline: its training images had no class" in file.with_suffix(".md").read_text()
+    assert lib.load(kept.small(tmp_path / "labelled")).says_a_class
+
+
 def test_a_column_of_ones_own_is_not_lost(predictor, folder, tmp_path):
     out = tmp_path / "out"
     predict_folder(predictor, [folder], out, log=quiet)

@@ -22,7 +22,7 @@ DRAWS = 2000
 OF_IMAGES = {
     "cam_inside": "Share of the CAM inside the nodule"
 }  # kept per image: means of their own
-EACH = "each_"  # begins the name of any other column that is a mean of its own
+EACH = "each_"  # begins the name of any other column, of 0 to 1, that is a mean of its own
 
 
 def patients(rows: pd.DataFrame) -> np.ndarray:
@@ -90,6 +90,11 @@ def drawn(rows: pd.DataFrame, draws: int = DRAWS) -> Drawn:
         if column in OF_IMAGES or column.startswith(EACH):
             values = rows[column].to_numpy(float)
             there = ~np.isnan(values)
+            if ((values < 0) | (values > 1)).any():
+                raise ValueError(
+                    f"{column} goes from {np.nanmin(values):g} to {np.nanmax(values):g}; a measure "
+                    "lies in 0..1 here, as its interval does: divide it by its largest value"
+                )
             ratios[column] = np.where(there, values, 0), there.astype(float)
     classes = classes_of(rows)
     sides = [weights @ np.column_stack(side) for side in zip(*ratios.values(), strict=True)]
