@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from . import decode, keep, likeness, pictures
 from .blocks import CACHE
-from .cases import CLASSES, UNKNOWN
+from .cases import UNKNOWN
 from .export import INPUT, OPSET, Answers, ExportError, export, session
 from .pictures import Picture
 from .square import fit_image
@@ -74,9 +74,8 @@ class Predictor:
         self.size, self.classes = int(self.about["size"]), tuple(self.about["classes"])
         told = (self.about["joint"] or {}).get("weights")
         weights = decode.Weights(**told) if told else decode.EQUAL
-        # Of images without labels neither T1 nor T3 was trained: T2's outline is the answer
-        trained = (self.about.get("counts") or {}).get("train")
-        self.says_a_class = not trained or any(trained.get(name) for name in (*CLASSES, "both"))
+        # Without labels neither T1 nor T3 was trained: T2's outline is the answer
+        self.says_a_class = keep.says_a_class(self.about)
         self._whole = Answers(self.network, self.size, weights).eval()
         self.tasks, self._session = self._whole.tasks, None
 

@@ -81,6 +81,16 @@ def licence(budget: Profile) -> str:
     return "code MIT; " + begun * (budget.weights == "imagenet") + "the images have their own"
 
 
+def says_a_class(about: Mapping[str, Any]) -> bool:
+    """Whether a kept network, as `describe` gives it, was trained on images with a class.
+
+    >>> says_a_class({"classes": ["benign"], "counts": {"train": {"unlabelled": 9, "benign": 0}}})
+    False
+    """
+    trained = (about.get("counts") or {}).get("train")
+    return not trained or any(trained.get(name) for name in (*about["classes"], "both"))
+
+
 def card(about: Mapping[str, Any]) -> str:
     """A kept network's card in Markdown: what it is, what it has seen, how well it did.
 
@@ -97,13 +107,9 @@ def card(about: Mapping[str, Any]) -> str:
     ]
     rows = "\n".join(lines)
     low, high = seen["side"] if seen else (0, 0)
-    trained = (about.get("counts") or {}).get("train")
-    named = not trained or any(trained.get(name) for name in (*about["classes"], "both"))
-    answers = (
-        f"a class ({', '.join(about['classes'])}) and an outline"
-        if named
-        else ("an outline: its training images had no class")
-    )
+    answers = f"a class ({', '.join(about['classes'])}) and an outline"
+    if not says_a_class(about):
+        answers = "an outline: its training images had no class"
     sides = f", {low:.0f} to {high:.0f} px on the longer side" if seen else ""
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return f"""\

@@ -92,8 +92,7 @@ def task_learner(
     """A fastai `Learner` for one network, its task losses and any consistency terms.
 
     Args:
-        dls: from `lib.dataloaders`, or any `DataLoaders` of fastai of (image, mask, label), with
-            `n_inp=1`.
+        dls: from `lib.dataloaders`, or any `DataLoaders` of fastai of (image, mask, label).
         network: returns `TaskLogits`. If it has a method `losses(logits, mask, label)`, that gives
             its losses by name, in place of the tasks' own.
         consistency: `IntraTask()`, `InterTask()`, `ThreeTask()`, or others of their kind. The
