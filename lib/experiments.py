@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from inspect import signature
 from types import MappingProxyType
 from typing import Any
 
+import segmentation_models_pytorch as smp
 from torch import nn
 
 from .callbacks import Consistency, InterTask, IntraTask, ThreeTask
@@ -76,7 +78,13 @@ class Experiment:
         return replace(profile, **self.recipe)
 
     def build(self, profile: Profile) -> nn.Module:
-        """The untrained network; seed before. Raises `WeightsError` if weights cannot be had."""
+        """The untrained network; seed before.
+
+        Raises `WeightsError` if weights cannot be had, ValueError for an option that neither the
+        network nor the smp class under it has: it would be passed over, and recorded as used.
+        """
+        for name in self.options:
+            look_up("option", name, dict.fromkeys(_options(self)))
         if self.parts:
             return self.network(*(find(part).build(profile) for part in self.parts))
         plan = getattr(self.network, "plan", lambda size: {})(profile.size)
@@ -95,6 +103,13 @@ class Experiment:
                 for t in self.consistency()
             ],
         }
+
+
+def _options(system: Experiment) -> set[str]:
+    """Names of what a system's network can be told, by itself or through what it is made of."""
+    made_of = [*getattr(system.network, "__mro__", [system.network]), UNet]
+    made_of.append(getattr(smp, system.options.get("architecture", "Unet"), UNet))
+    return {name for one in made_of for name in signature(one).parameters}
 
 
 def _one(row: str, *tables: int) -> tuple[tuple[int, str], ...]:

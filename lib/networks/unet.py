@@ -37,7 +37,8 @@ class UNet(nn.Module):
 
     Shapes: image (N, in_channels, H, W), H and W multiples of 32, to the mask's scores of the same
     size, and cls (N, 2). With resnet101 and three classes it has 51.5 million parameters.
-    Raises ValueError for an unknown option, `WeightsError` if weights cannot be had.
+    Raises ValueError for an unknown mask or architecture, `WeightsError` if weights cannot be had;
+    an option that smp does not know is passed over by it.
 
     >>> import torch
     >>> mtl = UNet("resnet18", classification=True)

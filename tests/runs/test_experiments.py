@@ -13,7 +13,7 @@ from lib.cost import forward_flops, parameter_count
 from lib.experiments import EXPERIMENTS, FULL, Experiment, find
 from lib.learner import TaskLoss, seed_everything
 from lib.likelihood import JointLikelihood
-from lib.networks import NNUNetNative, TaskLogits
+from lib.networks import MSMTL, NNUNetNative, TaskLogits
 from lib.training import forget, train
 
 SMALL = replace(
@@ -165,3 +165,11 @@ def test_parts_are_trained_apart_and_equal_two_trainings(tmp_path, monkeypatch):
     assert (tmp_path / "both" / "class" / "best.safetensors").exists()
     forget(tmp_path / "both")
     assert not (tmp_path / "both").exists()
+
+
+def test_an_option_that_no_part_of_the_network_has_is_refused():
+    """smp takes any word, so a slip of the pen would build another network than was asked for."""
+    for name in ("handofff", "decoder_chanels"):
+        slip = Experiment("mine", "Mine", MSMTL, {name: "features"})
+        with pytest.raises(ValueError, match=f"no option is called '{name}'; did you mean"):
+            slip.build(profiles.find("smoke"))
