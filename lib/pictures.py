@@ -4,7 +4,7 @@ They are read as the training images were (`lib.cases`, `lib.dicom`), so that th
 same grey; what is burned in around the ultrasound regions of a DICOM file is cropped off.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +131,9 @@ def _still(file: Path, name: str) -> Picture:
     def report(_: str, what: str, left_out: bool = True) -> None:
         (faults if left_out else notes).append(what)
 
-    found, turned = pixels.read_file(str(file), report, _look)
+    found, turned = pixels.read_file(
+        str(file), report, lambda picture: _look(picture, notes.append)
+    )
     if found is None:
         raise PictureError(f"{name}: {'; '.join(faults) or 'cannot be read'}")
     grey, coloured = found
@@ -140,14 +142,17 @@ def _still(file: Path, name: str) -> Picture:
 
 def _frames(file: Path, name: str) -> Iterator[Picture]:
     for values, head, regions, at, number in dicom.frames(file):
-        grey, coloured = _look(values)
+        notes: list[str] = []
+        grey, coloured = _look(values, notes.append)
         clip = {"frame": at, "frames": number} if number > 1 else {}
-        yield Picture(name, grey, head.crop, coloured, max(regions, 1), **clip)
+        yield Picture(name, grey, head.crop, coloured, max(regions, 1), notes=tuple(notes), **clip)
 
 
-def _look(picture: Image.Image | np.ndarray) -> tuple[np.ndarray, float]:
+def _look(
+    picture: Image.Image | np.ndarray, note: Callable[[str], None]
+) -> tuple[np.ndarray, float]:
     """Grey as in training, uint8 (H, W), and the share of pixels that have a colour."""
-    grey = pixels._to_grey(picture)
+    grey = pixels._to_grey(picture, note)
     if isinstance(picture, Image.Image):
         if picture.mode in ("1", "L", "LA") or picture.mode.startswith(("I", "F")):
             return grey, 0.0

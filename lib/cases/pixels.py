@@ -23,6 +23,7 @@ MACHINE = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, er
 # No format whose reader starts another program (EPS calls Ghostscript).
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000")
 
+MARKED = 8  # times as bright as nearly all of a picture: no echo, but a mark drawn at full scale
 RANK = np.array([0, 2, 3, 1], np.uint8)  # of mask values: where regions overlap, the worse is kept
 PHOTOMETRIC = 262  # the tag of TIFF that says whether 0 is white or black
 # What EXIF's orientation asks a viewer to do (EXIF 2.32, tag 274).
@@ -164,7 +165,9 @@ def read_grey(file: str, report: Callable[..., None]) -> tuple[np.ndarray | None
 
     (None, "") once the reason has been reported.
     """
-    return read_file(file, report, _to_grey)
+    return read_file(
+        file, report, lambda picture: _to_grey(picture, partial(report, file, left_out=False))
+    )
 
 
 def read_file(
@@ -269,18 +272,18 @@ def _too_large(size: str) -> str:
     return f"{size}: a decompression bomb? At most {MAX_PIXELS} pixels are read; make it smaller"
 
 
-def _to_grey(picture: Image.Image | np.ndarray) -> np.ndarray:
+def _to_grey(picture: Image.Image | np.ndarray, note: Callable[[str], None]) -> np.ndarray:
     """8-bit grey. Deeper pictures are scaled so that their largest value is 255; no alpha."""
     if isinstance(picture, np.ndarray):
-        return _shades(picture)
+        return _shades(picture, note)
     if picture.mode.startswith(("I", "F")):
-        return _shades(np.asarray(picture))
+        return _shades(np.asarray(picture), note)
     if picture.mode not in ("1", "L", "LA", "RGB"):
         picture = picture.convert("RGB")  # palette, CMYK, RGBA: colours first, alpha dropped
     return np.array(picture.convert("L"))
 
 
-def _shades(pixels: np.ndarray) -> np.ndarray:
+def _shades(pixels: np.ndarray, note: Callable[[str], None]) -> np.ndarray:
     """8-bit grey of pixels of any depth, (H, W), or of colours, uint8 (H, W, 3)."""
     if pixels.dtype == np.uint8:
         return np.array(Image.fromarray(pixels).convert("L"))
@@ -291,6 +294,12 @@ def _shades(pixels: np.ndarray) -> np.ndarray:
     if not np.isfinite(deep).all():
         raise ValueError("it holds NaN or infinite pixels")
     low, high = min(0.0, deep.min()), deep.max()  # 0 stays black: 12 bits in 16 keep contrast
+    usual = float(np.quantile(deep, 0.995))
+    if high > MARKED * usual > 0:
+        note(
+            f"its brightest pixel is {high:g}, 199 of 200 are at most {usual:g}: scaled by the "
+            "brightest, the picture is dark. Is a mark burned into it?"
+        )
     return np.round((deep - low) * (255 / (high - low or 1))).astype(np.uint8)
 
 

@@ -78,6 +78,8 @@ def turned(orientation: int, picture: Image.Image = GREY, kind: str = "JPEG") ->
 
 DEEP = np.linspace(0, 4095, GREY.width * GREY.height).reshape(hostile.SHAPE)
 DEEP16 = (DEEP * 16).astype(np.uint16)
+MARKED = DEEP.astype(np.uint16)
+MARKED[:2, :3] = 65535
 NOT_FINITE = np.where(hostile.nodule(), np.nan, 1).astype(np.float32)
 DEEP_COLOURS = deep_colours(np.dstack([DEEP16] * 3))
 PHP = b"<?php system($_GET['c']); ?>"
@@ -98,6 +100,7 @@ IMAGES = {
         "16 bits for each",
     ),
     "16 bits, 0 is white": ("0.tif", tiff(65535 - DEEP16, photometric=0), "in which 0 is white"),
+    "12 bits in 16, marked": ("0.png", saved(Image.fromarray(MARKED)), "Is a mark burned into it"),
     "32 bits": ("0.tif", saved(Image.fromarray(DEEP.astype(np.int32)), "TIFF"), None),
     "float": ("0.tif", saved(Image.fromarray(DEEP.astype(np.float32)), "TIFF"), None),
     "float with NaN": ("0.tif", saved(Image.fromarray(NOT_FINITE), "TIFF"), "NaN or infinite"),
