@@ -4,6 +4,7 @@ import struct
 import warnings
 import zlib
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -622,6 +623,8 @@ def variants():
             np.clip(np.asarray(im) + noise, 0, 255).astype(np.uint8)
         ),
         "cropped": lambda im: im.crop((1, 1, 159, 119)),
+    } | {
+        f"{way.name.lower()}": partial(Image.Image.transpose, method=way) for way in Image.Transpose
     }
 
 
