@@ -24,8 +24,8 @@ def require_room(
 
     It writes through a memory map, and a full disk would end the process without a word. Also
     removes what killed processes have left in the folder more than a day ago, and decoded images
-    that are damaged: they are decoded again. `fingerprint` as
-    from `cases.fingerprint`; the other arguments are those of `decode_once`.
+    that are damaged: they are decoded again. `fingerprint` as from `cases.fingerprint`; the other
+    arguments are those of `decode_once`.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:

@@ -173,6 +173,8 @@ class Predictor:
             coloured=picture.coloured,
             regions=picture.regions,
         )
+        if not self.says_a_class and "seg2" not in tasks:
+            said = (*said, "its training images had no class: what it says was not trained")
         contradictions = tuple(contradicted(tasks, self.classes))
         return Answer(
             self.classes, label, probability, mask, tasks, contradictions, (*said, *picture.notes)

@@ -315,7 +315,8 @@ def _standing(file: Path, predictor: Predictor, again: bool) -> dict[str, list[d
         if absent := {*kinds, "mask", "overlay", "montage", "segmentation", "error"} - set(table):
             raise KeyError(f"no column {min(absent)}")
         others = sorted({*table["model"].dropna()} - {predictor.mark})
-        own = [name for name in table if name not in _columns(predictor)]
+        ours = {*_columns(predictor)}  # another network may know other classes
+        own = [name for name in table if name not in ours and not name.startswith("p_")]
         table = table[(table["model"] == predictor.mark) & table["error"].isna()]
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
         found: dict[str, list[dict[str, Any]]] = {}
@@ -332,7 +333,7 @@ def _standing(file: Path, predictor: Predictor, again: bool) -> dict[str, list[d
             f"{file.name}: holds answers of another network ({', '.join(others)}, here "
             f"{predictor.mark}); name another folder, or replace them all (--again, again=True)"
         )
-    if own and not others:  # another network may know other classes
+    if own:
         raise ValueError(
             f"{file.name}: has the column {own[0]!r}, which is not of this program and would be "
             "lost; keep your own columns in another file"

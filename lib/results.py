@@ -89,23 +89,22 @@ def replaced(file: Path, fingerprint: str, split: str = "") -> str:
         record = load(file)
     except ResultError:
         return ""
-    other = record["data"].get("fingerprint")
-    divided = record["data"].get("split")
+    other, divided = (str(record["data"].get(name, "")) for name in ("fingerprint", "split"))
     if other != fingerprint:
-        what = f"other data (fingerprint {str(other)[:16]}, here {fingerprint[:16]})"
+        what, there, here = "other data", f"fingerprint {other[:16]}", fingerprint[:16]
         whose = "of another folder, or of this one before its files changed"
     elif split and divided and divided != split:
-        what = f"the same data, divided in another way (split {divided}, here {split})"
+        what, there, here = "the same data, divided in another way", f"split {divided}", split
         whose = "of this folder before the column split changed"
     else:
         return ""
     if record["source"] == "folder":
         raise ResultError(
-            f"{file}: holds the results of {what}: {whose}. "
-            "Both are to stay: name another folder for the results (-p results FOLDER, or "
-            "RESULTS_IN=FOLDER), or move that file away"
+            f"{file}: holds the results of {what} ({there}, here {here}): {whose}. Both are to "
+            "stay: name another folder for the results (-p results FOLDER, or RESULTS_IN=FOLDER), "
+            "or move that file away"
         )
-    return f"replaces results of {what.split(', here')[0]})"
+    return f"replaces results of {what} ({there})"
 
 
 def save(record: Mapping[str, Any], root: Path | None = None) -> Path:

@@ -102,7 +102,6 @@ def _near_duplicates(
     """All pairs of rows (a < b) that show nearly the same picture."""
 
     looks = [seen.sound() for seen in each(look, cases)]
-    turned = _turned_copies(np.stack([seen.thumbnail for seen in looks]))
     hashes, thumbnails = (
         np.stack([getattr(seen, name) for seen in looks]) for name in ("signs", "thumbnail")
     )
@@ -112,7 +111,7 @@ def _near_duplicates(
         small = small.ravel() - small.mean()
         return small / max(np.linalg.norm(small), 1e-9)
 
-    return turned + [
+    return _turned_copies(thumbnails) + [
         (a, b)
         for a, b in _near(np.pad(hashes, ((0, 0), (0, -hashes.shape[1] % 8))), distance)
         if shape(a) @ shape(b) >= correlation

@@ -193,9 +193,7 @@ def _enclosed(nodule: np.ndarray) -> int:
     size = int(nodule.sum())
     if not size or 2 * size > np.ptp(np.flatnonzero(rows)) * np.ptp(np.flatnonzero(columns)):
         return 0  # it fills its frame: there is no room within
-    areas, _ = ndimage.label(~nodule)
-    outside = np.isin(areas, _ring(areas))
-    within = int((~nodule & ~outside).sum())
+    within = int(ndimage.binary_fill_holes(nodule).sum()) - size
     return within if within > size else 0
 
 

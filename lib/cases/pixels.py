@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -222,7 +223,8 @@ def read_file(
 def _cannot_be_read(picture: Image.Image) -> str:
     """Why Pillow would open this picture without an error and read other values than it holds."""
     stored = " ".join(str(tile[3]) for tile in picture.tile)
-    if ";16" in stored and not picture.mode.startswith("I"):  # the upper eight bits are kept
+    # The upper eight bits would be kept. (BGR;16 is another thing: three colours in 16 bits.)
+    if re.search(";16[BLN]", stored) and not picture.mode.startswith("I"):
         return (
             "holds 16 bits for each of several channels, of which half would be lost: save it in "
             "grey of 16 bits, or with 8 bits a channel"

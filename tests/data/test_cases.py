@@ -623,9 +623,7 @@ def variants():
             np.clip(np.asarray(im) + noise, 0, 255).astype(np.uint8)
         ),
         "cropped": lambda im: im.crop((1, 1, 159, 119)),
-    } | {
-        f"{way.name.lower()}": partial(Image.Image.transpose, method=way) for way in Image.Transpose
-    }
+    } | {way.name: partial(Image.Image.transpose, method=way) for way in Image.Transpose}
 
 
 def big(seed):

@@ -62,6 +62,17 @@ def tiff(values: np.ndarray, photometric: int | None = None) -> bytes:
     return head + data + depths + struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
+def bmp_of_16_bits(grey: np.ndarray) -> bytes:
+    """A BMP of five, six and five bits a colour, which Pillow reads and does not write."""
+    height, width = grey.shape
+    grey = grey[::-1].astype("<u2")  # rows go up; 64 columns need no padding
+    data = ((grey >> 3 << 11) | (grey >> 2 << 5) | (grey >> 3)).tobytes()
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 16, 3, len(data), 0, 0, 0, 0)
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    before = 14 + len(head) + len(masks)
+    return struct.pack("<2sIII", b"BM", before + len(data), 0, before) + head + masks + data
+
+
 def deep_colours(values: np.ndarray) -> bytes:
     """A PNG of 16 bits a channel, which Pillow does not write."""
     height, width, _ = values.shape
@@ -101,6 +112,7 @@ IMAGES = {
     ),
     "16 bits, 0 is white": ("0.tif", tiff(65535 - DEEP16, photometric=0), "in which 0 is white"),
     "12 bits in 16, marked": ("0.png", saved(Image.fromarray(MARKED)), "Is a mark burned into it"),
+    "BMP of 16 bits": ("0.bmp", bmp_of_16_bits(np.asarray(GREY)), None),
     "32 bits": ("0.tif", saved(Image.fromarray(DEEP.astype(np.int32)), "TIFF"), None),
     "float": ("0.tif", saved(Image.fromarray(DEEP.astype(np.float32)), "TIFF"), None),
     "float with NaN": ("0.tif", saved(Image.fromarray(NOT_FINITE), "TIFF"), "NaN or infinite"),

@@ -21,7 +21,7 @@ from pydicom.errors import InvalidDicomError
 from safetensors import SafetensorError
 
 from book.kit import gallery
-from lib import blocks, dicom_seg, learner, likeness, results, sources
+from lib import blocks, cache, dicom_seg, learner, likeness, results, sources
 from lib.cases import check_cases, decode
 from lib.checkpoint import CheckpointError, load_tensors
 
@@ -177,6 +177,7 @@ def test_in_the_cache(tmp_path, plant, watched, name, kind):
     (folder,) = (tmp_path / "cache").iterdir()
     plant(folder / name, kind)
     watched()
+    assert not cache._is_whole(folder)
     with pytest.raises((ValueError, KeyError)):
         decoded = blocks.decode_once(cases, 32, tmp_path / "cache")
         decoded.images[0], decoded.masks[0]  # NumPy opens an archive without reading it

@@ -250,6 +250,8 @@ def test_where_no_class_was_trained_the_outline_of_t2_is_all_that_is_answered(fo
     assert table(tmp_path / "out")[["p_benign", "class_T1"]].isna().all(axis=None)
     assert "an outline: its training images had no class" in file.with_suffix(".md").read_text()
     assert lib.load(kept.small(tmp_path / "labelled")).says_a_class
+    classes = lib.load(kept.small(tmp_path / "classes", name="clsnet", data=data))
+    assert "what it says was not trained" in classes.answer(drawn(1)).warnings[-1]
 
 
 def test_a_column_of_ones_own_is_not_lost(predictor, folder, tmp_path):
