@@ -17,6 +17,7 @@ from functools import partial
 
 import torch
 from fastai.optimizer import Adam
+from timing import spread
 
 import lib
 from lib.atomic import replacing
@@ -159,11 +160,6 @@ def _paper_step() -> dict[str, float]:
     }
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """Median, lowest and highest."""
-    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
-
-
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ask.add_argument("--rounds", type=int, default=12)
@@ -185,9 +181,9 @@ def main() -> None:
         "machine": lib.results.machine("cpu"),
         "precision": lib.learner.choose_precision(LAPTOP.precision, "cpu"),
         "rounds": asked.rounds,
-        "step_seconds": {name: summary(values) for name, values in steps.items()},
-        "plain_over_laptop": summary(ratio),
-        "terms_seconds": summary(terms),
+        "step_seconds": {name: spread(values) for name, values in steps.items()},
+        "plain_over_laptop": spread(ratio),
+        "terms_seconds": spread(terms),
         "terms_share": statistics.median(terms) / statistics.median(steps["laptop"]),
         "paper_step": paper,
         "dice": None,

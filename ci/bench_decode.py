@@ -9,13 +9,13 @@ at random, and nothing is fetched.
 """
 
 import json
-import statistics
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from timing import spread
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -81,11 +81,6 @@ def turn(
         decides += time.process_time() - told
         answers += told - begun
     return answers, decides
-
-
-def spread(values: np.ndarray) -> dict[str, float]:
-    values = values.tolist()
-    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
 if __name__ == "__main__":

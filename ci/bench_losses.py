@@ -11,13 +11,13 @@ processor time of this process, more than one by the clock on the wall.
 
 import argparse
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from timing import spread
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -122,10 +122,6 @@ def look_inside(way: str, size: int) -> dict:
     }
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
-
-
 def measure(size: int, rounds: int) -> dict:
     """Everything about one size: the inputs' bytes, and by way seconds, ratio and peak."""
     inputs = 4 * IMAGES * (CLASSES + (2 + CLASSES + 1) * size * size)
@@ -138,10 +134,10 @@ def measure(size: int, rounds: int) -> dict:
         inside = look_inside(way, size)
         peak = inside["peak_bytes"]
         record[way] = {
-            **{f"{part}_seconds": summary(values) for part, values in parts.items()},
-            "seconds": summary(whole[way]),
+            **{f"{part}_seconds": spread(values) for part, values in parts.items()},
+            "seconds": spread(whole[way]),
             "over_softmax": {
-                **summary([one / soft for one, soft in pairs]),
+                **spread([one / soft for one, soft in pairs]),
                 "of_lows": min(whole[way]) / min(whole["softmax"]),
             },
             **inside,

@@ -19,8 +19,9 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from bench import LAPTOP, TERMS, laptop, loaders, network, summary
+from bench import LAPTOP, TERMS, laptop, loaders, network
 from fastai.callback.core import Callback
+from timing import spread
 from torch.profiler import ProfilerActivity, profile
 
 import lib
@@ -126,10 +127,10 @@ def parts() -> dict:
         "machine": lib.results.machine("cpu"),
         "clock": "processor time" if torch.get_num_threads() == 1 else "wall",
         "steps": len(steps),
-        "step_seconds": summary(whole),
+        "step_seconds": spread(whole),
         "parts": {
             name: {
-                **summary([step[name] for step in steps]),
+                **spread([step[name] for step in steps]),
                 "share": sum(step[name] for step in steps) / sum(whole),
             }
             for name in names
@@ -147,7 +148,7 @@ def compiled() -> dict:
         "machine": lib.results.machine("cpu"),
         "clock": "processor time" if torch.get_num_threads() == 1 else "wall",
         "whole_seconds": time.perf_counter() - begun,
-        "step_seconds": {"plain": summary(plain), "compiled": summary(steps[WARM:])},
+        "step_seconds": {"plain": spread(plain), "compiled": spread(steps[WARM:])},
         "plain_over_compiled": min(plain) / min(steps[WARM:]),
     }
 
@@ -162,9 +163,9 @@ def processes() -> dict:
     return {
         "load_before": load,  # of the minute before: how free the machine was
         "cores": os.cpu_count(),
-        "two_of_one_thread": summary(pair),
-        "one_of_two_threads": summary(single),
-        "two_over_one": summary([a / b for a, b in zip(pair, single, strict=True)]),
+        "two_of_one_thread": spread(pair),
+        "one_of_two_threads": spread(single),
+        "two_over_one": spread([a / b for a, b in zip(pair, single, strict=True)]),
     }
 
 

@@ -7,7 +7,6 @@ One thread, processor time, and the ways take turns: whatever else the machine d
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from timing import spread
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -79,10 +79,6 @@ def main() -> None:
     with replacing(TARGET) as draft:
         draft.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record["images_per_second"]), json.dumps(record["onnx_over_torch"]), away)
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
 if __name__ == "__main__":

@@ -14,6 +14,18 @@ from lib.atomic import replacing
 
 
 @contextmanager
+def started() -> Iterator[Browser]:
+    """Chromium without a window: Debian's, or the one that CHROMIUM names."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            args=["--no-sandbox", "--disable-gpu"],
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
 def measured(name: str) -> Iterator[tuple[Browser, dict[str, Any]]]:
     """A browser, and results/bench/`name` as a dict to fill, which is written at the end."""
     target: Path = lib.results.RESULTS / "bench" / name
@@ -22,14 +34,9 @@ def measured(name: str) -> Iterator[tuple[Browser, dict[str, Any]]]:
         "machine": lib.results.machine("cpu"),
         "load_before": os.getloadavg()[0],  # processes that wanted a core in the minute before
     }
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu"],
-        )
+    with started() as browser:
         found["browser"] = f"Chromium {browser.version}, headless, drawn by the processor"
         yield browser, found
-        browser.close()
     with replacing(target) as draft:
         draft.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))

@@ -305,7 +305,7 @@ def standing(folder: Path, phase: Phase) -> str:
     if (run / "seed0.json").exists():
         return "results"
     if epochs := list(run.glob("seed0.unfinished/epoch-*")):
-        return f"epoch {max(int(found.name[-3:]) for found in epochs)}"
+        return f"epoch {max(int(found.name.removeprefix('epoch-')) for found in epochs)}"
     if any(folder.glob("cache/[!.]*")):
         return "decoded images"
     return "phantom" if (folder / "phantom").exists() else "nothing"

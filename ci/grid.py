@@ -109,7 +109,7 @@ def make_plan(options: argparse.Namespace) -> dict:
     print(f"{first.training_images} training images, {first.fingerprint[:12]}")
     records = results.load_all(options.results)
     rates = grid.costs(records, options.profile)
-    memory = {r["experiment"]: r["memory_mb"] for r in records if r["profile"] == options.profile}
+    memory = grid.most_memory(records, options.profile)
     plan = {"jobs": {}, "stand": [], "results": str(options.results), "runs": str(options.runs)}
     plan |= {"root": options.root, "device": options.device, "gpu": int(gpus > 0), "gpus": gpus}
     if options.together < 1 or options.together > max(gpus, cores(options)):

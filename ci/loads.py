@@ -4,12 +4,11 @@ Needs the built book. Measured for the start page and for the largest one, in he
 nothing cached, from the address to the drawn figures, formulas and explorables of the first screen.
 """
 
-import statistics
-from collections.abc import Iterable
 from pathlib import Path
 
 from chromium import measured
 from playwright.sync_api import Browser
+from timing import spread
 
 HTML = Path(__file__).parents[1] / "_build" / "html"
 TIMES = 9
@@ -51,12 +50,6 @@ def usable_in(browser: Browser, page: Path) -> tuple[float, float]:
     return clock, 1000 * spent["TaskDuration"]
 
 
-def span(values: Iterable[float]) -> dict[str, float]:
-    """Lowest, median and highest."""
-    ordered = sorted(values)
-    return {"low": ordered[0], "median": statistics.median(ordered), "high": ordered[-1]}
-
-
 def main() -> None:
     with measured("loads.json") as (browser, found):
         found |= {"times": TIMES, "pages": []}
@@ -66,8 +59,8 @@ def main() -> None:
                 {
                     "page": page.relative_to(HTML).as_posix(),
                     "bytes": page.stat().st_size,
-                    "ms": span(clock),
-                    "processor_ms": span(spent),
+                    "ms": spread(clock),
+                    "processor_ms": spread(spent),
                 }
             )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 from bs4 import BeautifulSoup, Tag
-from playwright.sync_api import sync_playwright
+from chromium import started
 
 from lib.atomic import replacing
 
@@ -94,11 +94,7 @@ def main() -> None:
     page = HTML / "print-the-book.html"
     page.write_text(one_page(), encoding="utf-8")
     try:
-        with sync_playwright() as playwright, replacing(TARGET) as draft:
-            browser = playwright.chromium.launch(
-                executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-                args=["--no-sandbox", "--disable-gpu"],
-            )
+        with started() as browser, replacing(TARGET) as draft:
             opened = browser.new_page(bypass_csp=True)  # its policy forbids the questions below
             opened.set_default_timeout(300_000)
             opened.goto(page.as_uri())
@@ -118,7 +114,6 @@ def main() -> None:
                 outline=True,
                 tagged=True,
             )
-            browser.close()
     finally:
         page.unlink()
     print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size / 2**20:.1f} MB")

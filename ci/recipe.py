@@ -15,7 +15,6 @@ of its own layer …) is in this file.
 import argparse
 import fcntl
 import json
-import os
 import statistics
 import sys
 import time
@@ -436,7 +435,6 @@ def main() -> int:
     if asked.steps:
         time_steps()
         return 0
-    os.environ["OMP_NUM_THREADS"] = "1"
     if unknown := sorted(set(asked.names) - set(TRIALS)):
         ask.error(f"no trial is called {unknown}; there are {', '.join(TRIALS)}")
     for name in asked.names or TRIALS:

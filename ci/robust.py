@@ -1,15 +1,17 @@
 """Count the cases of bad input that the tests hold: python ci/robust.py, into results/bench."""
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = ("hostile_images", "hostile_dicom", "hostile_tables", "hostile_splits",
-         "hostile_parameters", "no_pickle", "privacy", "resume", "fetch", "faults_disk",
-         "faults_run", "faults_loaders", "hostile_use")  # fmt: skip
+sys.path.insert(0, str(ROOT))
+
+from book.kit.figures.robust import AREAS
+from lib.atomic import replacing
 
 
 class Counting:
@@ -26,13 +28,14 @@ class Counting:
 
 if __name__ == "__main__":
     counting = Counting()
-    files = [str(file) for name in FILES for file in ROOT.glob(f"tests/*/test_{name}.py")]
-    if len(files) != len(FILES):
-        raise SystemExit(f"of {len(FILES)} files of tests {len(files)} are there")
+    files = [str(file) for name in AREAS for file in ROOT.glob(f"tests/*/{name}.py")]
+    if len(files) != len(AREAS):
+        raise SystemExit(f"of {len(AREAS)} files of tests {len(files)} are there")
     beside = " ".join(sorted({str(file.parent) for file in ROOT.glob("tests/*/test_*.py")}))
     # tests take from each other's modules; by its folders pytest finds them only if it reads all
     if pytest.main(["--collect-only", "-q", "-o", f"pythonpath={beside}", *files], [counting]):
         raise SystemExit("the tests cannot be collected")
     target = ROOT / "results" / "bench" / "robust.json"
-    target.write_text(json.dumps(counting.rows, indent=1) + "\n")
+    with replacing(target) as draft:
+        draft.write_text(json.dumps(counting.rows, indent=1) + "\n")
     print(f"{sum(row['cases'] for row in counting.rows)} cases in {target.relative_to(ROOT)}")

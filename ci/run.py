@@ -74,7 +74,7 @@ def make(plan: dict, entry: dict, job: grid.Job, say) -> int:
         say("stopped; the same command goes on from its last epoch")
         return 130
     except Exception as error:
-        failure = describe(error, plan, job, draft) | {
+        failure = describe(error, job, draft) | {
             "commit": commit,
             "code": entry["expected"]["code"],
             "versions": results.versions(),
@@ -197,10 +197,11 @@ def resumable(checkpoints: Path, digest: str) -> int:
         shutil.rmtree(checkpoints, ignore_errors=True)
         checkpoints.mkdir(parents=True)
         note.write_text(digest)
-    return max((int(folder.name[-3:]) for folder in checkpoints.glob("**/epoch-*")), default=0)
+    found = (re.fullmatch(r"epoch-(\d+)", folder.name) for folder in checkpoints.glob("**/epoch-*"))
+    return max((int(epoch[1]) for epoch in found if epoch), default=0)
 
 
-def describe(error: Exception, plan: dict, job: grid.Job, notebook: Path) -> dict:
+def describe(error: Exception, job: grid.Job, notebook: Path) -> dict:
     """What went wrong and in which cell, with no path of this machine."""
     kind, message = type(error).__name__, str(error)
     if isinstance(error, papermill.PapermillExecutionError):

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from engine import House
+from grids import House
 
 # Where Slurm's programs look: Snakemake hands no SLURM_CONF on to its jobs.
 USUAL = Path("/etc/slurm/slurm.conf")

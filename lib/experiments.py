@@ -240,22 +240,23 @@ BALANCED = tuple(
 # joint decision (`lib.decode`): no row of a table
 ONE_ANSWER = (
     Experiment(
-        "once", "T1 + T2 on one encoder, painted", UNet,
+        "once", "Class and outline on one encoder", UNet,
         {"mask": "seg2", "classification": True},
         about="one network without T3: its nodule has its class, so no two answers can differ",
     ),
     Experiment(
-        "once-light", "T1 + T2 on one encoder, painted, T1 at .2", UNet,
+        "once-light", "Class and outline on one encoder, T1 at .2", UNet,
         {"mask": "seg2", "classification": True},
         losses={"weights": {"T1 BCE": 0.2}},
         about="one network without T3, with a fifth of the weight on T1's loss",
     ),
     Experiment(
-        "once-product", "T1 x T2 on one encoder, trained as one mask", Painted,
+        "once-product", "Class x outline on one encoder, trained as one mask", Painted,
         about="the product of the two is held to the 3-class mask, and nothing else is trained",
     ),
     Experiment(
-        "once-product+t1", "T1 x T2 on one encoder, trained as one mask, with T1's loss", Painted,
+        "once-product+t1", "Class x outline on one encoder, trained as one mask, with T1's loss",
+        Painted,
         {"classification_loss": True},
         about="as above, with T1's own cross-entropy beside it",
     ),
@@ -295,7 +296,7 @@ PRESENCE = (
         about="the two above, trained apart",
     ),
     Experiment(
-        "once-present", "T1 + T2 on one encoder, presence", PresentUNet,
+        "once-present", "Class and outline on one encoder, presence", PresentUNet,
         {"mask": "seg2", "classification": True},
         about="one network without T3: no map tells which of two nodules is which",
     ),

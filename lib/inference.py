@@ -117,6 +117,11 @@ class Predictor:
         self._session = found or session(self.to_onnx(file))
         return self
 
+    def plain(self) -> "Predictor":
+        """Answer by torch from now on."""
+        self._session = None
+        return self
+
     def quick_already(self, cache: Path | None = None) -> bool:
         """Whether the cache holds its ONNX file."""
         return self._quick_file(cache).exists()

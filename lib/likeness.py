@@ -39,12 +39,13 @@ def greys(image: np.ndarray) -> dict[str, float]:
     return {"mean": float(deep.mean()), "deviation": float(deep.std()), "grain": float(grain)}
 
 
-def seen(cases: pd.DataFrame, size: int) -> dict[str, Any]:
+def seen(cases: pd.DataFrame, size: int, cache: Path | None = None) -> dict[str, Any]:
     """What the training images of a table look like: the least and the largest of each measure.
 
     Args:
         cases: a prepared table; its rows of the split `train` are looked at.
         size: side of the network's square input, px, at which the grey is measured.
+        cache: as in `lib.blocks.decode_once`.
 
     Returns:
         number of images; side, the longer one in px; ratio, of the longer side to the shorter;
@@ -55,12 +56,11 @@ def seen(cases: pd.DataFrame, size: int) -> dict[str, Any]:
     >>> with TemporaryDirectory() as folder:
     ...     table = sources.phantom.read(f"{folder}/phantom", cases=3, size=64)
     ...     table["split"] = cases.SPLITS
-    ...     decoded = decode_once(table, 32, cache=Path(folder))  # as a training has done
-    ...     looks = seen(table, 32)
+    ...     looks = seen(table, 32, cache=Path(folder))
     >>> looks["number"], looks["side"]
     (1, [64.0, 64.0])
     """
-    decoded = decode_once(cases, size)
+    decoded = decode_once(cases, size, cache)
     train = np.flatnonzero(decoded.cases["split"] == "train")
     rows = []
     for at in train:

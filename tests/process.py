@@ -1,4 +1,4 @@
-"""What each process of tests/test_distributed.py runs: a small training, and a line about it."""
+"""What each process of tests/engine/test_distributed.py runs: a small training, told in a line."""
 
 import hashlib
 import json

@@ -142,6 +142,9 @@
   };
 
   document.querySelectorAll(".sortable").forEach((box) => { sorting(box); bands(box); });
-  document.querySelectorAll(":is(.sortable-scroll, .table-scroll):has(table)").forEach(marking);
+  const scrolls = ":is(.sortable-scroll, .table-scroll):has(table)";
+  document.querySelectorAll(scrolls).forEach(marking);
+  document.querySelectorAll(".picker-shown").forEach((shown) =>  // drawn anew with each choice
+    new MutationObserver(() => shown.querySelectorAll(scrolls).forEach(marking)).observe(shown, { childList: true }));
   choosing([...document.querySelectorAll(".choice")]);
 })();

@@ -6,10 +6,10 @@ kit.figures.learning_curves(history)
 """
 
 import importlib
+import pkgutil
 from types import ModuleType
 
-MODULES = ("chapters", "claims", "exercises", "explorables", "figures", "gallery", "page")
-MODULES += ("paper", "plan", "printed", "reader", "stats")
+MODULES = [module.name for module in pkgutil.iter_modules(__path__)]
 __all__ = [*MODULES]
 
 

@@ -142,7 +142,7 @@ def save(
     ['a', 'b']
     """
     arrays = {name: np.asarray(maps[name]) for name in MAPS if name in maps}
-    _check(arrays, len(rows), ("image", "mask"))
+    _check(arrays, len(rows))
     titles = {**(picked or {}), **contradictions(rows)}
     fixed = fixed_cases(rows, arrays["mask"], count)
     kept = list(dict.fromkeys([*fixed, *titles.values()]))
@@ -191,7 +191,7 @@ def load(file: str | Path) -> Gallery:
         maps = {name: found[name] for name in MAPS if name in found}
         if "cam" in maps:
             maps["cam"] = maps["cam"].astype(np.float32) / 255
-        _check(maps, len(rows), ("image", "mask"))
+        _check(maps, len(rows))
         picked = dict(zip(found["title"].tolist(), found["at"].tolist(), strict=True))
         if not all(0 <= at < len(rows) for at in picked.values()):
             raise ValueError("a picked row is not there")
@@ -241,8 +241,8 @@ def drawn(
 # ------------------------------------------------------------------------------------------ details
 
 
-def _check(arrays: Mapping[str, np.ndarray], rows: int, needed: tuple[str, ...]) -> None:
-    if missing := [name for name in needed if name not in arrays]:
+def _check(arrays: Mapping[str, np.ndarray], rows: int) -> None:
+    if missing := [name for name in ("image", "mask") if name not in arrays]:
         raise GalleryError(f"maps lack {', '.join(missing)}")
     for name, values in arrays.items():
         shape = (rows,) if name == "cls" else arrays["image"].shape

@@ -1,7 +1,7 @@
 """What the plan (book/plan.md) compares: pairs of systems, and which sources are pooled."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -97,19 +97,19 @@ TRAININGS = {
 }
 # What else it asks for, which decides no comparison of the plan
 LATER = {
-    "Part 3, Tables 3 to 6, BUS-BRA, 5 trainings each": dict.fromkeys(
+    ("Part 3, Tables 3 to 6, BUS-BRA, 5 trainings each", REAL): dict.fromkeys(
         (s.name for s in EXPERIMENTS.values() if {3, 4, 5, 6} & {table for table, _ in s.rows}), 5
     ),
-    "Part 5, rivals of Table 1 and readings, BUS-BRA, fold 1": dict.fromkeys(
+    ("Part 5, rivals of Table 1 and readings, BUS-BRA, fold 1", REAL): dict.fromkeys(
         (s.name for s in (*(r for r in RIVALS if r.rows), *READINGS)), 1
     ),
-    "Part 6, more of the headline, BUS-BRA": dict.fromkeys((PLAIN, FULL), 20),
-    "Part 6, more of the headline, phantom": dict.fromkeys((PLAIN, FULL), 10),
+    ("Part 6, more of the headline, BUS-BRA", REAL): dict.fromkeys((PLAIN, FULL), 20),
+    ("Part 6, more of the headline, phantom", SIMULATED): dict.fromkeys((PLAIN, FULL), 10),
 }
 # What to call two of the headline's four, on the first page
 SIMPLE = {
-    "class and outline alone, painted": SMALLER,
-    "two networks, painted": TWO,
+    "class and outline on one encoder, T1 at .2": SMALLER,
+    "two networks, U-Net(Seg2) ⊕ ClsNet": TWO,
 }
 ON_ONE_SHEET = ("inconsis_cls", "AUC", "dice_class_mean", "dice_nodule")
 # Systems that cannot contradict themselves, and the network for one task that each is set against:
@@ -185,9 +185,7 @@ def common(found: Evidence) -> Evidence:
     >>> [len(runs) for runs in common(Evidence(some)).runs.values()]
     [1, 1]
     """
-    keys = set.intersection(*map(set, found.runs.values())) if found.runs else set()
-    every = {id(run) for runs in found.runs.values() for key, run in runs.items() if key in keys}
-    return Evidence([record for record in found.records if id(record) in every], found.draws)
+    return _of(found, set.intersection(*map(set, found.runs.values())) if found.runs else set())
 
 
 def of_the_same(found: Evidence, other: Evidence) -> Evidence:
@@ -199,7 +197,10 @@ def of_the_same(found: Evidence, other: Evidence) -> Evidence:
     >>> [len(runs) for runs in both.runs.values()]
     [1]
     """
-    keys = {key for runs in other.runs.values() for key in runs}
+    return _of(found, {key for runs in other.runs.values() for key in runs})
+
+
+def _of(found: Evidence, keys: Collection[tuple[Any, ...]]) -> Evidence:
     every = {id(run) for runs in found.runs.values() for key, run in runs.items() if key in keys}
     return Evidence([record for record in found.records if id(record) in every], found.draws)
 
@@ -309,8 +310,7 @@ def not_run_later(
     A system that was trained there, but not as often, has the number beside it.
     """
     missing = {}
-    for part, wanted in LATER.items():
-        source = SIMULATED if part.endswith(SIMULATED) else REAL
+    for (part, source), wanted in LATER.items():
         if lacking := _lacking(records, source, wanted):
             missing[part] = [
                 titles.get(name, name) + f" ({there} of {count})" * bool(there)

@@ -118,7 +118,7 @@ def read_one(model: str | Path | Predictor, image: str | Path | np.ndarray) -> A
 class Reader:
     """The desk in JupyterLab: a file, three answers, the experts' weights, Grad-CAM on demand.
 
-    `desk` is the widget. Setting `weights` (a dict of the four numbers) moves the sliders.
+    `desk` is the widget; `sliders`, by name, hold the weights that it decides with.
 
     >>> Reader.__name__
     'Reader'

@@ -1,9 +1,10 @@
 """What makes the runs of a grid: which there should be, what each depends on, who makes which."""
 
 import importlib
+import pkgutil
 from types import ModuleType
 
-MODULES = ("distributed", "fused", "grid", "parameters", "progress", "provenance")
+MODULES = [module.name for module in pkgutil.iter_modules(__path__)]
 __all__ = [*MODULES]
 
 

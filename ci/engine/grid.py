@@ -172,7 +172,7 @@ def prepare(
     options = profiles.find(profile).source_options(source)
     try:
         table = sources.read(source, root or None, **options)
-        listing = _listing(source, table)
+        listing = _listing(table)
         found = {}
         for seed, fold in product(seeds, folds):
             file = cache / f"{source}-{listing}-{f'fold{fold}' if fold else f'seed{seed}'}.json"
@@ -188,7 +188,7 @@ def prepare(
     return found
 
 
-def _listing(source: str, table: Any) -> str:
+def _listing(table: Any) -> str:
     """Digest of the case table, of its files' sizes and times, and of the code that reads them."""
     code = [*sorted((LIB / "sources").glob("*.py")), *sorted((LIB / "cases").glob("*.py"))]
     sha = hashlib.sha256(b"".join(file.read_bytes() for file in (*code, LIB / "dicom.py")))
@@ -311,6 +311,21 @@ def costs(records: Iterable[Mapping[str, Any]], profile: str) -> dict[str, float
             measured.setdefault(record["experiment"], []).append(rate)
     found = {name: median(rates) for name, rates in measured.items()}
     return found | {"": median(found.values())} if found else {}
+
+
+def most_memory(records: Iterable[Mapping[str, Any]], profile: str) -> dict[str, float]:
+    """The most MiB that a run took, by experiment. On a GPU its own memory was measured: left out.
+
+    >>> run = {"profile": "laptop", "experiment": "mtl", "machine": {"device": "cpu"}}
+    >>> most_memory([run | {"memory_mb": mb} for mb in (900, 1100, 1000)], "laptop")
+    {'mtl': 1100}
+    """
+    most: dict[str, float] = {}
+    for record in records:
+        if record["profile"] == profile and record["machine"]["device"] == "cpu":
+            name = record["experiment"]
+            most[name] = max(most.get(name, 0), record["memory_mb"])
+    return most
 
 
 def estimate(job: Job, today: Mapping[str, Any], data: Data, rates: Mapping[str, float]) -> float:

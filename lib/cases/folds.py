@@ -1,5 +1,9 @@
 """Folds for a data set that has none of its own: each patient is tested on once."""
 
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -30,12 +34,28 @@ def grouped_folds(cases: pd.DataFrame, count: int = FOLDS) -> pd.DataFrame:
         raise CaseError(f"{groups} groups do not make {count} folds; leave fold out, or add cases")
     ordered = cases.sort_values("case")
     strata = ordered["label"].map(lambda label: label or "unlabelled").astype(str)
-    folds = StratifiedGroupKFold(count, shuffle=True, random_state=SEED)
     try:
-        parts = list(folds.split(strata, strata, ordered["group"].astype(str)))
-    except ValueError as error:  # no class has as many cases as there are folds
+        parts = stratified(strata, ordered["group"].astype(str), count, SEED)
+    except ValueError as error:
         raise CaseError(f"{count} folds cannot be made ({error}); leave fold out") from error
     fold = pd.Series(0, index=ordered.index)
-    for number, (_, members) in enumerate(parts, 1):
+    for number, members in enumerate(parts, 1):
         fold.iloc[members] = number
     return cases.assign(fold=fold)
+
+
+def stratified(
+    strata: Sequence[str], groups: Sequence[str], count: int, seed: int
+) -> list[np.ndarray]:
+    """The places of the cases in each of `count` parts, alike in strata, no group in two of them.
+
+    Raises ValueError where no stratum has as many cases as there are parts.
+
+    >>> [part.tolist() for part in stratified("abab", "vvww", 2, seed=0)]
+    [[2, 3], [0, 1]]
+    """
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # a rare label need not be in every part
+        warnings.filterwarnings("ignore", message="The least populated class")
+        strata, groups = list(strata), list(groups)
+        return [members for _, members in folds.split(strata, strata, groups)]

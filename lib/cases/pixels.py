@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -241,8 +241,17 @@ def _cannot_be_read(picture: Image.Image) -> str:
 def _is_lossy(picture: Image.Image, data: bytes) -> bool:
     """Whether saving it has changed its values: no numbers can be read from it then."""
     if picture.format == "WEBP":
-        return b"VP8 " in data[:64]
+        return b"VP8 " in _riff_chunks(data)
     return picture.format in ("JPEG", "JPEG2000") or picture.info.get("compression") == "jpeg"
+
+
+def _riff_chunks(data: bytes) -> Iterator[bytes]:
+    """The names of the chunks of a RIFF file, those inside a WebP's frames among them."""
+    at = 12  # behind RIFF, the size of the file and WEBP
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        yield name
+        at += 8 + (16 if name == b"ANMF" else size + size % 2)  # a frame: its place, then chunks
 
 
 def _upright(picture: Image.Image, report: Callable[..., None]) -> tuple[Image.Image, str]:

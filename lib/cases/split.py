@@ -1,15 +1,14 @@
 """Train, validation and test: at random in groups, or a data set's own folds."""
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
+from .folds import stratified
 from .judge import require_fit, unfit
 from .table import SPLITS, CaseError, Problem, require_columns, tidy
 
@@ -109,15 +108,12 @@ def _random_split(table: pd.DataFrame, seed: int, ratio: Sequence[int]) -> list[
 
 
 def _folds(table: pd.DataFrame, strata: np.ndarray, seed: int, ratio: Sequence[int]) -> list[str]:
-    folds = StratifiedGroupKFold(sum(ratio), shuffle=True, random_state=seed)
     split = np.full(len(table), "train", dtype=object)
-    with warnings.catch_warnings():  # a rare label need not be in every part
-        warnings.filterwarnings("ignore", message="The least populated class")
-        try:
-            parts = list(folds.split(strata, strata, table["group"].to_numpy(dtype=str)))
-        except ValueError as error:
-            raise CaseError(f"the cases cannot be split ({error}): {_counts(table)}") from error
-    for part, (_, members) in enumerate(parts[: ratio[2] + ratio[1]]):
+    try:
+        parts = stratified(strata, table["group"].astype(str), sum(ratio), seed)
+    except ValueError as error:
+        raise CaseError(f"the cases cannot be split ({error}): {_counts(table)}") from error
+    for part, members in enumerate(parts[: ratio[2] + ratio[1]]):
         split[members] = "test" if part < ratio[2] else "valid"
     return split.tolist()
 
@@ -185,7 +181,7 @@ def _official_split(table: pd.DataFrame, fold: int) -> list[str]:
         )
     known = sorted({int(number) for number in numbers})
     if fold not in known:
-        raise CaseError(f"no official fold {fold!r}; there are {', '.join(map(str, known))}")
+        raise CaseError(f"no fold {fold!r}; there are {', '.join(map(str, known))}")
     split = np.where(numbers == fold, "test", "train").astype(object)
     if f"valid_{fold}" in table:
         held_out = pd.to_numeric(table[f"valid_{fold}"], errors="coerce") == 0

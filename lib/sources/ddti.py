@@ -16,10 +16,10 @@ import defusedxml.ElementTree as ET
 import numpy as np
 import pandas as pd
 from defusedxml import DefusedXmlException
-from PIL import Image
 from scipy import ndimage
 
-from ..cases import MAX_PIXELS, CaseError, Problem, Region
+from ..cases import CaseError, Problem, Region
+from ..cases.pixels import read_grey
 from . import layout
 
 # A convention, not pathology: TI-RADS is a radiologist's suspicion. 4a is "low suspicion", and most
@@ -56,6 +56,7 @@ def read(root: str | Path | None = None) -> pd.DataFrame:
     >>> from tempfile import TemporaryDirectory
     >>> corners = [{"x": x, "y": y} for x, y in ((20, 20), (40, 20), (40, 40))]
     >>> mark = f"<mark><image>1</image><svg>{json.dumps([{'points': corners}])}</svg></mark>"
+    >>> from PIL import Image
     >>> with TemporaryDirectory() as folder:
     ...     Image.new("L", (64, 64), 99).save(f"{folder}/7_1.jpg")
     ...     size = Path(folder, "7.xml").write_text(f"<case><tirads>3</tirads>{mark}</case>")
@@ -220,13 +221,12 @@ def field_of_view(grey: np.ndarray) -> tuple[int, int, int, int] | None:
 
 
 def _crop(row: dict) -> tuple[int, int, int, int] | str | None:
-    """Field of view, wide enough for the outlines; why not, if they lie elsewhere."""
-    try:
-        with Image.open(row["image"], formats=("JPEG", "MPO")) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                return None  # reported by check_cases, as is whatever else cannot be decoded
-            grey = np.asarray(picture.convert("L"))
-    except Exception:
+    """Field of view, wide enough for the outlines; why not, if they lie elsewhere.
+
+    None for a picture that `check_cases` leaves out, and says why.
+    """
+    grey, _ = read_grey(row["image"], lambda *_, **__: None)
+    if grey is None:
         return None
     box = field_of_view(grey)
     if box is None:

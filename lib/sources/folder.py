@@ -177,22 +177,9 @@ def _facts(
     missing: list[Problem] = []
     asked = False
     ways: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for number, row in enumerate(table.to_dict("records"), start=2):
+    for number, given in zip(table.attrs["numbers"], table.to_dict("records"), strict=True):
+        row = _row(given, f"{path}: row {number}")
         name = row["image"]
-        for column, value in row.items():
-            if len(value) > LONGEST or _is_hostile(value, shown=column == "case"):
-                raise CaseError(
-                    f"{path}: row {number}, column {column!r}: {value[:40]!r} ({len(value)} "
-                    f"characters) is no name: at most {LONGEST}, and none that cannot be printed"
-                )
-        row["label"] = row["label"].lower()
-        if "patient" in row:
-            row["patient"] = _one_spelling(row["patient"])
-        if row["label"] and row["label"] not in (*LABELS, *UNLABELLED):
-            raise CaseError(
-                f"{path}: row {number} ({name}) has the label {row['label']!r}; known are "
-                f"{', '.join(LABELS)}, or {UNLABELLED[0]}"
-            )
         if name == EVERY and row["label"] in UNLABELLED:
             asked = True
             continue
@@ -218,13 +205,38 @@ def _facts(
             "below the header"
         )
     if "case" in table:
-        named = [facts.get(key, {}).get("case", "") for key in images]
-        if any(named) and not all(named):
-            bare = next(p for p, name in zip(images.values(), named, strict=True) if not name)
-            raise CaseError(f"{path}: {bare.name} has no case; name each image there, or none")
+        _require_all_named_or_none(path, facts, images)
     notes = [f"{note}: look whether the names are right" for note in table.attrs["notes"]]
     notes += [_matched(how, rows) for how, rows in ways.items()]
     return facts, asked, missing + [Problem(path.name, str(path), n, left_out=False) for n in notes]
+
+
+def _row(row: dict[str, str], place: str) -> dict[str, str]:
+    """A row as it is meant: label in small letters, one spelling of the patient."""
+    for column, value in row.items():
+        if len(value) > LONGEST or _is_hostile(value, shown=column == "case"):
+            raise CaseError(
+                f"{place}, column {column!r}: {value[:40]!r} ({len(value)} characters) is no name: "
+                f"at most {LONGEST}, and none that cannot be printed"
+            )
+    row = row | {"label": row["label"].lower()}
+    if "patient" in row:
+        row["patient"] = _one_spelling(row["patient"])
+    if row["label"] and row["label"] not in (*LABELS, *UNLABELLED):
+        raise CaseError(
+            f"{place} ({row['image']}) has the label {row['label']!r}; known are "
+            f"{', '.join(LABELS)}, or {UNLABELLED[0]}"
+        )
+    return row
+
+
+def _require_all_named_or_none(
+    path: Path, facts: dict[str, dict[str, str]], images: dict[str, Path]
+) -> None:
+    named = [facts.get(key, {}).get("case", "") for key in images]
+    if any(named) and not all(named):
+        bare = next(p for p, name in zip(images.values(), named, strict=True) if not name)
+        raise CaseError(f"{path}: {bare.name} has no case; name each image there, or none")
 
 
 def _one_spelling(name: str) -> str:

@@ -75,7 +75,7 @@ def read_csv(
     """A csv file as text, nothing guessed: every cell a stripped str, "" where it is empty.
 
     Encodings, delimiters and headers as `lib.sources.spreadsheet` reads them; `attrs["notes"]`
-    says in words what was not the usual.
+    says in words what was not the usual, `attrs["numbers"]` the number of each row in the file.
 
     Args:
         columns: that must be there; without a `header`, the names to give them.
@@ -96,7 +96,8 @@ def read_csv(
     names = list(columns)
     if header:
         meant = {name.casefold(): name for name in (*columns, *optional)}
-        names = [meant.get(cell.casefold(), cell) for cell in lines.pop(0)] if lines else []
+        head = lines.pop(next(iter(lines))) if lines else []
+        names = [meant.get(cell.casefold(), cell) for cell in head]
     lacking = [column for column in columns if column not in names]
     if lacking:
         raise CaseError(
@@ -105,14 +106,14 @@ def read_csv(
         )
     if len(set(names)) < len(names):
         raise CaseError(f"{path}: a column name is used twice: {', '.join(names)}")
-    for number, row in enumerate(lines, start=1 + header):
+    for number, row in lines.items():
         if len(row) != len(names):
             raise CaseError(
                 f"{path}: row {number} has {len(row)} cells, {len(names)} are expected "
                 f"({', '.join(names)}): {','.join(row)[:80]}"
             )
-    table = pd.DataFrame(lines, columns=names, dtype=str)
-    table.attrs["notes"] = notes
+    table = pd.DataFrame(list(lines.values()), columns=names, dtype=str)
+    table.attrs |= {"notes": notes, "numbers": list(lines)}
     return table
 
 

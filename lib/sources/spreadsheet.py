@@ -64,8 +64,11 @@ def read_text(path: Path) -> tuple[str, list[str]]:
 
 def cells(
     path: Path, columns: Sequence[str], *, header: bool = True
-) -> tuple[list[list[str]], list[str]]:
+) -> tuple[dict[int, list[str]], list[str]]:
     """The rows that hold something, header first, as stripped text; and notes.
+
+    Rows go by the number that a spreadsheet shows: from 1, empty ones and the header counted, a
+    line `sep=;` not.
 
     The delimiter is that of a first line `sep=;`, as spreadsheets write it, else the one by which
     the header holds all `columns`, in any capitals; without a header it is a comma. Empty columns
@@ -82,24 +85,26 @@ def cells(
             text = text[said.end() :]
         elif header:
             delimiter = _delimiter(text, columns)
-        rows = list(_rows(text, delimiter))
+        rows = dict(_rows(text, delimiter))
     except csv.Error as error:
         raise CaseError(f"{path}: cannot be read as a csv file ({error})") from error
     if delimiter != ",":
         notes.append(f"its cells are separated by {DELIMITERS.get(delimiter, repr(delimiter))}")
     if header and rows:
-        while rows[0] and not rows[0][-1]:
-            rows[0].pop()
-        width = len(rows[0])
-        rows = [row if any(row[width:]) else row[:width] for row in rows]
+        first = next(iter(rows.values()))
+        while not first[-1]:
+            first.pop()
+        width = len(first)
+        rows = {at: row if any(row[width:]) else row[:width] for at, row in rows.items()}
     return rows, notes
 
 
-def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
-    for row in csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter):
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    for number, row in enumerate(lines, 1):
         stripped = [cell.strip() for cell in row]
         if any(stripped):
-            yield stripped
+            yield number, stripped
 
 
 def _delimiter(text: str, columns: Sequence[str]) -> str:
@@ -114,6 +119,6 @@ def _delimiter(text: str, columns: Sequence[str]) -> str:
 
 def _header(text: str, delimiter: str) -> list[str]:
     try:
-        return next(_rows(text, delimiter), [])
+        return next(_rows(text, delimiter), (1, []))[1]
     except csv.Error:  # as quoted cells are with a wrong delimiter
         return []

@@ -35,7 +35,8 @@ def read(root: str | Path | None = None, *, fold: int | None = 0) -> pd.DataFram
         is None where there is no label file. No patient numbers: each image is its own `group`.
 
     Raises:
-        CaseError: a folder is missing; a fold file does not fit the images.
+        CaseError: a folder is missing; a fold file does not fit the images, or a label file
+            names an image twice.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -91,6 +92,10 @@ def _labels(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     table = layout.read_csv(path, ("image", "label"), header=False)
+    again = table["image"].duplicated()
+    if again.any():
+        name = table["image"][again].iloc[0]
+        raise CaseError(f"{path}: names {name} more than once; which label is it to have?")
     return dict(zip(table["image"], table["label"], strict=True))
 
 
@@ -112,4 +117,5 @@ def _split(root: Path, fold: int | None, count: int) -> list[str]:
             f"by its position from 0; they name {len(train)} and {len(valid)}, up to "
             f"{max(train + valid, default=0)}. Is an image missing, or not from TN3K?"
         )
-    return ["valid" if at in set(valid) else "train" for at in range(count)]
+    held_out = set(valid)
+    return ["valid" if at in held_out else "train" for at in range(count)]

@@ -1,7 +1,7 @@
-"""The largest page of the book can be used within a second: its first screen is drawn.
+"""The largest page of the book can be used soon: its first screen is drawn in at most 1.5 seconds.
 
-A second of the processor: by the clock it is more where other programs want the processor too. Both
-are written into _build/loads.json; `ci/loads.py` measures them for the book.
+Of the processor, the best of five: by the clock it is more where other programs want the processor
+too. Both are written into _build/loads.json; `ci/loads.py` measures them for the book.
 """
 
 import json

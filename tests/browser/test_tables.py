@@ -233,3 +233,16 @@ def test_a_table_that_goes_on_fades_until_its_end(browser):
     page.wait_for_timeout(300)
     assert page.locator(".goes-on").count() == 0
     page.context.close()
+
+
+def test_tables_that_the_picker_draws_anew_fade_too(browser):
+    context = browser.new_context(viewport={"width": 360, "height": 800})
+    page = context.new_page()
+    page.goto((HTML / "pick.html").as_uri())
+    for _ in range(2):
+        page.locator(".picker-shown .goes-on").first.wait_for()
+        page.evaluate("document.querySelector('.picker-shown .goes-on').dataset.seen = 1")
+        page.locator(".picker button", has_text="Swap").click()
+        page.wait_for_function("!document.querySelector('.picker-shown [data-seen]')")
+    page.locator(".picker-shown .goes-on").first.wait_for()
+    context.close()

@@ -881,7 +881,7 @@ def test_straddling_groups_keep_the_sizes():
     ("change", "fold", "words"),
     [
         (lambda c: c.drop(columns="fold"), 1, "no official folds"),
-        (lambda c: c, 6, r"no official fold 6; there are 1, 2, 3, 4, 5"),
+        (lambda c: c, 6, r"no fold 6; there are 1, 2, 3, 4, 5"),
         (lambda c: c.assign(fold=[np.nan] + [2] * 99), 2, r"c0000\.png: no official fold"),
         (lambda c: c.assign(fold=1), 1, "no case falls into the split 'train'"),
     ],

@@ -1,5 +1,7 @@
 """Folds where a data set has none: whole patients, each tested on once, the same for every seed."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,14 @@ def test_the_order_of_the_rows_changes_nothing():
     assert grouped_folds(mixed)["fold"].sort_index().equals(grouped_folds(cases)["fold"])
 
 
+def test_a_rare_label_is_no_warning_and_a_part_of_its_own_is_not_needed():
+    cases = patients()
+    cases.loc[cases["group"] == "p1", "label"] = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert grouped_folds(cases)["fold"].nunique() == 5
+
+
 def test_fewer_patients_than_folds():
     with pytest.raises(CaseError, match="4 groups do not make 5 folds"):
         grouped_folds(patients(4))
@@ -53,7 +63,7 @@ def test_the_folds_of_a_prepared_set_test_every_case_once(tmp_path):
         assert (table.groupby("group")["split"].nunique() == 1).all()
         assert table["split"].value_counts().between(8, 40).all()
     assert sorted(tested) == sorted(cases["case"])
-    with pytest.raises(CaseError, match="no official fold 6; there are 1, 2, 3, 4, 5"):
+    with pytest.raises(CaseError, match="no fold 6; there are 1, 2, 3, 4, 5"):
         prepare_cases(cases, fold=6)
     with pytest.raises(CaseError, match="have a split of their own; leave fold out"):
         prepare_cases(cases.assign(split="train"), fold=1)

@@ -224,6 +224,12 @@ MASKS = {
         saved(Image.merge("LA", [WHITE, MASK.point(lambda v: v // 2)])), "50% opaque", NODULE),
     "class numbers in a lossy WebP": (
         saved(Image.fromarray(NUMBERS * 20), "WEBP", quality=80), "changes numbers", None),
+    "class numbers in a lossy WebP with a profile": (
+        saved(Image.fromarray(NUMBERS * 20), "WEBP", quality=80, icc_profile=b"ICC" * 300),
+        "changes numbers", None),
+    "class numbers in a lossless WebP with a profile": (
+        saved(Image.fromarray(NUMBERS), "WEBP", lossless=True, icc_profile=b"ICC" * 300),
+        "numbers 0, 1, 2", NUMBERS > 0),
     "class numbers in a JPEG's TIFF": (
         saved(Image.fromarray(NUMBERS * 9), "TIFF", compression="jpeg"), "changes numbers", None),
     "turned by EXIF, its image not": (

@@ -50,6 +50,12 @@ CSV = {
     "no name of a column": (",image,label\n0,0.png,benign\n", "unknown column ''"),
     "a short row": ("image,label\n0.png\n", "row 2 has 1 cells"),
     "a long row": ("image,label\n0.png,benign,17\n", "row 2 has 3 cells"),
+    "a short row after empty ones": ("image,label\n\n\n0.png\n", "row 4 has 1 cells"),
+    "a wrong label after empty rows": (
+        "image,label\n\n,\n0.png,x\n",
+        "row 4 (0.png) has the label",
+    ),
+    "a short row below a line sep=": ("sep=;\nimage;label\n0.png\n", "row 2 has 1 cells"),
     "an open quote": ('image,label\n"0.png,benign\n', "cannot be read as a csv file"),
     "empty": ("", "no column image, label"),
     "a label that is NaN": ("image,label\n0.png,NaN\n", "the label 'nan'"),

@@ -367,6 +367,18 @@ def test_ddti_without_a_field_of_view(tmp_path):
         check_cases(cases)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_ddti_is_cropped_whatever_the_bytes_are(tmp_path, kind):
+    """What `check_cases` reads, the crop has to read, too: text beside the scan gives it away."""
+    with Image.open(scan(tmp_path / "1_1.jpg")) as picture:
+        picture.load()
+    picture.save(tmp_path / "1_1.jpg", format=kind)
+    write(tmp_path / "1.xml", report((1, svg(TRIANGLE)), tirads="2"))
+    (crop,) = sources.read("ddti", tmp_path)["crop"]
+    x0, y0, x1, y1 = crop
+    assert x0 >= 54 and y0 >= 4 and x1 <= 230 and y1 < 148  # the text begins at 150
+
+
 def test_ddti_of_an_empty_picture():
     assert sources.ddti.field_of_view(np.zeros((120, 160), np.uint8)) is None
 
@@ -554,6 +566,14 @@ def test_tn3k_fold_files_must_fit_the_images(tmp_path, text, message):
     make_tn3k(tmp_path)
     path = write(tmp_path / "tn3k-trainval-fold0.json", text)
     with pytest.raises(CaseError, match=message) as error:
+        sources.read("tn3k", tmp_path)
+    assert str(path) in str(error.value)
+
+
+def test_tn3k_an_image_has_one_label(tmp_path):
+    make_tn3k(tmp_path)
+    path = write(tmp_path / "label4test.csv", "0.jpg,0\n1.jpg,1\n0.jpg,1\n")
+    with pytest.raises(CaseError, match=r"names 0\.jpg more than once") as error:
         sources.read("tn3k", tmp_path)
     assert str(path) in str(error.value)
 

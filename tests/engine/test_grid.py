@@ -290,6 +290,8 @@ def test_checkpoints_of_other_inputs_are_thrown_away(tmp_path, monkeypatch):
     assert resumable(checkpoints, "2c3d") == 0 and not list(checkpoints.glob("epoch-*"))
     unfinished(tmp_path, "seed0", done=2, part="clsnet")
     assert resumable(checkpoints, "2c3d") == 2
+    (checkpoints / "clsnet" / "epoch-1000").mkdir()
+    assert resumable(checkpoints, "2c3d") == 1000
     (checkpoints / "inputs").unlink()  # nothing says what they were made of
     assert resumable(checkpoints, "2c3d") == 0 and not list(checkpoints.glob("**/epoch-*"))
 

@@ -59,9 +59,9 @@ def test_maps_in_rows_have_their_own_names():
 
 
 def test_maps_need_a_name_each():
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="2 maps and 1 names: each map needs its own"):
         chapters.number_maps("Two maps.", torch.zeros(2, 3, 3), ["one"])
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="2 maps and 3 names"):
         chapters.pull_maps("Two maps.", torch.ones(2, 3, 3), ["one", "two", "three"])
 
 

@@ -112,12 +112,15 @@ def test_the_page_holds_no_solution():
 
 def test_the_solved_notebook_runs():
     names: dict = {}
+    checked = 0
     for cell in json.loads(notebook(solved=True))["cells"]:
         if cell["cell_type"] == "code":
             *body, last = "".join(cell["source"]).rstrip().split("\n")
             exec("\n".join(body) if last.startswith("check(") else "\n".join([*body, last]), names)
             if last.startswith("check("):
                 assert eval(last, names), last
+                checked += 1
+    assert checked == len(EVERY)
 
 
 def test_hints_come_one_by_one(capsys):

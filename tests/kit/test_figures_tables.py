@@ -1,7 +1,9 @@
 """The paper's tables beside our runs, what they cost, and the status of every run."""
 
 import io
+import math
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import unquote
 
@@ -111,6 +113,17 @@ def test_trainings_are_counted():
     assert by_title(rows)["none"].trainings == 3
     assert lines_of(figures.reproduced_table(4, rows, ""))["none"][0] == "3"
     assert "3 trainings each" in figures.told(4, rows)[0]
+
+
+def test_where_an_interval_is_missing_nothing_is_said_of_overlaps():
+    runs = [run(name, 0, some_rows(80)) for name in ("ms-mtl", "full", "unet-seg2+clsnet")]
+    rows = list(by_title(figures.reproduce(3, Evidence(runs), SYSTEMS)).values())
+    at = next(at for at, row in enumerate(rows) if "AUC" in row.ours)
+    bare = rows[at].ours["AUC"]._replace(low=math.nan, high=math.nan)
+    without = [*rows[:at], replace(rows[at], ours=rows[at].ours | {"AUC": bare}), *rows[at + 1 :]]
+    for some, end in ((rows, "with it."), (without, "not all have an interval.")):
+        (said,) = [line for line in figures.told(3, some) if line.startswith("Highest in AUC")]
+        assert said.endswith(end)
 
 
 def test_rows_are_compared_with_their_own_baseline_by_the_one_rule():
@@ -348,13 +361,20 @@ def test_a_stale_run_names_the_modules_that_changed():
     assert states == ["current", "stale: metrics"]
 
 
+def test_the_sentence_and_the_table_count_the_same_runs_as_stale():
+    runs = [one | {"seconds": {"total": 1.0}} for one in table_runs()[:3]]
+    code = {"clsnet": {"metrics": "0a"}, "unet-seg3": {"metrics": "1b"}}  # the third is not known
+    assert "**2** of them were made by code" in figures.runs_in_words(runs, [], code)
+    assert "3 runs, 2 of them stale" in figures.runs_table(runs, [], code)
+
+
 def test_failures_stand_among_the_runs_and_in_the_file():
     failure = {"experiment": "singh2019", "source": "busbra", "profile": "laptop", "seed": 1}
     failure |= {"error": "MemoryError", "message": "", "commit": "c" * 40}
     html = figures.runs_table(table_runs()[:1], [failure], csv="runs.csv")
     frame = saved(html)
     assert frame["state"].tolist() == ["not known", "failed: MemoryError"]
-    assert "1 runs, 0 of them stale, and 1 that failed" in html
+    assert "1 runs, 1 of them stale, and 1 that failed" in html  # of no known experiment
 
 
 def test_machines_and_versions_are_numbered_by_how_often_they_were_used():

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import lib
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("lib", "book.kit", "ci.engine")
 MODULES = sorted(
@@ -63,6 +65,8 @@ def description(value):
 def test_the_examples_run(name, tmp_path, monkeypatch):
     """Also of names that are not public. They write into temporary folders only."""
     monkeypatch.chdir(tmp_path)
+    for place in (lib.blocks, lib.inference):
+        monkeypatch.setattr(place, "CACHE", tmp_path / "cache")
     module = importlib.import_module(name)
     finder, said = doctest.DocTestFinder(), []
     found = finder.find(module, name)  # passes over what is decorated: added below

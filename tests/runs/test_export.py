@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 import lib
-from lib import decode, export
+from lib import decode, export, predictions
 from lib.__main__ import main
 from lib.networks import TaskLogits
 
@@ -102,6 +102,8 @@ def test_a_broken_file_in_the_cache_is_written_again(made, tmp_path):
     quick._quick_file(tmp_path).write_bytes(b"cut off")
     assert quick.quicken(tmp_path).engine == "onnx"
     assert quick._quick_file(tmp_path).read_bytes() == file.read_bytes()
+    predictions._choose(quick, "torch", files=1, done=predictions.Outcome())
+    assert quick.engine == "torch"
 
 
 def test_the_mark_is_of_what_was_loaded(made, tmp_path):

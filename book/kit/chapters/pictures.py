@@ -138,6 +138,8 @@ def painted_pictures(
 
 def _bare(drawn: go.Figure, names: Sequence[str], columns: int, size: int = 13) -> None:
     """Panels without axes, each with its name above it."""
+    if len(drawn.data) != len(names):
+        raise ValueError(f"{len(drawn.data)} maps and {len(names)} names: each map needs its own")
     rows = -(-len(names) // columns)
     # Plotly counts the panels from the last row
     order = [r * columns + c for r in reversed(range(rows)) for c in range(columns)]

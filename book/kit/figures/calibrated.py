@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from ..calibrated import BRIER, Reliability
 from ..stats import SUFFIX, Evidence
 from .changes import NEITHER, sentence
-from .style import figure, number, series, text, words
+from .style import error_bars, figure, number, series, text, words
 
 
 def reliability_curves(told: Mapping[str, Reliability]) -> go.Figure:
@@ -27,14 +27,7 @@ def reliability_curves(told: Mapping[str, Reliability]) -> go.Figure:
         drawn.add_scatter(
             x=(100 * one.p).round(1),
             y=(100 * shares[:, 0]).round(1),
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": (100 * (shares[:, 2] - shares[:, 0])).round(1),
-                "arrayminus": (100 * (shares[:, 0] - shares[:, 1])).round(1),
-                "thickness": 1.5,
-                "width": 3,
-            },
+            error_y=error_bars(100 * shares, thickness=1.5, width=3),
             mode="lines+markers",
             line={"color": colour, "dash": dash, "width": 1.5},
             marker={"symbol": symbol, "size": 8},

@@ -7,7 +7,7 @@ from ..stats import FEWEST, LESS_IS_BETTER, MARGIN, Difference, Evidence
 from .measures import DERIVED, NAMES
 from .places import counts
 from .runs import ONE
-from .style import ABSENT, cell, end, number, probability, table, text
+from .style import ABSENT, capital, cell, end, number, probability, table, text
 
 NEITHER = "not told apart"
 LITTLE = "1 point" if MARGIN == 0.01 else f"{100 * MARGIN:g} points"
@@ -133,7 +133,7 @@ def headline(family: Mapping[str, Difference]) -> str:
         ),
     ):
         if some:
-            said.append(f"{_sentence_case(what)}: {'; '.join(_named(d) for d in some)}.")
+            said.append(f"{capital(what)}: {'; '.join(_named(d) for d in some)}.")
     if few := [d for d in family.values() if d.why]:
         said.append(f"Too few patients to tell: {'; '.join(_named(d) for d in few)}.")
     return " ".join(said)
@@ -153,7 +153,7 @@ def answer(found: Evidence | str, above: str, below: str) -> str:
         return "*Nothing to compare: the two systems have no training in common.*"
     trained = next(iter(family.values())).trainings
     trainings = f"{trained} training{'s' * (trained != 1)} of each"
-    said = f"{_sentence_case(counts(found))}, {trainings}. {headline(family)}"
+    said = f"{capital(counts(found))}, {trainings}. {headline(family)}"
     minded = [*_minded(family.values())]
     # Training by training: two folds may have different settings, as they have different images
     pairs = ((found.runs[above][key], found.runs[below][key]) for key in found.shared(above, below))
@@ -180,10 +180,6 @@ def ways(measure: str) -> tuple[str, str]:
 
 def _named(found: Difference) -> str:
     return NAMES.get(found.measure, found.measure)
-
-
-def _sentence_case(words: str) -> str:
-    return words[0].upper() + words[1:]
 
 
 def _minded(family: Collection[Difference]) -> list[str]:

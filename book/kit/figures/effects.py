@@ -16,6 +16,7 @@ from .style import (
     COLOURS,
     SYMBOLS,
     beside,
+    capital,
     ends,
     figure,
     number,
@@ -148,7 +149,7 @@ def effects_table(compared: Compared, measures: tuple[str, ...], sizes: Mapping[
     """
     body: list[list[str] | str] = []
     for change, each in compared.items():
-        body.append(f"<b>{escape(_first(change))}</b>")
+        body.append(f"<b>{escape(capital(change))}</b>")
         for row, family in each.items():
             body.append(
                 [
@@ -180,7 +181,7 @@ def answers(compared: Compared, over: Sequence[str]) -> str:
     for change, each in compared.items():
         single = {row: each[row] for row in over if row in each}
         lines = _lines(each.get(TOGETHER, {}), single)
-        said.append(f"**{_first(change)}**\n\n" + "\n".join(f"- {line}" for line in lines))
+        said.append(f"**{capital(change)}**\n\n" + "\n".join(f"- {line}" for line in lines))
     return "\n\n".join(said)
 
 
@@ -242,7 +243,7 @@ def _lines(
     if names:
         where = "" if names == [TOGETHER] else f"On {', '.join(names)}, "
         lines.append(
-            _first(
+            capital(
                 f"{where}the gain is in Dice over all images and not in Dice over images of the "
                 "class: it is in how the nodule is named, with one class and which, not in its "
                 "outline ([what painting alone does](together.html))."
@@ -294,7 +295,3 @@ def _cell(found: Difference | None, change: str, measure: str) -> str:
     shown = f"<b>{shown}</b>" if found.clear and found.spread_known else shown
     one = "<sup>1</sup>" if found.trainings == 1 else ""
     return f"{shown}{one}<br><small>{ends(found.low, found.high, True)}</small>"
-
-
-def _first(words: str) -> str:
-    return words[0].upper() + words[1:]

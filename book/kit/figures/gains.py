@@ -25,7 +25,7 @@ from lib.experiments import EXPERIMENTS
 
 from .. import paper
 from ..stats import Evidence, Interval, Spread, draw, patients, wilson
-from .style import cell, figure, number, points, series, table, text, words, wrapped
+from .style import cell, error_bars, figure, number, points, series, table, text, words, wrapped
 
 PARTS = ("mean Dice", "agreement on the class", "contours", "mixed and empty masks")
 # Colour and pattern of each part but the first, which is the sum
@@ -218,14 +218,7 @@ def gain(
     if ours:
         _bars(drawn, {t: {n: v.estimate for n, v in parts.items()} for t, parts in ours.items()})
         sums = np.array([parts[PARTS[0]] for parts in ours.values()]) * 100
-        drawn.data[-1].error_x = {
-            "type": "data",
-            "symmetric": False,
-            "array": (sums[:, 2] - sums[:, 0]).round(2),
-            "arrayminus": (sums[:, 0] - sums[:, 1]).round(2),
-            "thickness": 2,
-            "width": 4,
-        }
+        drawn.data[-1].error_x = error_bars(sums)
     if theirs:
         _bars(drawn, theirs, hollow=True, named=not ours)
     told = [

@@ -55,8 +55,8 @@ def large_time_in_words(memory: Mapping[str, Any]) -> str:
         f"All of it together takes **{min(whole):.1f} to {max(whole):.1f} ms of processor time "
         f"an image**, {whole[-1]:.1f} ms at {rows[-1]['images']:,} images "
         f"({machine['processor']}, {machine['instructions']}, commit `{memory['commit'][:10]}`). "
-        "One part alone grows with the square of the number, the comparison of all pairs of "
-        "perceptual hashes, inside *check, compare, split*."
+        "The comparison of all pairs of pictures grows with the square of their number: by "
+        "perceptual hashes and, mirrored or turned, by small copies, in *check, compare, split*."
     )
 
 

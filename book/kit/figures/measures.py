@@ -5,7 +5,7 @@ from typing import Any
 
 from ..stats import FEWEST, OF_IMAGES, Evidence, Interval
 from .runs import by_title, levels, untold
-from .style import ABSENT, cell, number, table, text
+from .style import ABSENT, cell, number, stacked, table, text
 
 # Every measure of `lib.metrics.summarise`, as a table shows them
 SECTIONS = {
@@ -194,10 +194,5 @@ def _systems(found: Evidence, titles: Mapping[str, str] | None) -> dict[str, str
 
 def _stacked(ours: Interval | None, theirs: float | None) -> str:
     """Estimate, interval and the paper's value below each other, so that like stands below like."""
-    lines = [ABSENT]
-    if ours is not None:
-        value, low, high = (number(v) for v in ours)
-        lines = [f"<b>{value}</b>", f"<small>[{low}, {high}]</small>"]
-    if theirs is not None:
-        lines.append(f"<small><i>{number(theirs)}*</i></small>")
-    return "<br>".join(lines)
+    printed = "" if theirs is None else f"<br><small><i>{number(theirs)}*</i></small>"
+    return stacked(ours) + printed

@@ -10,7 +10,7 @@ from ..referral import GRID, ORDERS, Referral, curves
 from ..stats import Difference, Interval, wilson
 from .changes import NEITHER, sentence
 from .runs import ONE
-from .style import ABSENT, cell, faint, figure, number, series, table, text, words
+from .style import ABSENT, cell, error_bars, faint, figure, number, series, table, text, words
 
 ALARM = "contradiction"
 
@@ -57,14 +57,7 @@ def referral_curves(runs: Sequence[pd.DataFrame], told: Referral) -> go.Figure:
     drawn.add_scatter(
         x=[100 * told.coverage[0]],
         y=[100 * alarm.estimate],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * (alarm.high - alarm.estimate)],
-            "arrayminus": [100 * (alarm.estimate - alarm.low)],
-            "thickness": 2,
-            "width": 5,
-        },
+        error_y=error_bars(100 * np.array([alarm]), width=5),
         mode="markers",
         marker={"color": "#d55e00", "symbol": "diamond", "size": 12},
         name="contradictory images referred",

@@ -452,11 +452,13 @@ def _extremes(table: int, run: Sequence[Row]) -> list[str]:
         if len(there) < 2:
             continue
         best = (min if low else max)(there, key=lambda row: row.ours[measure].estimate)
-        other = [row for row in there if row is not best]
-        within = [row for row in other if _overlap(row.ours[measure], best.ours[measure])]
+        other = [row.ours[measure] for row in there if row is not best]
+        within = [one for one in other if _overlap(one, best.ours[measure])]
+        known = not any(math.isnan(row.ours[measure].low) for row in there)
+        overlap = _many_overlap(len(within), len(other)) if known else "not all have an interval"
         said.append(
             f"{'Lowest' if low else 'Highest'} in {NAMES.get(measure, measure)}: {best.title}, "
-            f"{words(best.ours[measure])} %; {_many_overlap(len(within), len(other))}."
+            f"{words(best.ours[measure])} %; {overlap}."
         )
     return said
 

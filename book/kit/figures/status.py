@@ -46,7 +46,7 @@ def runs_in_words(
     hours = sum(clock(record) for record in records) / 3600
     where = Counter((record["source"], record["profile"]) for record in records)
     counted = "; ".join(f"{place_name(place)}: {count}" for place, count in where.items())
-    old = Counter(r["profile"] for r in records if _state(r, code) != CURRENT)
+    old = Counter(record["profile"] for record in _stale(records, code))
     of = f" (profile {', '.join(f'{name}: {n}' for name, n in old.items())})" if old else ""
     return (
         f"**{len(records)} runs** took {hours:.1f} hours together ({counted}). "
@@ -104,10 +104,11 @@ def runs_table(
                 line["versions"] or ABSENT,
             ]
         )
-    stale_runs = int(frame["state"].str.startswith(STALE).sum())
+    stale = len(_stale(records, code or {}))
     caption = (
-        f"{len(records)} runs, {stale_runs} of them stale, and {len(failures)} that failed. A run "
-        "is stale if a module that it executes does something else today; comments do not count."
+        f"{len(records)} runs, {stale} of them stale, and {len(failures)} that failed. A run is "
+        "stale if a module that it executes does something else today, or if its experiment is not "
+        "known any more; comments do not count."
     )
     return sortable(columns, body, caption, csv=(csv, frame) if csv else None)
 
@@ -205,6 +206,12 @@ def _frame(
 def _names(record: Mapping[str, Any]) -> dict[str, Any]:
     names = {key: record[key] for key in ("experiment", "source", "profile", "seed")}
     return names | {"fold": record.get("fold") or math.nan}
+
+
+def _stale(
+    records: Sequence[Mapping[str, Any]], code: Mapping[str, Mapping[str, str]]
+) -> list[Mapping[str, Any]]:
+    return [record for record in records if _state(record, code) != CURRENT]
 
 
 def _state(record: Mapping[str, Any], code: Mapping[str, Mapping[str, str]]) -> str:

@@ -90,15 +90,15 @@ def figure(
     return drawn.update_layout(**layout)
 
 
-def error_bars(points: np.ndarray) -> dict[str, Any]:
-    """Horizontal bars over intervals (n, 3): estimate, low and high, as Plotly's error_x."""
+def error_bars(points: np.ndarray, thickness: float = 2, width: float = 4) -> dict[str, Any]:
+    """Bars over intervals (n, 3): estimate, low and high, as Plotly's error_x or error_y."""
     return {
         "type": "data",
         "symmetric": False,
         "array": np.nan_to_num(points[:, 2] - points[:, 0]).round(2),
         "arrayminus": np.nan_to_num(points[:, 0] - points[:, 1]).round(2),
-        "thickness": 2,
-        "width": 4,
+        "thickness": thickness,
+        "width": width,
     }
 
 
@@ -120,6 +120,15 @@ def faint(colour: str, strength: float = 0.25) -> str:
     """A colour "#rrggbb" made transparent, to fill with."""
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({r},{g},{b},{strength:g})"
+
+
+def capital(words: str) -> str:
+    """Words with a capital at the front; the others stay as they are.
+
+    >>> capital("AUC of MS-MTL"), capital("no nodule")
+    ('AUC of MS-MTL', 'No nodule')
+    """
+    return words[:1].upper() + words[1:]
 
 
 def number(value: float | None, signed: bool = False) -> str:

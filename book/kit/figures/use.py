@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .spread import spread
 from .style import table, text
 
 
@@ -44,9 +45,9 @@ def engines_table(bench: Mapping[str, Any]) -> str:
     body = [
         [
             "one by one" if batch == "1" else f"{batch} at a time",
-            _span(rate["torch"][batch], 0),
-            _span(rate["onnx"][batch], 0),
-            _span(ratio[batch], 1),
+            spread(rate["torch"][batch], 0),
+            spread(rate["onnx"][batch], 0),
+            spread(ratio[batch], 1),
         ]
         for batch in ratio
     ]
@@ -71,8 +72,3 @@ def engines_in_words(bench: Mapping[str, Any]) -> str:
         f"allowed; the file has {bench['onnx_megabytes']:.0f} MB and took "
         f"{bench['seconds_export']:.0f} s to write. `ci/bench_use.py` measures all this."
     )
-
-
-def _span(values: Mapping[str, float], digits: int) -> str:
-    median, low, high = (f"{values[at]:.{digits}f}" for at in ("median", "low", "high"))
-    return f"{median} ({low} to {high})"
