@@ -202,7 +202,7 @@ READINGS = (
     ),
     _reading(
         "foreground", "Dice without background",
-        "Eq. 2 averages over the nodule's channels only, in every Dice loss",
+        "the Dice losses take the nodule's channels only; Eq. 2 does not say which",
         (partial(IntraTask, background=False), InterTask, partial(ThreeTask, background=False)),
         losses={"background": False},
     ),

@@ -32,8 +32,12 @@
     .map((image) => ({ image, value: value(image), truth: one.label[image] === 1 }))
     .sort((a, b) => a.value - b.value);
 
+  // A training by its seed, and its fold if it has one.
+  const keyOf = ({ seed, fold }) => (fold ? `${seed}.${fold}` : `${seed}`);
+  const calledBy = (key) => { const [seed, fold] = `${key}`.split("."); return `seed ${seed}${fold ? `, fold ${fold}` : ""}`; };
+
   // Every measure that both systems have, in per cent and points: what the rule says of the pair.
-  const compare = (packed, a, b, seed) => {
+  const compare = (packed, a, b, training) => {
     const sides = [packed.systems[a], packed.systems[b]], turned = a > b;
     const pair = packed.pairs[turned ? `${b},${a}` : `${a},${b}`] ?? { of: [], rows: [] };
     const rows = {};
@@ -51,7 +55,7 @@
     }
     const [trainings, images, patients] = pair.of;
     return { rows, trainings, images, patients, runs: sides.map((system) => {
-      const one = opened(packed, system.runs.find((run) => run.seed === seed) ?? system.runs[0]);
+      const one = opened(packed, system.runs.find((run) => keyOf(run) === `${training}`) ?? system.runs[0]);
       return { roc: roc(one), contradictions: contradictions(one), cost: system.cost };
     }) };
   };
@@ -146,7 +150,7 @@
   const show = (packed, choice) => {
     const [ka, kb] = ["a", "b"].map((side) => packed.systems.findIndex((one) => one.name === choice[side]));
     const runs = [packed.systems[ka], packed.systems[kb]], titles = runs.map((run) => run.title);
-    const compared = compare(packed, ka, kb, +choice.seed);
+    const compared = compare(packed, ka, kb, choice.seed);
     const names = Object.keys(compared.rows), [a, b] = titles.map(escaped);
     const clear = names.filter((m) => compared.rows[m].clear);
     said.textContent = ka === kb ? "The same system twice: choose another to compare it with."
@@ -166,10 +170,10 @@
     const r = compared.rows[m];
     return [MEASURES[m], level(r.a), level(r.b),
       `<b>${number(r.difference, true)}</b> <small>${range(r.interval, true)}</small>`, chance(r.p)];
-  }), "Measures, with 95 % intervals over patients and trainings; differences and p are corrected for the measures of the pair")}
+  }), "Measures, with 95 % intervals over patients and trainings; differences and p are corrected for the measures of the pair. Each column rests on all trainings of a system, the difference on those that both have")}
       ${table(["test images", "all", "T1 and T3 agree", "differ: only T1 right", "differ: only T3 right", "T3 sees no nodule"],
     [a, b].map((title, k) => (counted[k] ? [title, counted[k].images, counted[k].agree, counted[k].T1, counted[k].T3, counted[k].none]
-      : [title, "–", "–", "–", "–", "–"])), `Contradictions, counted in the first training of seed ${choice.seed} alone; a dash: the system lacks one of the tasks`)}
+      : [title, "–", "–", "–", "–", "–"])), `Contradictions, counted in one training alone (${calledBy(choice.seed)}); a dash: the system lacks one of the tasks`)}
       ${table(["cost of the run", a, b], [["parameters, million", ...cost("parameters", 1e6, 1)], ["forward, GFLOP an image", ...cost("flops", 1e9, 2)],
     ["minutes", ...cost("seconds", 60, 1)], ["memory, MiB", ...cost("memory", 1, 0)]], "What the first training of each cost")}`;
   };
@@ -181,7 +185,7 @@
     return select.value;
   };
 
-  form.innerHTML = [["data", "Images"], ["a", "System"], ["b", "compared with"], ["seed", "Curves of seed"]]
+  form.innerHTML = [["data", "Images"], ["a", "System"], ["b", "compared with"], ["seed", "Curves of"]]
     .map(([name, text]) => `<label>${text} <select name="${name}"></select></label>`).join("")
     + '<button type="button">Swap</button>';
   const fields = Object.fromEntries(["data", "a", "b", "seed"].map((name) => [name, form.elements[name]]));
@@ -196,9 +200,9 @@
       const systems = packed.systems.map((one) => [one.name, one.title]);
       const a = options(fields.a, systems, choice.a);
       const b = options(fields.b, systems, systems.some(([name]) => name === choice.b) ? choice.b : systems.at(-1)[0]);
-      const seeds = (name) => packed.systems.find((one) => one.name === name).runs.map((run) => run.seed);
+      const seeds = (name) => packed.systems.find((one) => one.name === name).runs.map(keyOf);
       const shared = seeds(a).filter((seed) => seeds(b).includes(seed));
-      const seed = shared.length ? options(fields.seed, shared.map((s) => [s, s]), choice.seed) : options(fields.seed, [["", "–"]], "");
+      const seed = shared.length ? options(fields.seed, shared.map((key) => [key, calledBy(key)]), choice.seed) : options(fields.seed, [["", "–"]], "");
       history.replaceState(null, "", `#${new URLSearchParams({ data: key, a, b, seed })}`);
       if (shared.length) show(packed, { a, b, seed });
       else { said.textContent = "These two systems have no training in common here."; shown.innerHTML = ""; }

@@ -144,6 +144,7 @@ def verdict(low: float, high: float, printed: float | None = None) -> Verdict:
     reproduced: all of it above 0. reversed: all of it below 0. not reproduced: it holds 0, and
     ends below the difference that the paper printed, so that an effect as large as that is ruled
     out. undecided: otherwise; the test set was too small to tell, or the paper printed no number.
+    `printed` is None, too, where no difference could have been as large.
 
     >>> verdict(0.01, 0.05), verdict(-0.02, 0.01, printed=0.03), verdict(-0.02, 0.04, printed=0.03)
     ('reproduced', 'not reproduced', 'undecided')
@@ -277,7 +278,9 @@ def _judged(comparison: Comparison, found: Evidence, theirs: float | None) -> Pa
         return Part(comparison, "not testable here", None, theirs, (), told.why)
     if share != 1:  # tested after, and at the level of, the difference that it goes beyond
         told = found.difference(above, below, measure, share=share, level=told.level)
-    return Part(comparison, verdict(told.low, told.high, theirs), told, theirs)
+    reach = share * told.above  # no difference is larger: nothing is lower than 0
+    possible = theirs if theirs is not None and theirs <= reach else None
+    return Part(comparison, verdict(told.low, told.high, possible), told, theirs)
 
 
 CLAIMS, REASONS = read()

@@ -122,6 +122,8 @@ def check(name: str, answer: Any) -> Verdict:
         return _check_code(exercise, answer)
     if exercise.kind == "number" and not _is_number(answer):
         return Verdict(False, UNREADABLE)
+    if exercise.kind == "choice" and _key(exercise, answer) not in exercise.options:
+        return Verdict(False, f"Give one of {', '.join(exercise.options)}, as a letter in quotes.")
     said = _key(exercise, answer)
     if said in _accepted(exercise):
         return _right(exercise)
@@ -255,8 +257,9 @@ Each exercise belongs to a chapter and has hints, from gentle to plain. A number
 checked on this page, without a server; nothing you type leaves it. Those in code are checked in the
 notebook {download}`exercises.ipynb`, as all the others can be: `make lab` opens it.
 
-A number is right within the rounding that the question asks for; 0.5, .5 and 0,5 are the same.
-A right answer is told why it is right, a typical wrong one what went wrong.
+A number may be off by one in the last digit that the question asks for, as if rounded on the way;
+0.5, .5 and 0,5 are the same (in the notebook 0.5 and .5). A right answer is told why it is right, a
+typical wrong number or choice what went wrong.
 """
 
 PAGE_FOOT = """\
@@ -275,7 +278,10 @@ Put your answer in the place of `...` and run the cell. `hints("dice-by-hand")` 
 of an exercise, `hints("dice-by-hand", 3)` all of them, and `print(solution("dice-by-hand"))` the
 solution."""
 
-NOTEBOOK_IMPORT = "from book.kit.exercises import check, hints, solution  # noqa: F401"
+NOTEBOOK_IMPORT = """\
+import torch  # noqa: F401
+
+from book.kit.exercises import check, hints, solution  # noqa: F401"""
 
 
 def _pairs(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,8 +62,9 @@ const render = ({ model, el }) => {
     table.write(Object.entries(VIEWS).map(([key, words]) =>
       [words, named(shown[key].label[0]), areaOf(shown[key].nodule)]));
     const [one, paint] = [joint.label[0], shown.painted.label[0]];
-    said.say(
-      `Together they answer ${named(one)}, with probability ${Math.max(...joint.posterior).toFixed(2)}. ` +
+    said.say(one < 0
+      ? `Together they draw no nodule, so they name no class; were there one, they would say malignant with probability ${joint.posterior[1].toFixed(2)}.`
+      : `Together they answer ${named(one)}, with probability ${Math.max(...joint.posterior).toFixed(2)}. ` +
       (one === paint ? "Painting would have said the same class. " : `Painting would have said ${named(paint)}. `) +
       (Number.isFinite(tips) ? `T1 tips the answer to malignant above ${tips.toFixed(3)}.` : "T1 has no say."),
     );

@@ -21,10 +21,18 @@ from .claims import (
     verdicts_table,
 )
 from .consistent import consistent_table, no_worse_in_words, standing, use_in_words
-from .controls import at_one_half, beyond, controls_in_words, controls_table, worth
+from .controls import (
+    at_one_half,
+    benign_named,
+    beyond,
+    controls_in_words,
+    controls_table,
+    without_an_outline,
+    worth,
+)
 from .cost_words import cost_in_words, overlong_in_words
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost, waiting_table
-from .effects import answers, effect, effects, effects_key, effects_table
+from .effects import answers, as_first_written_in_words, effect, effects, effects_key, effects_table
 from .external import external_table
 from .fig3 import fig3_losses, fig3_table
 from .finding import (
@@ -192,10 +200,12 @@ __all__ = [
     "angles_in_words",
     "answer",
     "answers",
+    "as_first_written_in_words",
     "assumed_in_words",
     "at_one_half",
     "averaged_in_words",
     "bench_in_words",
+    "benign_named",
     "beyond",
     "beyond_the_first",
     "calibration_in_words",
@@ -349,5 +359,6 @@ __all__ = [
     "versions_table",
     "waiting_table",
     "with_system",
+    "without_an_outline",
     "worth",
 ]

@@ -241,6 +241,8 @@ def _smaller(part: Part) -> str:
     ours, theirs = part.found, part.printed
     if part.verdict != "reproduced" or ours is None or theirs is None or not ours.high < theirs:
         return ""
+    if theirs > part.comparison.share * ours.above:
+        return "<br><small>in direction; the paper's<br>size is not possible here</small>"
     return "<br><small>in direction; the paper's<br>size is ruled out</small>"
 
 

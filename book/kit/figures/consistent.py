@@ -1,4 +1,4 @@
-"""Systems that cannot contradict themselves, each against the best network for one task alone."""
+"""Systems that cannot contradict themselves, each against a network for one task alone."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -70,10 +70,12 @@ def use_in_words(against: Against, titles: Mapping[str, str], rows: Sequence[str
     True
     """
     return (
-        "**What to use.** Two networks, one for the class and one for the outline: once the "
-        "outline is painted in the class they never contradict each other, and the others are "
-        f"[measured by them]({RULER}). This is for images of one nodule; where there may be none, "
-        "or one of each class: [where there may be nothing to agree on](presence.html). "
+        "**What to use.** For the outline two networks, one for the class and one for the outline: "
+        "once the outline is painted in the class, they never name two classes. What they cost in "
+        f"the class stands [beside what they give]({RULER}). The others are measured by them, one "
+        "way: nothing here asks whether they are no worse than another. This is for images of one "
+        "nodule. Where an image may hold none, or one of each class, they "
+        "[cannot say which nodule is which](presence.html). "
         f"{no_worse_in_words(against, titles, rows)}"
         f"{_nearest(against, titles, rows)}"
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from lib import results
 
 from ..controls import CONTROLS
@@ -98,6 +100,45 @@ def at_one_half(found: Evidence, system: str) -> str:
         f"malignant nodules and T1 {number(seen.below)} %: {_judged(seen)}. Of the benign ones "
         f"it names {number(named.above)} % so and T1 {number(named.below)} %: {_judged(named)}."
     )
+
+
+def without_an_outline(found: Evidence, systems: Mapping[str, str]) -> str:
+    """In how many answers each system draws no nodule, in words; its class is counted all the same.
+
+    systems: name -> what to call it.
+
+    >>> run = {"source": "a", "profile": "b", "experiment": "mtl", "seed": 0}
+    >>> rows = {"label": [0, 1], "nodule_pred": [0, 9]}
+    >>> without_an_outline(Evidence([run | {"per_image": rows}]), {"mtl": "MTL"})
+    'MTL 1 of 2'
+    """
+    said = []
+    for name, title in systems.items():
+        rows = [results.rows(run) for run in found.runs.get(name, {}).values()]
+        drawn = np.concatenate([one["nodule_pred"] for one in rows if "nodule_pred" in one] or [[]])
+        if drawn.size:
+            said.append(f"{title} {int((drawn == 0).sum())} of {drawn.size}")
+    return ", ".join(said)
+
+
+def benign_named(found: Evidence, systems: Mapping[str, str]) -> str:
+    """How many benign nodules each system names so, at a threshold of one half, in words.
+
+    systems: name -> what to call it.
+
+    >>> run = {"source": "a", "profile": "b", "experiment": "mtl", "seed": 0}
+    >>> rows = {"label": [0, 0, 1], "p_malignant": [0.2, 0.7, 0.9]}
+    >>> benign_named(Evidence([run | {"per_image": rows}]), {"mtl": "MTL"})
+    'MTL 1 of 2'
+    """
+    said = []
+    for name, title in systems.items():
+        rows = [results.rows(run) for run in found.runs.get(name, {}).values()]
+        given = [one.loc[one["label"] == 0, "p_malignant"] for one in rows if "p_malignant" in one]
+        benign = np.concatenate(given or [[]])
+        if benign.size:
+            said.append(f"{title} {int((benign <= 0.5).sum())} of {benign.size}")
+    return ", ".join(said)
 
 
 def _turned(found: Evidence) -> Evidence:

@@ -185,6 +185,25 @@ def answers(compared: Compared, over: Sequence[str]) -> str:
     return "\n\n".join(said)
 
 
+def as_first_written_in_words(told: Mapping[str, Mapping[str, Difference]]) -> str:
+    """What would have been pooled by the plan as it was first written, in Markdown.
+
+    told: by change and measure, from `book.kit.plan.as_first_written`. Empty where nothing would.
+    """
+    said = [
+        f"{change}: {'; '.join(f'{HEADLINE[m]} {effect(d)}' for m, d in family.items())}"
+        for change, family in told.items()
+    ]
+    if not said:
+        return ""
+    return (
+        "**By [the plan](plan.html) as first written** these would have been pooled, too. It kept "
+        "sources apart only where they point in different ways. That they also are where they "
+        "differ by more than chance explains was added when the first results were known. "
+        f"{'. '.join(capital(each) for each in said)}."
+    )
+
+
 def effect(found: Difference) -> str:
     """What is said of one difference: what changed, that it is too little to matter, or neither.
 
@@ -275,7 +294,7 @@ def _mark(found: Difference, change: str, order: int, at: float, faint: bool) ->
         y=[at],
         error_x=bar,
         mode="markers",
-        opacity=0.6 if faint else 1,
+        opacity=0.8 if faint else 1,
         marker={
             "color": COLOURS[order],
             "symbol": SYMBOLS[order] + ("" if several else "-open"),

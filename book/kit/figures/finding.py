@@ -11,7 +11,7 @@ from lib.cases import CLASSES
 
 from ..stats import SUFFIX, Difference, Evidence, Interval
 from .changes import sentence, ways
-from .effects import undecided
+from .effects import NOT_DECIDED, undecided
 from .places import Place, of_classes, place_name, short_name
 from .style import COLOURS, SYMBOLS, beside, end, error_bars, figure, number, points, small_titles
 
@@ -58,10 +58,12 @@ def finding(
     places = {place: one for place, one in found.items() if plain in one.runs}
     if not places:
         raise ValueError(f"no run of {plain} is here yet")
+    rows = -(-len(measures) // 2)
+    height = 280 + 65 * len(places) * rows
     drawn = make_subplots(
-        -(-len(measures) // 2),
+        rows,
         2,
-        vertical_spacing=0.09,
+        vertical_spacing=55 / (height - 140),  # px: the numbers of an axis and the next title
         subplot_titles=[f"{MEASURES[m]}, %" for m in measures],
     )
     told = []
@@ -71,11 +73,11 @@ def finding(
             levels = {p: _level(one, system, measure, agree) for p, one in places.items()}
             levels = {place: value for place, value in levels.items() if value is not None}
             bars = 100 * np.array([tuple(value) for value in levels.values()]).reshape(-1, 3)
-            rows = [list(places).index(place) for place in levels]
+            at_rows = [list(places).index(place) for place in levels]
             hollow = ["-open" * (len(places[place].runs[system]) == 1) for place in levels]
             drawn.add_scatter(
                 x=[points(value.estimate) for value in levels.values()],
-                y=[row + 0.8 * ((order + 0.5) / len(ways) - 0.5) for row in rows],
+                y=[row + 0.8 * ((order + 0.5) / len(ways) - 0.5) for row in at_rows],
                 error_x=error_bars(bars),
                 mode="markers",
                 marker={
@@ -109,7 +111,7 @@ def finding(
     }
     return figure(
         f"Measures in per cent with 95 % intervals. {'; '.join(told)}.",
-        height=280 + 65 * len(places) * -(-len(measures) // 2),
+        height=height,
         base=drawn,
         margin={"t": 110, "b": 30},
         legend={"y": 1.08, "font": {"size": 12}},
@@ -130,12 +132,14 @@ def found_in_words(
     two: str = "",
     others: Mapping[str, Evidence] = MappingProxyType({}),
     pooled: Pooled = MappingProxyType({}),
+    simple: str = "",
 ) -> str:
     """The finding on one source as a list in Markdown, with links to its rows.
 
     two: two networks, one for the class and one for the outline; others: further sources, by what
     to call them, of which it is said how the terms change the contradictions there; pooled: by the
-    two systems of a pair, its differences over several sources, told in place of this one's.
+    two systems of a pair, its differences over several sources, told beside this one's where they
+    say more; simple: a network of one stage, without terms, of which the contradictions are told.
     """
     lines, joint, apart = [], f"{plain}{SUFFIX}", f"{two}{SUFFIX}"
     if terms in one.runs:
@@ -152,21 +156,25 @@ def found_in_words(
                 else:
                     said.append(f"in {name} {_linked(_brief(changed), part)}")
         said += [f"{' and '.join(places)}: {why}" for why, places in open_.items()]
-        answers = _apart(_family(one, terms, plain, pooled))
+        if simple in one.runs:
+            rate = number(one.level(simple, "inconsis_cls").estimate)
+            said.append(_linked(f"a network of one stage, without terms: {rate} %"))
+        answers = _answers(one, terms, plain, pooled)
         lines.append(f"**Training the three terms.** Contradictions {'; '.join(said)}. {answers}.")
     else:
         told = _linked(f"{number(one.level(plain, 'inconsis_cls').estimate)} %")
         lines.append(f"A network that answers all three contradicts itself in {told} of images.")
     if joint in one.runs:
+        answers = _answers(one, joint, plain, pooled) + _recall(one, joint, plain, others)
         lines.append(
-            "**Deciding the three together** leaves no contradiction, as painting alone does. "
-            f"{_apart(_family(one, joint, plain, pooled))}{_recall(one, joint, plain, others)}."
+            "**Deciding the three together** leaves no two classes, as painting the outline in the "
+            f"class does. {answers}."
         )
-    if joint in one.runs and terms in one.runs:
-        against = _apart(_family(one, joint, terms, pooled), alone=True)
-        lines.append(f"**Deciding, less training the terms** (exploratory): {against}.")
+    if joint in one.runs and f"{terms}{SUFFIX}" in one.runs:
+        against = _answers(one, f"{terms}{SUFFIX}", joint, pooled, alone=True)
+        lines.append(f"**With the terms, less without,** both decided together: {against}.")
     if joint in one.runs and apart in one.runs:
-        against = _apart(_family(one, apart, joint, pooled), SIZES, alone=True)
+        against = _answers(one, apart, joint, pooled, SIZES, alone=True)
         lines.append(
             "**Two networks, less one for all three,** both decided together (exploratory): "
             f"{against}."
@@ -180,14 +188,21 @@ def _alike(there: Evidence, one: Evidence) -> bool:
 
 
 def _recall(one: Evidence, joint: str, plain: str, others: Mapping[str, Evidence]) -> str:
-    """How many more or fewer malignant nodules are found, in each source that tells it apart."""
-    said = []
-    for name, there in {"": one, **{f" in {k}": v for k, v in others.items()}}.items():
-        if _alike(there, one) and there.shared(joint, plain):
+    """How many more or fewer malignant nodules are found, in this source and in the others."""
+    said, open_ = [], []
+    for name, there in {"here": one, **{f"in {k}": v for k, v in others.items()}}.items():
+        if there.shared(joint, plain):
             seen = there.difference(joint, plain, "REC")
-            if not undecided(seen):
-                said.append(f"sensitivity{name} {_linked(_brief(seen))} (exploratory)")
-    return "".join(f"; {each}" for each in said)
+            if undecided(seen):
+                open_.append(name)
+            else:
+                part = ROWS if _alike(there, one) else FINER
+                said.append(f"{name} {_linked(_brief(seen), part)}")
+    if not said:
+        return ""
+    if open_:
+        said.append(f"{_listed(open_)} {NOT_DECIDED}")
+    return f". Sensitivity (exploratory) {', '.join(said)}"
 
 
 def planned_in_words(places: Sequence[Place], commit: str) -> str:
@@ -250,10 +265,26 @@ def _told(found: Difference) -> str:
     return f"{sentence(found)}, {why}" if why else _brief(found)
 
 
-def _family(one: Evidence, above: str, below: str, pooled: Pooled) -> dict[str, Difference]:
-    """The answers' differences of a pair: pooled over sources where that was possible."""
-    family = one.differences(above, below) | pooled.get((above, below), {})
-    return {m: family[m] for m in ANSWERS if m in family}
+def _answers(
+    one: Evidence, above: str, below: str, pooled: Pooled, part: str = ROWS, *, alone: bool = False
+) -> str:
+    """What the answers of a pair differ by on one source, and what more is told where pooled.
+
+    alone: of what is told apart alone, where anything is.
+    """
+    here, both = one.differences(above, below), pooled.get((above, below), {})
+    here, both = ({m: told[m] for m in ANSWERS if m in told} for told in (here, both))
+    said = [_apart(here, part, alone=alone)]
+    more = {
+        m: told
+        for m, told in both.items()
+        if m not in here or (undecided(here[m]) == NOT_DECIDED and undecided(told) != NOT_DECIDED)
+    }
+    if alone:
+        more = {m: told for m, told in more.items() if not undecided(told)}
+    if more:
+        said.append(f"pooled, {_apart(more, part)}")
+    return "; ".join(said)
 
 
 def _apart(family: Mapping[str, Difference], part: str = ROWS, *, alone: bool = False) -> str:

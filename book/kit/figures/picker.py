@@ -166,6 +166,8 @@ def _answers(record: Mapping[str, Any], tests: dict[str, int]) -> dict[str, Any]
     rows = results.rows(record)
     labels = "".join("-" if value < 0 else str(int(value)) for value in rows["label"])
     run: dict[str, Any] = {"seed": record["seed"], "test": tests.setdefault(labels, len(tests))}
+    if record.get("fold"):
+        run["fold"] = record["fold"]
     if "p_malignant" in rows:
         score = rows["p_malignant"].to_numpy(float)
         there = ~np.isnan(score)

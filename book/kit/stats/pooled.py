@@ -9,14 +9,16 @@ from scipy.stats import t
 from .rule import ERROR, LEVEL, PRIMARY, Difference, corrected, judged
 
 
-def pooled(sources: Sequence[Mapping[str, Difference]]) -> dict[str, Difference]:
+def pooled(
+    sources: Sequence[Mapping[str, Difference]], *, even_apart: bool = False
+) -> dict[str, Difference]:
     """The primary measures of one pair of systems, over sources, as a family of its own.
 
     sources: of each what `Evidence.differences` gives, one pair in all. A source's weight is one
     over its squared error; degrees of freedom by Satterthwaite. One effect is taken to be common to
-    the sources; a measure in which they are `apart` is left out. A source whose spread between
-    trainings is not known is left out: its error is too small, and would be its weight. So are
-    measures that fewer than two sources can tell.
+    the sources; a measure in which they are `apart` is left out, unless `even_apart`. A source
+    whose spread between trainings is not known is left out: its error is too small, and would be
+    its weight. So are measures that fewer than two sources can tell.
 
     >>> at = dict(measure="AUC", above=0.8, below=0.7, share=1.0, seeds=(0,), trainings=2)
     >>> at |= dict(images=90, patients=45, smallest=20, spread_known=True)
@@ -29,7 +31,7 @@ def pooled(sources: Sequence[Mapping[str, Difference]]) -> dict[str, Difference]
     for measure in PRIMARY:
         found = [one[measure] for one in sources if measure in one]
         told = [one for one in found if one.error > 0 and one.spread_known]
-        if len(told) > 1 and not apart(told):
+        if len(told) > 1 and (even_apart or not apart(told)):
             family[measure] = over_sources(told)
     return corrected(family)
 
