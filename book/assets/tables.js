@@ -142,7 +142,7 @@
   };
 
   document.querySelectorAll(".sortable").forEach((box) => { sorting(box); bands(box); });
-  const scrolls = ":is(.sortable-scroll, .table-scroll):has(table)";
+  const scrolls = ":is(.sortable-scroll, .table-scroll, .pst-scrollable-table-container, .cell_output):has(table)";
   document.querySelectorAll(scrolls).forEach(marking);
   document.querySelectorAll(".picker-shown").forEach((shown) =>  // drawn anew with each choice
     new MutationObserver(() => shown.querySelectorAll(scrolls).forEach(marking)).observe(shown, { childList: true }));

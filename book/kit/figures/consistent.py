@@ -74,8 +74,8 @@ def use_in_words(against: Against, titles: Mapping[str, str], rows: Sequence[str
         "once the outline is painted in the class, they never name two classes. What they cost in "
         f"the class stands [beside what they give]({RULER}). The others are measured by them, one "
         "way: nothing here asks whether they are no worse than another. This is for images of one "
-        "nodule. Where an image may hold none, or one of each class, they "
-        "[cannot say which nodule is which](presence.html). "
+        "nodule. Of one of each class they cannot say which is which; that, and images without a "
+        "nodule: [where there may be nothing to agree on](presence.html). "
         f"{no_worse_in_words(against, titles, rows)}"
         f"{_nearest(against, titles, rows)}"
     )
