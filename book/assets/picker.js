@@ -155,14 +155,14 @@
     const clear = names.filter((m) => compared.rows[m].clear);
     said.textContent = ka === kb ? "The same system twice: choose another to compare it with."
       : !names.length ? `${titles[0]} and ${titles[1]} have no measure in common.`
-        : `${titles[0]} less ${titles[1]}, ${compared.images} test images of ${compared.patients} patients, ${
+        : `${titles[0]} compared with ${titles[1]}, ${compared.images} test images of ${compared.patients} patients, ${
           compared.trainings} training${compared.trainings === 1 ? "" : "s"} of each: ${
           clear.length ? "told apart by " + clear.map((m) => `${MEASURES[m]} ${number(compared.rows[m].difference, true)} points ${range(compared.rows[m].interval, true)}`).join("; ")
             : "not told apart"}.`;
     const cost = (key, unit, digits) => runs.map((run) => (run.cost[key] == null ? "–" : (run.cost[key] / unit).toFixed(digits)));
     const counted = compared.runs.map((one) => one.contradictions);
     shown.innerHTML = `
-      <div class="picker-charts">${names.length ? `<figure><figcaption>${a} less ${b}, points</figcaption>${forest(compared.rows)}
+      <div class="picker-charts">${names.length ? `<figure><figcaption>${a} minus ${b}, points</figcaption>${forest(compared.rows)}
         <p><small>Filled: told apart, the corrected interval leaves out 0. Hollow: not told apart.</small></p></figure>` : ""}
       <figure><figcaption>ROC: <span class="picker-key picker-a">${a}</span> solid, <span class="picker-key picker-b">${b}</span> dashed</figcaption>${
   curves(compared, titles)}</figure></div>

@@ -37,37 +37,37 @@ SMALLER = "once-light"  # class and outline on one encoder, no T3
 PAIRS = (
     Pair(
         "What do the three terms change?",
-        "with the three terms, less without",
+        "with the three terms, compared with without",
         FULL,
         PLAIN,
     ),
     Pair(
         "What does deciding together change, with the same network?",
-        "decided together, less as answered",
+        "decided together, compared with as answered",
         JOINT,
         PLAIN,
     ),
     Pair(
         "What do the terms add where the answers are decided together?",
-        "with the terms, less without, both decided together",
+        "with the terms, compared with without, both decided together",
         f"{FULL}{SUFFIX}",
         JOINT,
     ),
     Pair(
         "What do the terms change where T1's loss weighs less?",
-        "with the three terms, less without, T1's loss at .2 in both",
+        "with the three terms, compared with without, T1's loss at .2 in both",
         "ms-mtl-balanced+intra+inter",
         "ms-mtl-balanced",
     ),
     Pair(
         "What does training for the joint decision change?",
-        "trained for the joint decision, less without, both decided together",
+        "trained for the joint decision, compared with without, both decided together",
         f"{LEARNT}{SUFFIX}",
         JOINT,
     ),
     Pair(
         "Is one likelihood of the joint decision worth more than the three terms?",
-        "trained for the joint decision, less with the three terms, both decided together",
+        "trained for the joint decision, compared with the three terms, both decided together",
         f"{LEARNT}{SUFFIX}",
         f"{FULL}{SUFFIX}",
     ),
@@ -75,14 +75,14 @@ PAIRS = (
 # Question 3 itself: named after the runs were seen, so exploratory
 INSTEAD = Pair(
     "Is it worth more to decide the three together than to train the terms?",
-    "decided together, without the terms, less trained with the terms, as answered",
+    "decided together, without the terms, compared with trained with the terms, as answered",
     JOINT,
     FULL,
 )
 # The system that the page says to use: named with the results of both sides in sight, too
 APART = Pair(
     "What do two networks give, one for the class and one for the outline?",
-    "two networks, less MS-MTL, both decided together",
+    "two networks, compared with MS-MTL, both decided together",
     f"{TWO}{SUFFIX}",
     JOINT,
 )
@@ -116,7 +116,7 @@ ON_ONE_SHEET = ("inconsis_cls", "AUC", "dice_class_mean", "dice_nodule")
 # Half the size: named with the results in sight, too
 ONE_ENCODER = Pair(
     "What does one encoder for both lose beside two networks?",
-    "class and outline on one encoder, T1 at .2, less two networks",
+    "class and outline on one encoder, T1 at .2, compared with two networks",
     f"{SMALLER}{SUFFIX}",
     f"{TWO}{SUFFIX}",
 )

@@ -134,7 +134,7 @@ def lent(ours: Sequence[Evidence]) -> list[Reprinted]:
         if one := next((one for one in ours if one.shared(above, below)), None):
             high, low = (EXPERIMENTS[name] for name in (above, below))
             rows = dict(high.rows)[1], dict(low.rows)[1]
-            told += reprinted(one, above, below, f"{high.title}, less {low.title}", rows)
+            told += reprinted(one, above, below, f"{high.title}, compared with {low.title}", rows)
     return told
 
 

@@ -116,9 +116,9 @@ def test_what_the_terms_and_the_decision_change_is_judged_over_several_trainings
     runs += [run(TERMS, seed, 1 + seed % 2) for seed in range(4)]
     changes = figures.presence_changes(runs)
     assert [*changes] == [
-        "With the three terms, less without",
-        "Decided together, less as answered",
-        "With the terms, less without, both decided together",
+        "With the three terms, compared with without",
+        "Decided together, compared with as answered",
+        "With the terms, compared with without, both decided together",
     ]
     terms, decided, both = changes.values()
     alarm, any_kind = "each_false_alarm", "each_contradiction"
@@ -142,7 +142,9 @@ def test_a_noisy_system_may_move_the_verdicts_of_others_and_this_is_told():
     assert figures.presence_assumed(runs, figures.presence_changes(runs)) == ""
     noisy = runs + [run("once-present", seed, 15 * (seed % 2)) for seed in range(4)]
     said = figures.presence_assumed(noisy, figures.presence_changes(noisy)).splitlines()
-    first = "- With the three terms, less without: normal images with a nodule, 66.7 points lower"
+    first = (
+        "- With the three terms, compared with without: normal images with a nodule, 66.7 points"
+    )
     assert any(line.startswith(first) and line.endswith(", told apart.") for line in said)
 
 

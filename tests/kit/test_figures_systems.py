@@ -138,7 +138,7 @@ def test_the_verdict_is_that_of_the_corrected_p(measure, changes, word):
 
 def test_tests_show_what_they_compared():
     head, line = cells(figures.tests_table({"ACC": found()}, titles=("<a>", "b")))
-    assert head[1:4] == ["&lt;a&gt;", "b", "&lt;a&gt; lessb"] and head[-1] == "verdict"
+    assert head[1:4] == ["&lt;a&gt;", "b", "&lt;a&gt; minusb"] and head[-1] == "verdict"
     assert line[0] == "Accuracy"
     assert [as_numbers(cell) for cell in line[1:4]] == [[90.0], [80.0], [10.0, 2.0, 18.0]]
     assert line[4:] == [".020", "8.4", "higher"]

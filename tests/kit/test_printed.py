@@ -108,8 +108,8 @@ def test_each_pair_is_lent_by_the_first_runs_that_have_it():
     older = some("ms-mtl", "ms-mtl+intra+inter", "mtl", "mtl+inter", "msl")
     told = printed.lent([newer, older])
     assert list(dict.fromkeys(one.title for one in told)) == [
-        "MS-MTL + Intra and Inter, less MS-MTL",
-        "MTL + Inter, less MTL",
+        "MS-MTL + Intra and Inter, compared with MS-MTL",
+        "MTL + Inter, compared with MTL",
     ]  # of MSL there is one system only
     alone = printed.lent([newer])
     assert alone == [one for one in told if "MS-MTL" in one.title]

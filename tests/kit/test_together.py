@@ -145,10 +145,13 @@ def test_the_words_have_what_is_told_apart():
     over = replace(family["AUC"], difference=0.25, low=0.125, high=0.375)
     pooled = {("terms", "ms-mtl"): {"AUC": over}}
     said = spaced(figures.found_in_words(found, "ms-mtl", "terms", pooled=pooled))
-    assert f"[AUC 25.0 points higher (12.5 to 37.5); F1 {brief(family['F1'])}{LINK}" in said
+    assert f". [{told}{LINK}." in said  # what this source tells by itself is not told again
+    pooled = {("terms", "ms-mtl"): {"dice_nodule": replace(over, measure="dice_nodule")}}
+    said = spaced(figures.found_in_words(found, "ms-mtl", "terms", pooled=pooled))
+    assert f"; pooled, [nodule Dice 25.0 points higher (12.5 to 37.5){LINK}." in said
     wide = {"dice_nodule": replace(over, difference=0.0, low=-0.1, high=0.1, p=0.5)}
     said = figures.found_in_words(found, "ms-mtl", "terms", pooled={("terms", "ms-mtl"): wide})
-    assert f"; nodule Dice: [not decided{LINK}." in said
+    assert f"; pooled, nodule Dice: [not decided{LINK}." in said
     fewer = figures.sentence(family["inconsis_cls"]).replace("95 %: ", "").replace(" fewer)", ")")
     both = figures.found_in_words(found, "ms-mtl", "terms", others={"the phantom": found})
     assert f": {fewer}{LINK}." in words
@@ -156,13 +159,15 @@ def test_the_words_have_what_is_told_apart():
 
 
 def test_deciding_is_set_against_training_and_two_networks_against_one():
-    names = "terms", "ms-mtl", f"ms-mtl{SUFFIX}", f"two{SUFFIX}"
+    names = f"terms{SUFFIX}", "ms-mtl", f"ms-mtl{SUFFIX}", f"two{SUFFIX}"
     found = right_and_wrong(*names)
     said = spaced(figures.found_in_words(found, "ms-mtl", "terms", "two")).splitlines()
-    better = brief(found.differences(f"ms-mtl{SUFFIX}", "terms")["AUC"])
-    assert said[2].startswith("- **Deciding, less training the terms** (exploratory): [AUC")
+    better = brief(found.differences(f"terms{SUFFIX}", f"ms-mtl{SUFFIX}")["AUC"])
+    assert said[2].startswith(
+        "- **With the terms, compared with without,** both decided together: ["
+    )
     assert f"AUC {better}; F1 " in said[2] and "little" not in said[2]
-    assert said[3].startswith("- **Two networks, less one for all three,**")
+    assert said[3].startswith("- **Two networks, compared with one for all three,**")
     assert len(figures.found_in_words(found, "ms-mtl", "terms").splitlines()) == 3
 
 
@@ -170,16 +175,13 @@ def test_fewer_or_more_malignant_nodules_are_told_where_that_is_told_apart():
     worse = right_and_wrong(f"ms-mtl{SUFFIX}", "ms-mtl")
     lower = brief(worse.difference(f"ms-mtl{SUFFIX}", "ms-mtl", "REC"))
     said = spaced(figures.found_in_words(worse, "ms-mtl", "terms", others={"others": worse}))
-    assert (
-        f"; sensitivity [{lower}{LINK} (exploratory); sensitivity in others [{lower}{LINK}" in said
-    )
+    assert f". Sensitivity (exploratory) here [{lower}{LINK}, in others [{lower}{LINK}." in said
     better = right_and_wrong("ms-mtl", f"ms-mtl{SUFFIX}")
     higher = brief(better.difference(f"ms-mtl{SUFFIX}", "ms-mtl", "REC"))
     assert "higher" in higher
     finer = right_and_wrong(f"ms-mtl{SUFFIX}", "ms-mtl", profile="finer")
     said = spaced(figures.found_in_words(better, "ms-mtl", "terms", others={"others": finer}))
-    assert f"; sensitivity [{higher}{LINK} (exploratory)." in said
-    assert "sensitivity in others" not in said  # of another profile
+    assert f" here [{higher}{LINK}, in others [{lower}](results.html#the-same-at-256-px" in said
 
 
 def test_a_simpler_network_is_set_beside_by_the_trainings_that_both_have():

@@ -25,7 +25,7 @@ export const LAB_FIELDS = {
   detach: flagField("The side that teaches is held fixed (detach)", true),
   background: flagField("Dice counts the background", true),
   flatten: flagField("Dice sums all channels together (flatten)", false),
-  floor: flagField("Losses less what agreeing costs", false),
+  floor: flagField("Losses minus what agreeing costs", false),
   term: choiceField("Gradient of", "all", { all: "all three", ...LAB_TERMS }),
   to: choiceField("Gradient with respect to", "probabilities", {
     probabilities: "probabilities", scores: "scores before the softmax",

@@ -70,6 +70,6 @@ def calibration_in_words(told: Mapping[str, Reliability], brier: Evidence, syste
     apart = "" if found.clear else f", {NEITHER}"
     score = f"{sentence(found)}{apart}"
     return (
-        f"{said} Brier's score of the joint probability, less that of T1's, "
+        f"{said} Brier's score of the joint probability, minus that of T1's, "
         f"calibrated alone: {score}."
     )

@@ -89,7 +89,8 @@ def tests_table(
         for measure, found in family.items()
     ]
     head = [
-        "in % and points", one, two, f"{one} less<br>{two}", "p", "could have<br>shown†", "verdict",
+        "in % and points", one, two, f"{one} minus<br>{two}", "p", "could have<br>shown†",
+        "verdict",
     ]  # fmt: skip
     note = [
         RULE,

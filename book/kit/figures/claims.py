@@ -88,7 +88,7 @@ def ledger_table(findings: Sequence[Finding], titles: Mapping[str, str] | None =
 
 def changes_table(
     rows: Mapping[str, Mapping[str, Difference]],
-    first: str = "less MS-MTL of the same profile, in points",
+    first: str = "compared with MS-MTL of the same profile, in points",
 ) -> str:
     """Differences of several systems from one, by title and measure.
 

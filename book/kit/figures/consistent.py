@@ -32,7 +32,9 @@ def consistent_table(against: Against, titles: Mapping[str, str], cost: Mapping[
             body.append(["not run", *[ABSENT] * len(measures)])
         for row, family in rows.items():
             body.append([escape(row), *(_said(family, m) for m in measures)])
-    heads = [f"{HEADLINE[m]},<br>less that of the network<br>for this task alone" for m in measures]
+    heads = [
+        f"{HEADLINE[m]},<br>minus that of the network<br>for this task alone" for m in measures
+    ]
     note = (
         "In points. In brackets intervals of 90 %, whose ends are those of one-sided tests at 5 %, "
         f"over patients and trainings. No worse: the interval ends above a loss of {LITTLE}, a "

@@ -189,7 +189,7 @@ def controls_table(
         raise ValueError("no run of the three tasks is here yet")
     heads = [HEADLINE[m].replace(", ", ",<br>") for m in JUDGED]
     note = f"In points, above 0 the joint decision is better. {RULE}{f' {ONE}' if minded else ''}"
-    return table(["decided together, less", *heads], body, note)
+    return table(["decided together, minus", *heads], body, note)
 
 
 def between(found: Evidence, system: str) -> dict[str, Difference]:

@@ -172,12 +172,14 @@ def found_in_words(
         )
     if joint in one.runs and f"{terms}{SUFFIX}" in one.runs:
         against = _answers(one, f"{terms}{SUFFIX}", joint, pooled, alone=True)
-        lines.append(f"**With the terms, less without,** both decided together: {against}.")
+        lines.append(
+            f"**With the terms, compared with without,** both decided together: {against}."
+        )
     if joint in one.runs and apart in one.runs:
         against = _answers(one, apart, joint, pooled, SIZES, alone=True)
         lines.append(
-            "**Two networks, less one for all three,** both decided together (exploratory): "
-            f"{against}."
+            "**Two networks, compared with one for all three,** both decided together "
+            f"(exploratory): {against}."
         )
     return "\n".join(f"- {line}" for line in lines).replace(" %", "\N{NO-BREAK SPACE}%")
 

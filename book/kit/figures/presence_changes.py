@@ -16,12 +16,18 @@ FOUR, ONCE, TWO = "ms-mtl-present-four", "once-present", "unet-seg2+clsnet-prese
 SEEDS = 5  # trainings of each that the plan asks for
 # What is changed -> the two systems, as the plan names them (book/plan.md)
 PAIRS = {
-    "With the three terms, less without": (TERMS, PLAIN),
-    "Decided together, less as answered": (PLAIN + SUFFIX, PLAIN),
-    "With the terms, less without, both decided together": (TERMS + SUFFIX, PLAIN + SUFFIX),
-    "Two networks less MS-MTL, both decided together": (TWO + SUFFIX, PLAIN + SUFFIX),
-    "One of four classes less two answers, both decided together": (FOUR + SUFFIX, PLAIN + SUFFIX),
-    "Class and outline on one encoder less MS-MTL, both decided together": (
+    "With the three terms, compared with without": (TERMS, PLAIN),
+    "Decided together, compared with as answered": (PLAIN + SUFFIX, PLAIN),
+    "With the terms, compared with without, both decided together": (
+        TERMS + SUFFIX,
+        PLAIN + SUFFIX,
+    ),
+    "Two networks compared with MS-MTL, both decided together": (TWO + SUFFIX, PLAIN + SUFFIX),
+    "One of four classes compared with two answers, both decided together": (
+        FOUR + SUFFIX,
+        PLAIN + SUFFIX,
+    ),
+    "Class and outline on one encoder compared with MS-MTL, both decided together": (
         ONCE + SUFFIX,
         PLAIN + SUFFIX,
     ),

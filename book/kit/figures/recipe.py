@@ -108,7 +108,7 @@ def averaged_in_words(trials: Trials, decay: str = "0.997") -> str:
     >>> last = {"dice_nodule": 0.8, "AUC": 0.7, "inconsis_cls": 0.1}
     >>> kept = {"trial": {"system": "ms-mtl"}, "curve": [last], "averaged": {"0.997": last}}
     >>> averaged_in_words({"one": kept})[:60]
-    'In 1 training of MS-MTL, the mean less the last step, in poi'
+    'In 1 training of MS-MTL, the mean minus the last step, in poi'
     """
     kept = [
         trial
@@ -125,7 +125,7 @@ def averaged_in_words(trials: Trials, decay: str = "0.997") -> str:
         told.append(f"{name} {middle} ({low} to {high})")
     trainings = f"{len(kept)} training{'s' * (len(kept) > 1)}"
     return (
-        f"In {trainings} of MS-MTL, the mean less the last step, in points, median and range: "
+        f"In {trainings} of MS-MTL, the mean minus the last step, in points, median and range: "
         f"{'; '.join(told)}."
     )
 

@@ -89,7 +89,7 @@ def referral_in_words(told: Referral) -> str:
             "so they are not shown to be a better alarm, nor a worse one."
         )
     told_apart = "; ".join(f"{name}: **{sentence(one)}**" for name, one in clear)
-    return f"{said}The errors that contradictions leave, less those of an order: {told_apart}."
+    return f"{said}The errors that contradictions leave, minus those of an order: {told_apart}."
 
 
 def referral_table(told: Mapping[str, Referral], titles: Mapping[str, str]) -> str:
@@ -127,7 +127,7 @@ def referral_table(told: Mapping[str, Referral], titles: Mapping[str, str]) -> s
     head = [
         "referred",
         "of the kept<br>wrong, %",
-        "contradictions<br>less this",
+        "contradictions<br>minus this",
         "contradictions leave",
     ]
     return table(head, body, note)

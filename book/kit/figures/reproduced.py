@@ -491,7 +491,7 @@ def _verdicts(run: Sequence[Row]) -> list[str]:
             "measure."
         ]
     changes = [
-        f"{row.title} less {row.against}, {NAMES.get(found.measure, found.measure)}: "
+        f"{row.title} compared with {row.against}, {NAMES.get(found.measure, found.measure)}: "
         f"{sentence(found)}"
         for row, found in clear
     ]
