@@ -269,7 +269,7 @@ def _small(one: Evidence) -> str:
     return (
         f"**Small networks:** {parameters:.1f} million parameters, {size} px "
         f"(the paper: {find('paper').size}). "
-        "Brackets and bars: 95 % intervals. Pooled: with simulated images, where these agree."
+        "Intervals of 95 %; pooled: with simulated images, where these agree."
     )
 
 

@@ -145,7 +145,7 @@ def found_in_words(
     if terms in one.runs:
         before, after = (number(one.level(k, "inconsis_cls").estimate) for k in (plain, terms))
         changed = _told(one.differences(terms, plain)["inconsis_cls"])
-        said = [_linked(f"from {before} % of images to {after} %: {changed}")]
+        said = [_linked(f"from {before} % to {after} %: {changed}")]
         open_: dict[str, list[str]] = {}
         for name, there in others.items():
             if there.shared(terms, plain):
@@ -158,7 +158,7 @@ def found_in_words(
         said += [f"{' and '.join(places)}: {why}" for why, places in open_.items()]
         if simple in one.runs:
             rate = number(one.level(simple, "inconsis_cls").estimate)
-            said.append(_linked(f"a network of one stage, without terms: {rate} %"))
+            said.append(_linked(f"one stage, no terms: {rate} %"))
         answers = _answers(one, terms, plain, pooled)
         lines.append(f"**Training the three terms.** Contradictions {'; '.join(said)}. {answers}.")
     else:
@@ -167,20 +167,14 @@ def found_in_words(
     if joint in one.runs:
         answers = _answers(one, joint, plain, pooled) + _recall(one, joint, plain, others)
         lines.append(
-            "**Deciding the three together** leaves no two classes, as painting the outline in the "
-            f"class does. {answers}."
+            f"**Deciding the three together** leaves no two classes, by construction. {answers}."
         )
     if joint in one.runs and f"{terms}{SUFFIX}" in one.runs:
         against = _answers(one, f"{terms}{SUFFIX}", joint, pooled, alone=True)
-        lines.append(
-            f"**With the terms, compared with without,** both decided together: {against}."
-        )
+        lines.append(f"**Doing both, compared with deciding alone:** {against}.")
     if joint in one.runs and apart in one.runs:
         against = _answers(one, apart, joint, pooled, SIZES, alone=True)
-        lines.append(
-            "**Two networks, compared with one for all three,** both decided together "
-            f"(exploratory): {against}."
-        )
+        lines.append(f"**Two networks in place of one** (exploratory): {against}.")
     return "\n".join(f"- {line}" for line in lines).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
@@ -270,23 +264,20 @@ def _told(found: Difference) -> str:
 def _answers(
     one: Evidence, above: str, below: str, pooled: Pooled, part: str = ROWS, *, alone: bool = False
 ) -> str:
-    """What the answers of a pair differ by on one source, and what more is told where pooled.
+    """What the answers of a pair differ by on one source, and what else does where pooled.
 
     alone: of what is told apart alone, where anything is.
     """
     here, both = one.differences(above, below), pooled.get((above, below), {})
     here, both = ({m: told[m] for m in ANSWERS if m in told} for told in (here, both))
-    said = [_apart(here, part, alone=alone)]
+    clear = any(not undecided(told) for told in here.values())
     more = {
         m: told
         for m, told in both.items()
-        if m not in here or (undecided(here[m]) == NOT_DECIDED and undecided(told) != NOT_DECIDED)
+        if not undecided(told) and (m not in here or undecided(here[m]))
     }
-    if alone:
-        more = {m: told for m, told in more.items() if not undecided(told)}
-    if more:
-        said.append(f"pooled, {_apart(more, part)}")
-    return "; ".join(said)
+    said = [] if alone and more and not clear else [_apart(here, part, alone=alone)]
+    return "; ".join([*said, f"pooled, {_apart(more, part)}"] if more else said)
 
 
 def _apart(family: Mapping[str, Difference], part: str = ROWS, *, alone: bool = False) -> str:
