@@ -31,8 +31,8 @@ def assumed_in_words(compared: Compared, own: Compared) -> str:
         if found.clear != other.clear
     ]
     asked = (
-        "The rule takes it that trainings of all systems vary alike. What if only the two systems "
-        "that are compared tell how much theirs vary?"
+        "The rule learns from all systems how much trainings vary. What if it learned that from "
+        "the two systems alone that are compared?"
     )
     if not other_told:
         return f"{asked} None of the {len(both)} verdicts would be another."

@@ -59,7 +59,7 @@ def no_worse_in_words(against: Against, titles: Mapping[str, str], rows: Sequenc
         ]
         if known:
             said.append(f"{row}: **{'; '.join(map(escape, good)) or 'none'}**")
-    both = f"Single networks shown to be no worse than these by {LITTLE} in outline and class"
+    both = f"Single networks that are shown to lose less than {LITTLE} in outline and class"
     return f"{both}: {'; '.join(said)}." if said else "*Not run.*"
 
 

@@ -249,8 +249,8 @@ def _lines(
         elif found.clear:
             claim = probability(found.false_claim)
             lines.append(
-                f"**{name}: {effect(found)}**; probability that the truth is 0 or the other way: "
-                f"{claim}."
+                f"**{name}: {effect(found)}**; probability that there is no difference, or the "
+                f"opposite one: {claim}."
             )
         else:
             lines.append(f"{name}: {effect(found)}.")

@@ -233,8 +233,8 @@ def silence_in_words(records: Sequence[Mapping[str, Any]], plain: str, terms: st
         against = "none, by construction" if name.endswith(SUFFIX) else f"in {against} of all"
         aucs = " and ".join(f"{c} {_percent(level(found[c], name, 'AUC'))}" for c in CLASSES)
         said.append(
-            f"- **{what}**: contradictions {against}; a nodule in {alarms} of the normal images, "
-            f"none in {missed} of the others; AUC of presence, {aucs}"
+            f"- **{what}**: contradictions {against}; a false alarm in {alarms} of the normal "
+            f"images, the nodule missed in {missed} of the others; AUC of presence, {aucs}"
         )
     return "\n".join(said)
 

@@ -87,8 +87,8 @@ def presence_assumed(
     if not lines:
         return ""
     said = (
-        "The rule takes it that trainings of all systems vary alike. If only the two systems that "
-        "are compared tell how much theirs vary, these verdicts would be others:"
+        "The rule learns from all systems how much trainings vary. If it learned that from the two "
+        "systems alone that are compared, these verdicts would be others:"
     )
     return "\n".join([f"{said}\n", *lines])
 
