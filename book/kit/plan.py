@@ -75,7 +75,7 @@ PAIRS = (
 # Question 3 itself: named after the runs were seen, so exploratory
 INSTEAD = Pair(
     "Is it worth more to decide the three together than to train the terms?",
-    "decided together, without the terms, compared with trained with the terms, as answered",
+    "decided together without the terms, compared with the terms, as answered",
     JOINT,
     FULL,
 )
@@ -113,7 +113,7 @@ SIMPLE = {
     "two networks, U-Net(Seg2) ⊕ ClsNet": TWO,
 }
 ON_ONE_SHEET = ("inconsis_cls", "AUC", "dice_class_mean", "dice_nodule")
-# Half the size: named with the results in sight, too
+# About half the size: named with the results in sight, too
 ONE_ENCODER = Pair(
     "What does one encoder for both lose beside two networks?",
     "class and outline on one encoder, T1 at .2, compared with two networks",
