@@ -322,7 +322,7 @@ def most_memory(records: Iterable[Mapping[str, Any]], profile: str) -> dict[str,
     """
     most: dict[str, float] = {}
     for record in records:
-        if record["profile"] == profile and record["machine"]["device"] == "cpu":
+        if record["profile"] == profile and record["machine"].get("device", "cpu") == "cpu":
             name = record["experiment"]
             most[name] = max(most.get(name, 0), record["memory_mb"])
     return most
