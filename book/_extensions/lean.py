@@ -15,6 +15,9 @@ UNUSED = (
     "vendor/fontawesome/webfonts/*.ttf",  # every browser takes the .woff2
     "vendor/mathjax/**/MathJax_Fraktur-*",  # of no formula here; one that had it would ask in vain,
     "vendor/mathjax/**/MathJax_SansSerif-*",  # which the pages' tests see
+    "vendor/mathjax/**/MathJax_Script-*",
+    "vendor/mathjax/**/MathJax_Calligraphic-*",
+    "vendor/mathjax/**/MathJax_Typewriter-*",
 )
 # Of services that run notebooks in the network, and of those that keep a repository: launch.py.
 OF_SERVICES = ("images/logo_*", "vendor/fontawesome/webfonts/fa-brands-*")
