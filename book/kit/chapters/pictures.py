@@ -34,7 +34,7 @@ def pictures(alt: str, drawings: Mapping[str, Drawing], columns: int = 3) -> go.
         facet_col_spacing=0.02,
     )
     rows = -(-len(drawings) // columns)
-    _bare(drawn, list(drawings), columns, size=11)
+    _bare(drawn, list(drawings), columns, size=10)
     return figure(alt, height=60 + 210 * rows, base=drawn, margin={"l": 0, "r": 0, "b": 0})
 
 
