@@ -108,7 +108,7 @@ def averaged_in_words(trials: Trials, decay: str = "0.997") -> str:
     >>> last = {"dice_nodule": 0.8, "AUC": 0.7, "inconsis_cls": 0.1}
     >>> kept = {"trial": {"system": "ms-mtl"}, "curve": [last], "averaged": {"0.997": last}}
     >>> averaged_in_words({"one": kept})[:60]
-    'In 1 training of MS-MTL, the mean minus the last step, in poi'
+    'In 1 training of MS-MTL, the mean minus the last step, in po'
     """
     kept = [
         trial
