@@ -162,10 +162,11 @@ def _is_clip(file: Path) -> bool:
 
 
 def _choose(predictor: Predictor, engine: str, files: int, done: Outcome) -> None:
-    quick = engine == "onnx" or (files >= inference.MANY or predictor.quick_already())
     if engine == "torch":
         predictor.plain()
-    if engine == "torch" or not quick or predictor.engine == "onnx":
+        return
+    quick = engine == "onnx" or (files >= inference.MANY or predictor.quick_already())
+    if not quick or predictor.engine == "onnx":
         return
     try:
         predictor.quicken()

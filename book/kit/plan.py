@@ -269,7 +269,7 @@ def _small(one: Evidence) -> str:
     return (
         f"**Small networks:** {parameters:.1f} million parameters, {size} px "
         f"(the paper: {find('paper').size}). "
-        "Intervals of 95 %; pooled: with simulated images, where these agree."
+        "95 % intervals; pooled: with simulated images, where these agree."
     )
 
 

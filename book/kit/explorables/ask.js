@@ -71,7 +71,7 @@ const makeView = (caption) => {
 const spoken = ({ says, draws, contradicts, together }, truth = says) =>
   contradicts
     ? `T1 says ${calledOf(says)}, T3's map ${draws < 0 ? "shows no nodule" : calledOf(draws)}: a contradiction, decided together as ${calledOf(together)}`
-    : `T1 and T3 agree, ${calledOf(says)}${truth === says ? "" : ", and both are wrong"}${together === says ? "" : `; together they say ${calledOf(together)}, for weights fitted on validation images tip so close a call`}`;
+    : `T1 and T3 agree, ${calledOf(says)}${truth === says ? "" : ", and both are wrong"}${together === says ? "" : `; weighed together, they say ${calledOf(together)}`}`;
 
 const ROWS = {
   "T1, probability of malignant": ({ p }) => p[1].toFixed(3),

@@ -157,8 +157,8 @@ def found_in_words(
                     said.append(f"in {name} {_linked(_brief(changed), part)}")
         said += [f"{' and '.join(places)}: {why}" for why, places in open_.items()]
         if simple in one.runs:
-            rate = number(one.level(simple, "inconsis_cls").estimate)
-            said.append(_linked(f"one stage, no terms: {rate} %"))
+            rate, low, high = map(number, one.level(simple, "inconsis_cls"))
+            said.append(_linked(f"one stage, no terms: {rate} % ({low} to {high})"))
         answers = _answers(one, terms, plain, pooled)
         lines.append(f"**Training the three terms.** Contradictions {'; '.join(said)}. {answers}.")
     else:
