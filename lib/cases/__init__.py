@@ -4,7 +4,7 @@ from .check import check_cases
 from .duplicates import group_near_duplicates
 from .folds import grouped_folds
 from .identity import fingerprint, split_digest
-from .judge import unfit, why_not
+from .judge import unfit
 from .masks import UNKNOWN
 from .pixels import MAX_PIXELS, decode
 from .prepare import prepare_cases
@@ -40,5 +40,4 @@ __all__ = [
     "split_cases",
     "split_digest",
     "unfit",
-    "why_not",
 ]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_cases import assert_disjoint, make, table_of
 
-from lib.cases import CaseError, prepare_cases, split_cases, why_not
+from lib.cases import CaseError, prepare_cases, split_cases
 
 
 def with_one_large_group(number: int, large: int) -> pd.DataFrame:
@@ -95,22 +95,3 @@ def test_a_given_split_that_cannot_be_judged(tmp_path, spoil, words):
     with pytest.raises(CaseError, match=words) as told:
         prepare_cases(cases)
     assert "Change the column split, leave it out" in str(told.value)
-
-
-@pytest.mark.parametrize(
-    ("measure", "label", "group", "why"),
-    [
-        ("AUC", [0] * 9 + [1], range(10), "1 malignant patient; 5 are needed"),
-        ("F1", [0] * 9, range(9), "no malignant patients; 5 are needed"),
-        ("ACC", [1] * 9, range(9), "no benign patients; 5 are needed"),
-        ("ACC", [0, 1] * 9, [0] * 18, "1 benign patient; 5 are needed"),
-        ("dice_class_malignant", [0] * 9 + [1] * 4, range(13), "4 malignant patients"),
-        ("dice_class_benign", [0] * 9 + [1] * 4, range(13), ""),
-        ("dice_nodule", [0] * 9, [0] * 9, "1 patient; 5 are needed"),
-        ("AUC_seg", [0, 1] * 5, range(10), ""),
-    ],
-)
-def test_why_a_measure_cannot_be_judged(measure, label, group, why):
-    """A measure of a few patients is not given; the reason is."""
-    said = why_not(measure, label, list(group))
-    assert said.startswith(why) and bool(said) == bool(why)
