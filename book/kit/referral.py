@@ -15,7 +15,18 @@ import pandas as pd
 from lib import results
 
 from .controls import NEEDED, contradictory, joint
-from .stats import FEWEST, SUFFIX, Difference, Evidence, Spread, corrected, draw, log_odds, patients
+from .stats import (
+    FEWEST,
+    SUFFIX,
+    Difference,
+    Evidence,
+    Spread,
+    corrected,
+    draw,
+    log_odds,
+    paired,
+    patients,
+)
 
 ORDERS = {
     "contradiction": "contradictory first",
@@ -218,26 +229,18 @@ def _less(
     runs: Mapping[tuple[int, str], pd.DataFrame],
 ) -> Difference:
     """Errors left by contradictions, less those left by another order."""
-    apart = shares["contradiction"] - shares[order]
-    variance, freedom = spread.added(float(np.nanvar(apart[1:], ddof=1)), 1 / len(runs))
-    variance = variance if apart.any() else 0.0
     people = len(set(patients(rows)))
-    smallest = len(set(patients(rows)[rows["wrong"].to_numpy() > 0]))
-    return Difference(
+    wrong = len(set(patients(rows)[rows["wrong"].to_numpy() > 0]))
+    return paired(
         MEASURE,
-        above=float(shares["contradiction"][0]),
-        below=float(shares[order][0]),
-        difference=float(apart[0]),
-        share=1.0,
-        seeds=tuple(dict.fromkeys(seed for seed, _ in runs)),
-        trainings=len(runs),
-        images=len(set(rows["case"])) if "case" in rows else len(rows),
-        patients=people,
+        shares["contradiction"],
+        shares[order],
+        spread,
+        trainings=list(runs),
+        people=people,
         smallest=people,
-        spread_known=spread.known,
-        error=float(np.sqrt(variance)),
-        freedom=freedom,
-        why="" if smallest >= FEWEST else f"errors in {smallest} patient{'s' * (smallest != 1)}",
+        images=len(set(rows["case"])) if "case" in rows else len(rows),
+        why="" if wrong >= FEWEST else f"errors in {wrong} patient{'s' * (wrong != 1)}",
     )
 
 

@@ -33,6 +33,15 @@ from .controls import (
 from .cost_words import cost_in_words, overlong_in_words
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost, waiting_table
 from .effects import answers, as_first_written_in_words, effect, effects, effects_key, effects_table
+from .expert import (
+    category_in_words,
+    category_table,
+    expert_curves,
+    expert_in_words,
+    expert_table,
+    size_in_words,
+    size_table,
+)
 from .external import external_table
 from .fig3 import fig3_losses, fig3_table
 from .finding import (
@@ -212,6 +221,8 @@ __all__ = [
     "cam_table",
     "cams",
     "catalogue_table",
+    "category_in_words",
+    "category_table",
     "changes_table",
     "choice",
     "consistent_table",
@@ -237,6 +248,9 @@ __all__ = [
     "engines_in_words",
     "engines_table",
     "evidence",
+    "expert_curves",
+    "expert_in_words",
+    "expert_table",
     "external_table",
     "fig3_losses",
     "fig3_table",
@@ -336,6 +350,8 @@ __all__ = [
     "shown",
     "silence_in_words",
     "simpler_in_words",
+    "size_in_words",
+    "size_table",
     "sortable",
     "split_dice",
     "split_gain",

@@ -22,6 +22,7 @@ from .rule import (
     Spread,
     corrected,
     holm,
+    paired,
     smallest_difference,
 )
 from .together import log_odds, paint, together, with_together
@@ -49,6 +50,7 @@ __all__ = [
     "log_odds",
     "over_sources",
     "paint",
+    "paired",
     "patients",
     "pooled",
     "refuse_other_data",

@@ -378,9 +378,7 @@ class Evidence:
             spread_known=spread.known,
             error=math.sqrt(variance),
             freedom=freedom,
-            why=""
-            if smallest >= FEWEST
-            else f"a class of {smallest} patient{'s' * (smallest != 1)}",
+            why=_few(smallest),
         )
         return judged(found, level)
 
@@ -405,6 +403,46 @@ class Evidence:
         if (system, key) not in self._drawn:
             self._drawn[system, key] = drawn(results.rows(self.runs[system][key]), self.draws)
         return self._drawn[system, key]
+
+
+def paired(
+    measure: str,
+    above: np.ndarray,
+    below: np.ndarray,
+    spread: Spread,
+    *,
+    trainings: Sequence[Key],
+    people: int,
+    smallest: int,
+    images: int | None = None,
+    why: str = "",
+) -> Difference:
+    """The difference of two ways to read the same trainings, from a measure of one's own.
+
+    above, below (1 + draws,): what each gives, over all trainings, as observed and under each draw
+    of patients; spread: of their difference, between trainings; people: patients behind them;
+    smallest: those of the class that the measure needs; images: behind them, if not as many as
+    patients; why: if nothing can be told. Not judged yet: give it to `corrected`.
+    """
+    apart = above - below
+    variance, freedom = spread.added(_variance(apart), 1 / len(trainings))
+    variance = variance if apart.any() else 0.0
+    return Difference(
+        measure,
+        above=float(above[0]),
+        below=float(below[0]),
+        difference=float(apart[0]),
+        share=1.0,
+        seeds=tuple(dict.fromkeys(seed for seed, _ in trainings)),
+        trainings=len(trainings),
+        images=images or people,
+        patients=people,
+        smallest=smallest,
+        spread_known=spread.known,
+        error=math.sqrt(variance),
+        freedom=freedom,
+        why=why or _few(smallest),
+    )
 
 
 def corrected(family: Mapping[str, Difference]) -> dict[str, Difference]:
@@ -465,6 +503,12 @@ def judged(found: Difference, level: float) -> Difference:
     _, low, high = wilson(*given, level=level, **options)
     p = min(wilson_p(*given, **options) * ERROR / (1 - level), 1.0)
     return replace(found, low=low, high=high, p=p, level=level)
+
+
+def _few(smallest: int) -> str:
+    """Why nothing can be told of so few patients; empty if it can."""
+    few = f"a class of {smallest} patient{'s' * (smallest != 1)}"
+    return "" if smallest >= FEWEST else few
 
 
 def _variance(drawn: np.ndarray) -> float:
