@@ -1,5 +1,6 @@
 // Makes the tables of `book/kit/figures/sortable.py` sortable and narrow, shows one panel of a choice
-// at a time, and marks where a table goes on. Without this script everything is there, below each other.
+// at a time, marks where a table goes on, and keeps columns that a cell prints. Without this script
+// everything is there, below each other.
 (() => {
   const make = (tag, attributes = {}, ...children) => {
     const element = document.createElement(tag);
@@ -137,7 +138,8 @@
   const marking = (box) => {
     const sizes = new ResizeObserver(() => mark(box));
     sizes.observe(box);
-    sizes.observe(box.querySelector("table"));
+    const table = box.querySelector("table");
+    if (table) sizes.observe(table);
     box.addEventListener("scroll", () => mark(box), { passive: true });
   };
 
@@ -146,5 +148,13 @@
   document.querySelectorAll(scrolls).forEach(marking);
   document.querySelectorAll(".picker-shown").forEach((shown) =>  // drawn anew with each choice
     new MutationObserver(() => shown.querySelectorAll(scrolls).forEach(marking)).observe(shown, { childList: true }));
+
+  // ---- what a cell prints in columns, two or more to a line, keeps them on a phone and scrolls
+  for (const printed of document.querySelectorAll(".cell_output .output pre")) {
+    const lines = printed.textContent.split("\n").filter((line) => /\S {2,}\S.* {2,}\S/.test(line));
+    if (lines.length < 2) continue;
+    printed.classList.add("in-columns");
+    marking(printed);
+  }
   choosing([...document.querySelectorAll(".choice")]);
 })();

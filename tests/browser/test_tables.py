@@ -246,3 +246,23 @@ def test_tables_that_the_picker_draws_anew_fade_too(browser):
         page.wait_for_function("!document.querySelector('.picker-shown [data-seen]')")
     page.locator(".picker-shown .goes-on").first.wait_for()
     context.close()
+
+
+LINES = """pre => {
+  const height = parseFloat(getComputedStyle(pre).lineHeight);
+  const box = getComputedStyle(pre);
+  const room = pre.clientHeight - parseFloat(box.paddingTop) - parseFloat(box.paddingBottom);
+  return [Math.round(room / height), pre.textContent.trimEnd().split("\\n").length];
+}"""
+
+
+def test_columns_that_a_cell_prints_stay_columns_on_a_phone(browser):
+    context = browser.new_context(viewport={"width": 360, "height": 800})
+    page = context.new_page()
+    page.goto((HTML / "chapters" / "network.html").as_uri())
+    printed = page.locator("pre.in-columns")
+    assert printed.count() == 1
+    assert "T3 Dice" in printed.inner_text()
+    shown, written = printed.evaluate(LINES)
+    assert shown == written == 5
+    context.close()

@@ -7,7 +7,7 @@
 export const EMPTY = 1e-3; // Alg. 1, step 3: keeps the mean over no pixels at 0
 export const CLIP = 1e-7; // smallest probability whose plain log is taken
 
-export const CONSISTENCY_DEFAULTS = {
+const CONSISTENCY_DEFAULTS = {
   locations: "max", order: "both", softmax: "double", detach: true, background: true, flatten: false,
 };
 
@@ -19,7 +19,7 @@ export const softmaxOf = (scores) => {
 };
 
 // Eq. 2: sums over images and pixels for each channel, 1 above and below, mean over the channels.
-export const diceLoss = (target, prediction, { images, channels, pixels }, options = {}) => {
+const diceLoss = (target, prediction, { images, channels, pixels }, options = {}) => {
   const { background = true, flatten = false, smooth = 1 } = options;
   const first = background ? 0 : 1;
   const groups = flatten ? 1 : channels - first;
@@ -114,7 +114,7 @@ export const segAsCls = (seg3, { images, classes, pixels }, locations = "max") =
 };
 
 // Eq. 5, mean over the images: the log of the clipped probability, or of a second softmax.
-export const softCrossEntropy = (target, prediction, { images, classes }, softmax = "double") => {
+const softCrossEntropy = (target, prediction, { images, classes }, softmax = "double") => {
   let loss = 0;
   const toTarget = new Float64Array(target.length), toPrediction = new Float64Array(target.length);
   for (let n = 0; n < images; n++) {

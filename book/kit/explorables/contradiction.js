@@ -54,7 +54,7 @@ export const readPresent = ({ cls, seg2, seg3 }, rule) => {
 };
 
 // How many features of two nodules differ.
-export const featuresApart = (one, other) => Object.keys(one).filter((name) => one[name] !== other[name]).length;
+const featuresApart = (one, other) => Object.keys(one).filter((name) => one[name] !== other[name]).length;
 
 // Nodules and necks around a place, in rounds: in round r, those of which as many features differ as
 // the neck's number is away from r. A round's order is the source's. The place itself is round 0.

@@ -6,7 +6,7 @@ import { makeStage } from "./stage.js";
 import { choiceField, flagField, makeStore, textField } from "./state.js";
 
 const IMAGES = ["1", "2", "3"];
-export const DICE_FIELDS = {
+const DICE_FIELDS = {
   image: choiceField("Image", "1", { 1: "1", 2: "2", 3: "3" }),
   truth1: textField("e58_64_34_26", MASK_PATTERN), predicted1: textField("e68_68_32_24", MASK_PATTERN),
   truth2: textField("e64_50_10_8", MASK_PATTERN), predicted2: textField("e70_54_10_8", MASK_PATTERN),

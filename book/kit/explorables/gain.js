@@ -8,7 +8,7 @@ const systemFields = (letter, right, d) => ({
   [`${letter}e`]: numberField(`${letter.toUpperCase()}: nodules not found at all`, 0, 0, 1, 0.001, 3),
   [`${letter}d`]: numberField(`${letter.toUpperCase()}: contour, Dice of a mask of the right class`, d, 0, 1, 0.001, 3),
 });
-export const GAIN_FIELDS = {
+const GAIN_FIELDS = {
   share: numberField("Malignant share of the images", 0.43, 0.01, 0.99, 0.01),
   ...systemFields("a", 0.85, 0.8),
   ...systemFields("b", 0.9, 0.8),

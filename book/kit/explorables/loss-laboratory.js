@@ -8,7 +8,7 @@ import { makeStage } from "./stage.js";
 import { choiceField, flagField, makeStore, numberField, textField } from "./state.js";
 
 const SHAPE = { images: 1, classes: 2, pixels: PIXELS };
-export const LAB_TERMS = { intra: "L_T2T3", inter: "L_T1T3", three: "L_T1T2T3" };
+const LAB_TERMS = { intra: "L_T2T3", inter: "L_T1T3", three: "L_T1T2T3" };
 
 export const LAB_FIELDS = {
   p: numberField("T1: probability of malignant", 0.9, 0, 1, 0.001, 3),

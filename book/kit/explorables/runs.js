@@ -20,7 +20,7 @@ export const roundSpan = (values) => {
 };
 
 // Why two runs must not be compared by this curve, or nothing.
-export const forbidden = (a, b, curve) => {
+const forbidden = (a, b, curve) => {
   if (a.place !== b.place) return "These runs saw other images, or were trained another way: a difference says nothing of the systems.";
   if (curve === "total" && a.system !== b.system) return "Each total adds other terms: compare it within one run, not between these two.";
   return "";

@@ -7,7 +7,7 @@ const SCALE = 2; // the canvas has so many points for one pixel of a mask, for t
 const within = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // Moves or resizes an ellipse by (dx, dy) pixels; what is left of it stays on the square.
-export const changeEllipse = (text, how, dx, dy) => {
+const changeEllipse = (text, how, dx, dy) => {
   const shape = readEllipse(text);
   if (!shape) return text;
   if (how === "move") {
