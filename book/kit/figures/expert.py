@@ -63,7 +63,7 @@ def expert_curves(
         line={"color": colour, "dash": dash, "width": 1.5},
         marker={"symbol": symbol, "size": [0, *(14 if c == BIOPSY else 9 for c in least.index), 0]},
         text=["", *(f"from {category} on" for category in least.index), ""],
-        textposition="bottom right",
+        textposition=["top right", "top center", "top center", "middle right", "top right"],
         name="the expert, BI-RADS",
         hovertemplate="finds %{y:.0f} % with %{x:.0f} % false alarms<extra></extra>",
     )
@@ -78,7 +78,11 @@ def expert_curves(
         height=460,
         base=drawn,
         xaxis={"title": "false alarms: benign, called malignant, %", "range": [-2, 102]},
-        yaxis={"title": "malignant, found, %", "range": [-2, 104]},
+        yaxis={
+            "title": "malignant, found, %",
+            "range": [-2, 109],
+            "tickvals": [*range(0, 101, 20)],
+        },
     )
 
 
