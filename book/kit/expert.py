@@ -1,23 +1,23 @@
 """The networks beside the expert who gave BUS-BRA's patients their BI-RADS categories.
 
-Histology is the truth for both. The expert's answers are four steps, so they have a curve with
-three corners; a biopsy is advised from category 4 on, and that is the corner at which the expert
-works. A network is set beside it where, on its own curve, it gives as many false alarms on the same
-patients.
+Histology is the truth for both. The expert's answers are four steps, and a biopsy is advised from
+category 4 on. A network is set beside the expert where, on its own curve, it gives as many false
+alarms on the same patients; where it finds as many malignant ones; and with as few steps.
 
-A category is a patient's: the expert saw both images where there are two. So the network's answer
-is the patient's, too, the mean of the joint log-odds of the images.
+A category is a patient's, who may have two images. So the network's answer is the patient's, too,
+the mean of the joint log-odds of the images.
 """
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
 from lib import results
 
@@ -27,6 +27,7 @@ from .stats import (
     SUFFIX,
     Difference,
     Evidence,
+    Interval,
     Spread,
     corrected,
     draw,
@@ -34,17 +35,17 @@ from .stats import (
     paired,
     patients,
     together,
+    wilson,
 )
 
 Record = Mapping[str, Any]
 FILE = results.RESULTS / "bench" / "birads.json"
 BIOPSY = 4  # the category from which on a biopsy is advised
 LOW_RISK = 0.02  # of malignant, below which a lesion is followed up: category 3 (ACR 2013)
-KEPT = 0.98  # of the malignant patients of a category, those that a threshold shall keep
-SPARED, CANCER = f"{EACH}spared", f"{EACH}cancer"  # names of measures, for `Evidence`
-NAMED = f"{EACH}named"  # benign, and named so
-SENSITIVITY, SPECIFICITY = "sensitivity", "specificity"
-BY_EXPERT = {name: f"{EACH}{name} of the expert" for name in (SENSITIVITY, SPECIFICITY)}
+SENSITIVITY, ALARMS = "sensitivity", "false alarms"  # at the expert's corner
+STEPS = "AUC in four steps"
+SPARED, MISSED, CANCER = (f"{EACH}{name}" for name in ("spared", "missed", "cancer"))
+FOUND = f"{EACH}found"  # of the malignant images
 THIRDS = ("small", "middle", "large")
 LOOKED_AT = {"case", "group", "label", "p_malignant", "seg_as_cls"} | {
     f"nodule_{part}" for part in ("inter", "pred", "true")
@@ -92,6 +93,19 @@ class Expert(NamedTuple):
         ).reset_index()
         return told.assign(p_malignant=expit(told["odds"]))
 
+    def helped(self, record: Record) -> pd.DataFrame | None:
+        """`patients`, but with category and network together: a logistic regression on both.
+
+        Fitted to the run's validation patients. None where these were not recorded.
+        """
+        rows, valid = self.patients(record), self.patients(record, "validation")
+        if rows is None or valid is None or valid["label"].nunique() < 2:
+            return None
+        both = ["category", "odds"]
+        fitted = LogisticRegression(C=math.inf).fit(valid[both], valid["label"])
+        odds = fitted.decision_function(rows[both])
+        return rows.assign(odds=odds, p_malignant=expit(odds))
+
 
 def load(file: Path = FILE) -> Expert:
     """The categories that `ci/birads.py` wrote."""
@@ -100,98 +114,150 @@ def load(file: Path = FILE) -> Expert:
     return Expert(read["source"], read["fingerprint"], read["cite"], categories)
 
 
-def by_expert(expert: Expert) -> Reading:
-    """The expert's answers to a run's patients: the category, moved to lie in 0 to 1."""
-
-    def read(record: Record, others: Sequence[Record]) -> pd.DataFrame | None:
-        rows = expert.patients(record)
-        return None if rows is None else rows.assign(p_malignant=(rows["category"] - 1) / 5)
-
-    return read
+Answer = Callable[[Record], pd.DataFrame | None]  # a run -> its patients, or None
 
 
-def by_network(expert: Expert) -> Reading:
-    """The joint decision on a run's patients."""
-    return lambda record, others: expert.patients(record)
+def in_steps(rows: pd.DataFrame) -> pd.DataFrame:
+    """The network's order of patients in four steps, each as often as the expert's category.
+
+    >>> rows = pd.DataFrame({"odds": [0.3, -2.0, 1.0], "category": [5, 3, 2]})
+    >>> in_steps(rows)["p_malignant"].tolist()
+    [0.4, 0.2, 0.8]
+    """
+    given = np.empty(len(rows))
+    given[np.argsort(rows["odds"].to_numpy(), kind="stable")] = np.sort(rows["category"])
+    return rows.assign(p_malignant=_as_score(given))
 
 
-class Found(NamedTuple):
-    """Malignant patients whom network and expert find, and all of them (1 + draws,)."""
+class Counts(NamedTuple):
+    """How many patients of a class network and expert call, and all of it (1 + draws,)."""
 
     network: np.ndarray
     expert: np.ndarray
     of: np.ndarray
 
 
-def at_the_corner(rows: pd.DataFrame) -> Found:
-    """Malignant patients who are found, the network giving as many false alarms as the expert.
+def at_the_corner(rows: pd.DataFrame) -> dict[str, Counts]:
+    """What the network gives where it equals the expert in the other class.
 
-    rows: of one training, as `Expert.patients` gives them. Where the network's curve rises at that
-    number, the middle of the step counts. Under each draw of patients after the first value.
+    rows: of one training, as `Expert.patients` gives them. `SENSITIVITY`: malignant patients who
+    are found, with the expert's false alarms; `ALARMS`: benign ones who are called, with the
+    expert's malignant ones found. Where the curve rises just there, the middle of the step counts.
+    Under each draw of patients after the first value.
 
     >>> rows = {"case": list("abcd"), "group": list("abcd"), "label": [0, 0, 1, 1]}
     >>> rows |= {"odds": [0.1, 3.0, 2.0, 4.0], "category": [2, 4, 3, 5]}
-    >>> [float(side[0]) for side in at_the_corner(pd.DataFrame(rows))]
-    [1.5, 1.0, 2.0]
+    >>> told = at_the_corner(pd.DataFrame(rows))
+    >>> [[float(side[0]) for side in one] for one in told.values()]
+    [[1.5, 1.0, 2.0], [0.5, 1.0, 2.0]]
     """
     weights = np.vstack([np.ones(len(rows)), draw(rows)])
     ill, alarm = (rows["label"] == 1).to_numpy(), (rows["category"] >= BIOPSY).to_numpy()
     order = np.argsort(-rows["odds"].to_numpy(), kind="stable")  # the most suspicious first
-    alarms, found = (
-        np.pad(np.cumsum((weights * some)[:, order], axis=1), ((0, 0), (1, 0)))
-        for some in (~ill, ill)
-    )
-    by_draw = zip(weights @ (~ill & alarm), alarms, found, strict=True)
-    network = np.array([_in_the_middle(*three) for three in by_draw])
-    return Found(network, weights @ (ill & alarm), weights @ ill)
+    told = {}
+    for name, mine in ((SENSITIVITY, ill), (ALARMS, ~ill)):
+        others, called = (
+            np.pad(np.cumsum((weights * some)[:, order], axis=1), ((0, 0), (1, 0)))
+            for some in (~mine, mine)
+        )
+        by_draw = zip(weights @ (~mine & alarm), others, called, strict=True)
+        network = np.array([_in_the_middle(*three) for three in by_draw])
+        told[name] = Counts(network, weights @ (mine & alarm), weights @ mine)
+    return told
 
 
 def beside(
-    found: Evidence, expert: Expert, systems: Sequence[str]
+    found: Evidence, expert: Expert, systems: Sequence[str], answer: Answer | None = None
 ) -> dict[str, dict[str, Difference]]:
     """Each system that was run, decided together, less the expert, by the book's rule.
 
-    Of each system "AUC" and `SENSITIVITY` (see `at_the_corner`), corrected (Holm) for the two. The
-    spread between trainings is learned from all systems; the expert has none.
+    answer: `expert.patients`, the default, or `expert.helped`. Of each system: `SENSITIVITY`,
+    `ALARMS` (`at_the_corner`) and `STEPS` (`in_steps`), corrected (Holm) for the three; and "AUC",
+    which is no fair question, since the expert has four answers. The spread between trainings is
+    learned from all systems; the expert has none.
     """
-    curves = two_readings(_runs(found), by_network(expert), by_expert(expert))
+    answer = answer or expert.patients
     rows = {
         (system, key): told
         for system, runs in found.runs.items()
         if not system.endswith(SUFFIX) and (system in systems or len(runs) > 1)
         for key, run in runs.items()
-        if (told := expert.patients(run)) is not None
+        if (told := answer(run)) is not None
     }
     corner = {place: at_the_corner(told) for place, told in rows.items()}
-    each = [_shares([one]) for one in corner.values()]
-    spread = Spread.between_trainings(
-        [system for system, _ in corner],
-        [frozenset(told["case"]) for told in rows.values()],
-        np.array([network - given for network, given in each]),
-    )
+    spread = {name: _spread(rows, [one[name] for one in corner.values()]) for name in _ASKED}
+    whole = two_readings(_runs(found), _read(answer), _read(expert.patients, _by_expert))
+    steps = two_readings(_runs(found), _read(answer, in_steps), _read(expert.patients, _by_expert))
     told = {}
     for system in systems:
         mine = [place for place in corner if place[0] == system]
         if not mine:
             continue
         people = pd.concat([rows[place] for place in mine]).drop_duplicates("group")
-        seen = paired(
-            SENSITIVITY,
-            *_shares([corner[place] for place in mine]),
-            spread,
-            trainings=[key for _, key in mine],
-            people=len(people),
-            smallest=int(people["label"].value_counts().min()),
-        )
-        auc = curves.difference(f"{system}{SUFFIX}", system, "AUC")
-        told[system] = corrected({"AUC": auc, SENSITIVITY: seen})
+        family = {
+            name: paired(
+                name,
+                *_shares([corner[place][name] for place in mine]),
+                spread[name],
+                trainings=[key for _, key in mine],
+                people=len(people),
+                smallest=int(people["label"].value_counts().min()),
+            )
+            for name in _ASKED
+        }
+        pair = f"{system}{SUFFIX}", system, "AUC"
+        family[STEPS] = steps.difference(*pair)
+        told[system] = corrected(family) | {"AUC": whole.difference(*pair)}
     return told
 
 
-def _shares(parts: Sequence[Found]) -> tuple[np.ndarray, np.ndarray]:
-    """What network and expert find of all malignant patients of these trainings (1 + draws,)."""
+def levels(rows: pd.DataFrame) -> dict[str, Interval]:
+    """The expert's own `SENSITIVITY` and `ALARMS`, with 95 % intervals over patients.
+
+    rows: as `tested` gives them.
+    """
+    counts = at_the_corner(rows)
+    told = {}
+    for name, one in counts.items():
+        _, share = _shares([one])
+        told[name] = wilson(float(share[0]), float(np.nanvar(share[1:], ddof=1)), int(one.of[0]))
+    return told
+
+
+_ASKED = (SENSITIVITY, ALARMS)
+
+
+def _read(answer: Answer, then: Callable[[pd.DataFrame], pd.DataFrame] | None = None) -> Reading:
+    def read(record: Record, others: Sequence[Record]) -> pd.DataFrame | None:
+        rows = answer(record)
+        return rows if rows is None or then is None else then(rows)
+
+    return read
+
+
+def _by_expert(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(p_malignant=_as_score(rows["category"].to_numpy()))
+
+
+def _as_score(category: np.ndarray) -> np.ndarray:
+    """2 to 5 as .2 to .8: an AUC asks for the order alone."""
+    return ((category - 1) / 5).round(1)
+
+
+def _spread(rows: Mapping[tuple[str, Any], pd.DataFrame], counts: Sequence[Counts]) -> Spread:
+    """How much trainings of one system differ in what the network has beyond the expert."""
+    each = [_shares([one]) for one in counts]
+    return Spread.between_trainings(
+        [system for system, _ in rows],
+        [frozenset(told["case"]) for told in rows.values()],
+        np.array([network - given for network, given in each]),
+    )
+
+
+def _shares(parts: Sequence[Counts]) -> tuple[np.ndarray, np.ndarray]:
+    """What network and expert call of all patients of these trainings (1 + draws,)."""
     network, given, of = (np.sum(side, axis=0) for side in zip(*parts, strict=True))
-    with np.errstate(invalid="ignore", divide="ignore"):  # a draw may hold no malignant patient
+    with np.errstate(invalid="ignore", divide="ignore"):  # a draw may hold no patient of a class
         return network / of, given / of
 
 
@@ -248,9 +314,9 @@ def corners(rows: pd.DataFrame) -> pd.DataFrame:
 def in_category(found: Evidence, expert: Expert, category: int) -> Evidence:
     """The joint decision on the patients of one category alone; its AUC is what the network adds.
 
-    Further measures: `SPARED`, the share of benign patients below a threshold that keeps `KEPT` of
-    the malignant ones of the category on validation; `CANCER`, the share of malignant ones among
-    all below it.
+    Further measures: `SPARED`, the share of benign patients below the lowest malignant one of the
+    category on validation; `MISSED`, that of malignant ones; `CANCER`, the share of malignant ones
+    among all below it.
     """
     kept = []
     for record in _runs(found):
@@ -258,42 +324,79 @@ def in_category(found: Evidence, expert: Expert, category: int) -> Evidence:
         if any(rows is None for rows in both):
             continue
         rows, valid = (some[some["category"] == category].reset_index(drop=True) for some in both)
-        odds = valid["odds"][valid["label"] == 1].to_numpy()
+        odds = valid["odds"][valid["label"] == 1]
         if len(odds):
-            lowest_kept = np.sort(odds)[len(odds) - math.ceil(KEPT * len(odds))]
-            below = rows["odds"] < lowest_kept
-            rows[SPARED] = np.where(rows["label"] == 0, below, math.nan)
-            rows[CANCER] = np.where(below, rows["label"], math.nan)
+            below, ill = rows["odds"] < odds.min(), rows["label"] == 1
+            rows[SPARED] = np.where(ill, math.nan, below)
+            rows[MISSED] = np.where(ill, below, math.nan)
+            rows[CANCER] = np.where(below, ill, math.nan)
         if len(rows):
             kept.append({**record, "per_image": rows.to_dict("list")})
     return Evidence(kept, found.draws)
 
 
-def by_size(found: Evidence, expert: Expert, system: str) -> dict[str, Evidence]:
-    """The runs on the third of the images with the smallest nodules, the middle one, the largest.
+class Third(NamedTuple):
+    """The images of one size: the runs on them, and network less expert on the malignant ones.
+
+    beside: `FOUND` at a threshold with which each training gives the expert's false alarms over
+    images of all sizes; the network stands there decided together, the expert as answered.
+    """
+
+    runs: Evidence
+    beside: Evidence
+
+
+def by_size(found: Evidence, expert: Expert, system: str) -> dict[str, Third]:
+    """The third of the images with the smallest nodules, the middle one, and the largest.
 
     Size is the share of the image that the true nodule covers: BUS-BRA does not tell millimetres.
-    Further measures: `NAMED`, the specificity at a threshold of one half; the expert's two, by
-    image, where the category of its patient counts.
+    By image; the expert's category is that of the patient.
     """
     runs = found.runs[system]
     first = min(seed for seed, _ in runs)
     share = np.concatenate([size(run) for (seed, _), run in runs.items() if seed == first])
     edges = np.quantile(share, [1 / 3, 2 / 3])
-    thirds: dict[str, list[Record]] = {name: [] for name in THIRDS}
+    thirds: dict[str, list[list[Record]]] = {name: [[], []] for name in THIRDS}
     for record in found.records:
         rows = results.rows(record)
         if not set(rows) >= {"nodule_true", "p_malignant"}:
             continue
         third = np.searchsorted(edges, size(record), side="left")
-        rows = rows[[name for name in rows if name in LOOKED_AT]]
-        rows[NAMED] = np.where(rows["label"] == 0, rows["p_malignant"] <= 0.5, math.nan)
-        alarm = expert.of(rows["case"]) >= BIOPSY
-        rows[BY_EXPERT[SENSITIVITY]] = np.where(rows["label"] == 1, alarm, math.nan)
-        rows[BY_EXPERT[SPECIFICITY]] = np.where(rows["label"] == 0, ~alarm, math.nan)
         for at, name in enumerate(THIRDS):
-            thirds[name].append({**record, "per_image": rows[third == at].to_dict("list")})
-    return {name: Evidence(some, found.draws) for name, some in thirds.items()}
+            mine = rows[[name for name in rows if name in LOOKED_AT]][third == at]
+            thirds[name][0].append({**record, "per_image": mine.to_dict("list")})
+            if record["experiment"].endswith(SUFFIX):
+                thirds[name][1] += _found(record, rows, third == at, expert)
+    return {
+        name: Third(*(Evidence(some, found.draws) for some in each))
+        for name, each in thirds.items()
+    }
+
+
+def _found(record: Record, rows: pd.DataFrame, which: np.ndarray, expert: Expert) -> list[Record]:
+    """Network and expert, who call as many of all benign images: what they find of these images."""
+    ill, alarm = (rows["label"] == 1).to_numpy(), expert.of(rows["case"]) >= BIOPSY
+    odds = log_odds(rows["p_malignant"].to_numpy())
+    threshold = as_many(odds[rows["label"] == 0], int((alarm & (rows["label"] == 0)).sum()))
+    told = []
+    for ending, called in ((SUFFIX, odds > threshold), ("", alarm)):
+        kept = rows[[name for name in ("case", "group", "label") if name in rows]].assign(
+            **{FOUND: np.where(ill, called, math.nan)}
+        )
+        name = record["experiment"].removesuffix(SUFFIX)
+        per_image = kept[which].to_dict("list")
+        told.append({**record, "experiment": f"{name}{ending}", "per_image": per_image})
+    return told
+
+
+def as_many(odds: np.ndarray, called: int) -> float:
+    """The threshold above which just so many of these log-odds lie, in the middle of the gap.
+
+    >>> as_many(np.array([0.0, 1.0, 3.0]), 1)
+    2.0
+    """
+    ordered = np.concatenate([[math.inf], np.sort(odds)[::-1], [-math.inf]])
+    return float(ordered[called : called + 2].mean())
 
 
 def size(record: Record) -> np.ndarray:

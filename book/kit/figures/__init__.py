@@ -39,6 +39,7 @@ from .expert import (
     expert_curves,
     expert_in_words,
     expert_table,
+    helped_in_words,
     size_in_words,
     size_table,
 )
@@ -269,6 +270,7 @@ __all__ = [
     "gradient_angles",
     "grid",
     "headline",
+    "helped_in_words",
     "index_table",
     "instead_curves",
     "instead_goals",

@@ -3,29 +3,33 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
+from lib import results
+
 from ..expert import (
+    ALARMS,
     BIOPSY,
-    BY_EXPERT,
     CANCER,
-    KEPT,
+    FOUND,
     LOW_RISK,
-    NAMED,
+    MISSED,
     SENSITIVITY,
     SPARED,
-    SPECIFICITY,
+    STEPS,
     Expert,
+    Third,
     corners,
     curve,
     tested,
 )
-from ..stats import SUFFIX, Difference, Evidence
+from ..stats import SUFFIX, Difference, Evidence, Interval
 from .changes import NEITHER, sentence
 from .places import of_classes
 from .style import ABSENT, cell, figure, number, series, stacked, table, text, words
 
-ALARMS = np.linspace(0, 1, 101)
+GRID = np.linspace(0, 1, 101)  # of false alarms
 
 
 def expert_curves(
@@ -42,9 +46,9 @@ def expert_curves(
     drawn, said = go.Figure(), []
     for index, (name, one) in enumerate(there.items()):
         colour, dash, _ = series(index)
-        seen = curve(one, expert, system, ALARMS)
+        seen = curve(one, expert, system, GRID)
         drawn.add_scatter(
-            x=100 * ALARMS,
+            x=100 * GRID,
             y=(100 * seen).round(1),
             mode="lines",
             line={"color": colour, "dash": dash, "width": 2.5},
@@ -74,10 +78,10 @@ def expert_curves(
     said.append(f"the expert finds {ways}")
     return figure(
         "Malignant patients who are found, in per cent, against benign ones who are called "
-        f"malignant. {'; '.join(said)}.",
+        f"suspicious. {'; '.join(said)}.",
         height=460,
         base=drawn,
-        xaxis={"title": "false alarms: benign, called malignant, %", "range": [-2, 102]},
+        xaxis={"title": "false alarms: benign, but suspicious, %", "range": [-2, 102]},
         yaxis={
             "title": "malignant, found, %",
             "range": [-2, 109],
@@ -86,18 +90,23 @@ def expert_curves(
     )
 
 
-def expert_in_words(told: Mapping[str, Difference], title: str) -> str:
-    """Is the network as good as the expert, by AUC and where the expert works; Markdown."""
-    auc, seen = told["AUC"], told[SENSITIVITY]
-    lead = ""
-    if seen.clear and seen.difference < 0 and not (auc.clear and auc.difference < 0):
-        how = "the network is better" if auc.clear else f"the two are {NEITHER}"
-        lead = f"**By AUC {how}; where the expert works, the expert is better.** "
+def expert_in_words(told: Mapping[str, Difference], own: Mapping[str, Interval]) -> str:
+    """Is the network as good as the expert, where the expert works; Markdown.
+
+    told: of one system, as `book.kit.expert.beside` gives it; own: the expert's `levels`.
+    """
+    seen, alarms, steps = (told[name] for name in (SENSITIVITY, ALARMS, STEPS))
+    better = _better(seen, alarms)
+    lead = better or f"the two are {NEITHER}"
     return (
-        f"{lead}AUC, {text(title)} compared with the expert: {_judged(auc)}. From category "
-        f"{BIOPSY} on, the expert finds {number(seen.below)} % of the malignant patients. With as "
-        f"many false alarms, the network finds {number(seen.above)} %: sensitivity "
-        f"{_judged(seen)}."
+        f"**Where the expert works, {lead}.** From category {BIOPSY} on, the expert finds "
+        f"{words(own[SENSITIVITY])} % of the malignant patients, and calls {words(own[ALARMS])} % "
+        "of the benign ones suspicious. With as many false alarms, the network finds "
+        f"{number(seen.above)} %: {_judged(seen)}. To "
+        f"find as many malignant patients, it calls {number(alarms.above)} % of the benign ones "
+        f"suspicious: {_judged(alarms)}. If it may give four answers only, as often as the expert "
+        f"each, its AUC is {number(steps.above)} % and the expert's {number(steps.below)} %: "
+        f"{_judged(steps)}."
     )
 
 
@@ -116,14 +125,19 @@ def expert_table(
             body.append(f"<b>{text(name)}</b>, {people} patients")
         for system, one in systems.items():
             several = f"{one['AUC'].trainings} training{'s' * (one['AUC'].trainings != 1)}"
-            cells = [_of(one[name]) for name in ("AUC", SENSITIVITY)]
-            body.append([f"{text(titles.get(system, system))}<br><small>{several}</small>", *cells])
+            cells = [_of(one[name]) for name in (SENSITIVITY, ALARMS, STEPS)]
+            auc = f"{number(one['AUC'].above)} / {number(one['AUC'].below)}"
+            title = f"{text(titles.get(system, system))}<br><small>{several}</small>"
+            body.append([title, *cells, auc])
     if not body:
         raise ValueError("none of these systems has been run yet")
-    head = ["", "AUC", "sensitivity, with as many<br>false alarms as the expert"]
+    head = [
+        "", "found, with the expert's<br>false alarms", "false alarms, with as<br>many found",
+        "AUC in<br>four steps", "AUC, not<br>compared",
+    ]  # fmt: skip
     note = (
         "Network / expert, in per cent, and below it network minus expert: 95 % intervals over "
-        "patients and trainings, corrected (Holm) for the two; bold where told apart."
+        "patients and trainings, corrected (Holm) for the three; bold where told apart."
     )
     return table(head, body, note)
 
@@ -143,95 +157,105 @@ def category_table(
     for category, one in told.items():
         mine = rows[rows["category"] == category]
         ill = mine["label"] == 1
-        known = system in one.runs and "AUC" in one.measures(system)
+        told_of = one.level(system, "AUC") if system in one.runs else None
+        known = told_of is not None and told_of.low == told_of.low
         body.append(
             [
                 str(category),
                 str(len(mine)),
                 f"{ill.sum()} <small>({number(ill.mean())} %)</small>",
-                cell(one.level(system, "AUC")) if known else ABSENT,
+                cell(told_of) if known else ABSENT,
             ]
         )
     head = ["category", "patients", "malignant", "AUC of the network"]
     note = (
-        "AUC in per cent, decided together, with 95 % intervals over patients and trainings; none "
-        "where a class has fewer than ten patients."
+        f"AUC in per cent, decided together, with 95 % intervals over patients and trainings; "
+        f"{ABSENT}: fewer than ten patients of a class."
     )
     return table(head, body, note)
 
 
 def category_in_words(told: Evidence, system: str, category: int = BIOPSY) -> str:
     """Could the network spare biopsies? Markdown; empty if it cannot be told."""
-    if system not in told.runs or not set(told.measures(system)) >= {"AUC", SPARED, CANCER}:
+    asked = {"AUC", SPARED, MISSED, CANCER}
+    if system not in told.runs or not set(told.measures(system)) >= asked:
         return ""
-    auc, spared, cancer = (told.level(system, m) for m in ("AUC", SPARED, CANCER))
-    said = (
-        f"Among the patients of category {category} the network's AUC is {words(auc)} %: it tells "
-        f"something that the category does not. With a threshold that keeps {_percent(KEPT)} of "
-        f"the malignant ones on validation, it would spare {words(spared)} % of the benign "
-        f"ones a biopsy. Of all whom it spares, {words(cancer)} % are malignant"
-    )
+    spared, missed, cancer = (told.level(system, m) for m in (SPARED, MISSED, CANCER))
+    rows = pd.concat(map(results.rows, told.runs[system].values())).drop_duplicates("group")
+    lead = ""
     if cancer.low > LOW_RISK:
-        return (
-            f"**Not safe enough to spare a biopsy.** {said}; a lesion is followed up in place of "
-            f"a biopsy where at most {_percent(LOW_RISK)} are (category 3)."
-        )
-    return f"{said}."
+        lead = "**In these patients, not safe enough to spare a biopsy.** "
+    return (
+        f"{lead}Suppose a patient of category {category} had no biopsy if the score is below that "
+        "of every malignant validation patient of the category. It would be spared to "
+        f"{words(spared)} % of the benign ones, and {words(missed)} % of the malignant ones would "
+        f"be missed. Of all who are spared it, {words(cancer)} % would have cancer; a patient is "
+        f"followed up in its place where that is at most {100 * LOW_RISK:g} % (category 3). The "
+        "share depends on how many of the category have cancer, here "
+        f"{number((rows['label'] == 1).mean())} %: where fewer have, it is lower."
+    )
 
 
-def size_table(told: Mapping[str, Evidence], system: str) -> str:
-    """Small, middle and large nodules: contradictions, outline and class, beside the expert.
+def helped_in_words(told: Mapping[str, Difference]) -> str:
+    """What the expert's category and the network together find, beside the category alone.
+
+    told: of one system, as `book.kit.expert.beside` gives it with `helped`; Markdown.
+    """
+    seen = told[SENSITIVITY]
+    return (
+        "Category and network together (a logistic regression, fitted to validation patients) find "
+        f"{number(seen.above)} % of the malignant patients, with the false alarms of the category "
+        f"alone, which finds {number(seen.below)} %: {_judged(seen)}."
+    )
+
+
+def size_table(told: Mapping[str, Third], system: str) -> str:
+    """Small, middle and large nodules: contradictions, outline, and what network and expert find.
 
     told: as `book.kit.expert.by_size` gives it. Raises ValueError if the system was not run.
     """
     joint = f"{system}{SUFFIX}"
     body = []
     for name, one in told.items():
-        if joint not in one.runs:
+        if joint not in one.runs.runs:
             raise ValueError(f"{system} has not been run")
-        told_by = (
-            (system, "inconsis_cls"),
-            (joint, "dice_nodule"),
-            (joint, "AUC"),
-            (joint, "REC"),
-            (joint, NAMED),
-        )
-        classes = of_classes(one)
+        classes = of_classes(one.runs)
         body.append(
             [
                 f"{name}<br><small>{sum(classes.values())} images</small>",
                 number(classes.get("malignant", 0) / sum(classes.values())),
-                *(stacked(one.level(*place)) for place in told_by),
-                *(number(one.value(joint, BY_EXPERT[m])) for m in (SENSITIVITY, SPECIFICITY)),
+                stacked(one.runs.level(system, "inconsis_cls")),
+                stacked(one.runs.level(joint, "dice_nodule")),
+                _of(one.beside.difference(joint, system, FOUND)),
             ]
         )
     head = [
-        "nodules", "malignant", "T1 and T3<br>contradict", "Dice,<br>nodule", "AUC",
-        "sensitivity", "specificity", "expert's<br>sensitivity", "expert's<br>specificity",
+        "nodules", "malignant", "T1 and T3<br>contradict", "Dice,<br>nodule",
+        "malignant, found:<br>network / expert",
     ]  # fmt: skip
     note = (
-        "In per cent, with 95 % intervals over patients and trainings. Contradictions: as "
-        "answered; all else of the network: decided together, at a threshold of one half."
+        "In per cent, with 95 % intervals over patients and trainings, not corrected; bold where "
+        "told apart. Contradictions: as answered; else decided together. By image; the expert's "
+        "category is that of the patient."
     )
     return table(head, body, note)
 
 
-def size_in_words(told: Mapping[str, Evidence], system: str) -> str:
-    """What becomes of small nodules: the network's sensitivity beside the expert's; Markdown."""
+def size_in_words(told: Mapping[str, Third], system: str) -> str:
+    """In which size of nodules the network finds less than the expert; Markdown."""
     joint = f"{system}{SUFFIX}"
-    least, *_, most = told
-    if any(joint not in told[name].runs for name in (least, most)):
+    if any(joint not in one.runs.runs for one in told.values()):
         return ""
-    said = [
-        f"of the malignant nodules in the {name} third the network finds "
-        f"{words(told[name].level(joint, 'REC'))} % and the expert "
-        f"{number(told[name].value(joint, BY_EXPERT[SENSITIVITY]))} %"
-        for name in (least, most)
-    ]
-    small, large = (words(told[name].level(joint, "AUC")) for name in (least, most))
+    said = []
+    for name, one in told.items():
+        seen = one.beside.difference(joint, system, FOUND)
+        said.append(
+            f"{number(seen.above)} % of the {name} ones (the expert {number(seen.below)} %: "
+            f"{_judged(seen)})"
+        )
     return (
-        f"At a threshold of one half, {'; '.join(said)}. The AUC, which asks for no threshold, is "
-        f"{small} among small nodules and {large} among large ones."
+        "With as many false alarms as the expert over all images, the network finds of the "
+        f"malignant nodules {'; '.join(said)}."
     )
 
 
@@ -247,5 +271,10 @@ def _judged(found: Difference) -> str:
     return sentence(found) + ("" if found.clear or found.why else f", {NEITHER}")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:g} %"
+def _better(seen: Difference, alarms: Difference) -> str:
+    """Who is told to be better by either question, if not one by the one and one by the other."""
+    gains = {seen: seen.difference, alarms: -alarms.difference}
+    sides = {gain > 0 for one, gain in gains.items() if one.clear}
+    if len(sides) != 1:
+        return ""
+    return "the network is better" if sides.pop() else "the expert is better"

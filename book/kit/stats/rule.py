@@ -2,9 +2,9 @@
 
 **What varies.** Other patients would give other numbers, and so would another training of the same
 network from another seed. The rule counts both. Patients are drawn whole: if one is drawn, all
-images of this patient are. The variance of a mean over K trainings has one part for each:
+images of this patient are. The variance of a mean over R trainings has one part for each:
 
-    V = bootstrap variance, over patients, of that mean  +  max(0, s² - v) / K
+    V = bootstrap variance, over patients, of that mean  +  max(0, s² - v) / R
 
 s² is how much the trainings of one system vary. (Where there are several test sets, an easy one is
 easy for all systems: what a training shares with the others on its test set is taken off first.)
