@@ -93,6 +93,12 @@ def folded(title: str, html: str) -> None:
     display(HTML(f"<details><summary>{escape(title)}</summary>{html}</details>"))
 
 
+def folded_words(title: str, markdown: str) -> None:
+    """Show Markdown below a line that opens it; nothing where there is none."""
+    if markdown:
+        say(f"<details><summary>{escape(title)}</summary>\n\n{markdown}\n\n</details>")
+
+
 def commands(place: Place, systems: Sequence[str]) -> None:
     """Show how to make the runs that are not there yet."""
     if not systems:

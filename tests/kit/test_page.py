@@ -60,3 +60,11 @@ def test_no_day_of_the_results_outside_the_repository(monkeypatch):
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", page.results_of())
     monkeypatch.setattr(page.home, "repository", lambda: None)
     assert page.results_of() == ""
+
+
+def test_long_words_are_folded_and_stay_markdown(said):
+    page.folded_words("a < b", "- one\n- two")
+    page.folded_words("nothing", "")
+    assert said == [
+        "<details><summary>a &lt; b</summary>\n\n- one\n- two\n\n</details>",
+    ]

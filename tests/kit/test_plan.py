@@ -187,7 +187,7 @@ def test_a_verdict_that_rests_on_the_spread_of_other_systems_is_named():
     words = figures.assumed_in_words(compared, own)
     assert f"{len(flipped)} of {len(own[change]['BUS-BRA'])} verdicts would be another" in words
     assert all(figures.sentence(own[change]["BUS-BRA"][m]) in words for m in flipped)
-    assert "None of the" in figures.assumed_in_words(own, own)
+    assert "none of the" in figures.assumed_in_words(own, own)
 
 
 def test_a_system_is_set_against_the_network_it_shares_most_trainings_with():
@@ -354,3 +354,18 @@ def test_a_new_run_is_read_by_its_own_joint_columns():
     rows = rows.assign(**own, joint_p_malignant=np.where(rows["label"] == 1, 0.9, 0.1))
     new = Evidence(stats.with_together([record(PLAIN, 0, rows)]))
     assert new.value(f"{PLAIN}{SUFFIX}", "ACC") == 1
+
+
+def test_a_gain_in_mean_dice_alone_is_said_to_be_the_class():
+    at = {"above": 0.9, "below": 0.8, "share": 1.0, "seeds": (0,), "trainings": 5, "images": 90}
+    at |= {"patients": 45, "smallest": 45, "spread_known": True, "difference": 0.1}
+    whole = Difference("dice_paper_mean", low=0.05, high=0.15, p=0.001, **at)
+    own = Difference("dice_class_mean", low=-0.05, high=0.15, p=0.4, **at)
+    both = {"dice_paper_mean": whole, "dice_class_mean": own}
+    said = figures.whose_gain_in_words({"with": {"Pooled": both, "BUS-BRA": both}}, ["BUS-BRA"])
+    assert "in 1 comparison:" in said
+    assert said.endswith("Pooled, with.")
+    alone = figures.whose_gain_in_words({"with": {"BUS-BRA": both, "DDTI": both}}, ["BUS-BRA"])
+    assert alone.endswith("BUS-BRA, with.")  # DDTI is not among the rows that are judged
+    clear = both | {"dice_class_mean": replace(own, p=0.001)}
+    assert not figures.whose_gain_in_words({"with": {"Pooled": clear}}, [])

@@ -32,7 +32,15 @@ from .controls import (
 )
 from .cost_words import cost_in_words, overlong_in_words
 from .costs import cost_figure, cost_rows, costs_beside, decision_cost, waiting_table
-from .effects import answers, as_first_written_in_words, effect, effects, effects_key, effects_table
+from .effects import (
+    answers,
+    as_first_written_in_words,
+    effect,
+    effects,
+    effects_key,
+    effects_table,
+    whose_gain_in_words,
+)
 from .expert import (
     category_in_words,
     category_table,
@@ -376,6 +384,7 @@ __all__ = [
     "verdicts_table",
     "versions_table",
     "waiting_table",
+    "whose_gain_in_words",
     "with_system",
     "without_an_outline",
     "worth",

@@ -31,15 +31,14 @@ def assumed_in_words(compared: Compared, own: Compared) -> str:
         if found.clear != other.clear
     ]
     asked = (
-        "The rule learns from all systems how much trainings vary. What if it learned that from "
-        "the two systems alone that are compared?"
+        "The rule learns from all systems how much trainings vary. If it learned that from the two "
+        "compared systems alone,"
     )
     if not other_told:
-        return f"{asked} None of the {len(both)} verdicts would be another."
+        return f"{asked} none of the {len(both)} verdicts would be another."
     return (
-        f"{asked} {len(other_told)} of {len(both)} verdicts would be another; what stands above "
-        "stays, for the rule is one for all comparisons. A p near .05 falls on either side with "
-        "other draws of patients:\n\n" + "\n".join(other_told)
+        f"{asked} {len(other_told)} of {len(both)} verdicts would be another. The rule is one for "
+        "all, so it stays as it is:\n\n" + "\n".join(other_told)
     )
 
 

@@ -185,6 +185,29 @@ def answers(compared: Compared, over: Sequence[str]) -> str:
     return "\n\n".join(said)
 
 
+def whose_gain_in_words(compared: Compared, over: Sequence[str]) -> str:
+    """Where a gain in mean Dice is the class and not the outline, as the plan has it; Markdown.
+
+    over: the rows that are pooled. Empty where there is no such gain.
+    """
+    said = []
+    for change, each in compared.items():
+        both = each.get(TOGETHER, {})
+        names = [f"pooled, {change}"] if _only_the_class(both) else []
+        if "dice_paper_mean" not in both:
+            rows = [row for row in over if row in each and _only_the_class(each[row])]
+            names = [f"{row}, {change}" for row in rows]
+        said += names
+    if not said:
+        return ""
+    return (
+        "**The gain is in Dice over all images and not in Dice over images of the class** in "
+        f"{len(said)} comparison{'s' * (len(said) != 1)}: it is in how the nodule is named, with "
+        "one class and which, not in its outline ([what painting alone does](together.html)). "
+        f"{capital('; '.join(said))}."
+    )
+
+
 def as_first_written_in_words(told: Mapping[str, Mapping[str, Difference]]) -> str:
     """What would have been pooled by the plan as it was first written, in Markdown.
 
@@ -197,9 +220,9 @@ def as_first_written_in_words(told: Mapping[str, Mapping[str, Difference]]) -> s
     if not said:
         return ""
     return (
-        "**By [the plan](plan.html) as first written** these would have been pooled, too. It kept "
-        "sources apart only where they point in different ways. That they also are where they "
-        "differ by more than chance explains was added when the first results were known. "
+        "**By [the plan](plan.html) as first written** these would have been pooled, too: it kept "
+        "sources apart only where they point in different ways. The other reason, a difference "
+        "beyond chance, was added when the first results were known. "
         f"{'. '.join(capital(each) for each in said)}."
     )
 
@@ -256,18 +279,6 @@ def _lines(
             lines.append(f"{name}: {effect(found)}.")
     if "inconsis_cls" not in given:
         lines.insert(0, f"{HEADLINE['inconsis_cls']}: {CONSTRUCTED}, which is no finding.")
-    names = [TOGETHER] if _only_the_class(both) else []
-    if "dice_paper_mean" not in both:
-        names = [row for row, family in single.items() if _only_the_class(family)]
-    if names:
-        where = "" if names == [TOGETHER] else f"On {', '.join(names)}, "
-        lines.append(
-            capital(
-                f"{where}the gain is in Dice over all images and not in Dice over images of the "
-                "class: it is in how the nodule is named, with one class and which, not in its "
-                "outline ([what painting alone does](together.html))."
-            )
-        )
     return lines
 
 

@@ -24,11 +24,12 @@ MEASURES = {
     "dice_paper_mean": "mean Dice",
 }
 ANSWERS = ("AUC", "F1", "dice_class_mean", "dice_nodule")  # the last is never quoted alone
-# Parts of the page that each number leads to
-ROWS, SIZES, FINER = (
-    "every-number",
-    "never-a-contradiction-and-no-worse",
-    "the-same-at-256-px-on-a-gpu",
+# The parts of pages that each number leads to
+ROWS, SIZES, FINER, AT_ONE_HALF = (
+    "results.html#every-number",
+    "results.html#never-a-contradiction-and-no-worse",
+    "results.html#the-same-at-256-px-on-a-gpu",
+    "together.html",
 )
 NONE = Interval(0.0, 0.0, 0.0)  # contradictions of one answer: by construction
 
@@ -192,7 +193,7 @@ def _recall(one: Evidence, joint: str, plain: str, others: Mapping[str, Evidence
             if undecided(seen):
                 open_.append(name)
             else:
-                part = ROWS if _alike(there, one) else FINER
+                part = AT_ONE_HALF if _alike(there, one) else FINER
                 said.append(f"{name} {_linked(_brief(seen), part)}")
     if not said:
         return ""
@@ -229,7 +230,7 @@ def trivial_in_words(found: Mapping[Place, Evidence]) -> str:
         if malignant:
             f1 = 2 * malignant / (2 * malignant + benign)
             said.append(f"{short_name(place)} {number(f1)} %")
-    return f"Who calls every nodule malignant has an AUC of 50 %, and an F1 of: {', '.join(said)}."
+    return f"Calling every nodule malignant gives an AUC of 50 % and an F1 of: {', '.join(said)}."
 
 
 def simpler_in_words(
@@ -317,7 +318,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _linked(words: str, part: str = ROWS) -> str:
-    return f"[{words}](results.html#{part})"
+    return f"[{words}]({part})"
 
 
 def _level(one: Evidence, system: str, measure: str, agree: Container[str]) -> Interval | None:
