@@ -171,17 +171,17 @@ def test_deciding_is_set_against_training_and_two_networks_against_one():
 
 
 def test_fewer_or_more_malignant_nodules_are_told_where_that_is_told_apart():
-    worse = right_and_wrong(f"ms-mtl{SUFFIX}", "ms-mtl")
+    worse = right_and_wrong(f"ms-mtl{SUFFIX}", "ms-mtl", profile="evidence")
     lower = brief(worse.difference(f"ms-mtl{SUFFIX}", "ms-mtl", "REC"))
     said = spaced(figures.found_in_words(worse, "ms-mtl", "terms", others={"others": worse}))
     assert (
         f". Sensitivity (exploratory) here [{lower}{ONE_HALF}, in others [{lower}{ONE_HALF}."
         in said
     )
-    better = right_and_wrong("ms-mtl", f"ms-mtl{SUFFIX}")
+    better = right_and_wrong("ms-mtl", f"ms-mtl{SUFFIX}", profile="evidence")
     higher = brief(better.difference(f"ms-mtl{SUFFIX}", "ms-mtl", "REC"))
     assert "higher" in higher
-    finer = right_and_wrong(f"ms-mtl{SUFFIX}", "ms-mtl", profile="finer")
+    finer = right_and_wrong(f"ms-mtl{SUFFIX}", "ms-mtl", profile="evidence-256")
     said = spaced(figures.found_in_words(better, "ms-mtl", "terms", others={"others": finer}))
     assert f" here [{higher}{ONE_HALF}, in others [{lower}](results.html#the-same-at-256-px" in said
 

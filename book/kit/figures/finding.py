@@ -12,7 +12,7 @@ from lib.cases import CLASSES
 from ..stats import SUFFIX, Difference, Evidence, Interval
 from .changes import sentence, ways
 from .effects import NOT_DECIDED, undecided
-from .places import Place, of_classes, place_name, short_name
+from .places import PROFILES, Place, of_classes, place_name, short_name
 from .style import COLOURS, SYMBOLS, beside, end, error_bars, figure, number, points, small_titles
 
 MEASURES = {
@@ -193,7 +193,7 @@ def _recall(one: Evidence, joint: str, plain: str, others: Mapping[str, Evidence
             if undecided(seen):
                 open_.append(name)
             else:
-                part = AT_ONE_HALF if _alike(there, one) else FINER
+                part = AT_ONE_HALF if there.records[0]["profile"] in PROFILES else FINER
                 said.append(f"{name} {_linked(_brief(seen), part)}")
     if not said:
         return ""
