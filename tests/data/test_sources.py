@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from book.kit import expert
+from ci import birads
 from lib import sources
-from lib.cases import CaseError, check_cases, decode, prepare_cases, split_cases
+from lib.cases import CaseError, check_cases, decode, fingerprint, prepare_cases, split_cases
 
 RNG = np.random.default_rng(0)
 
@@ -144,6 +146,24 @@ def test_busbra(tmp_path):
     assert split["bus_0005-l"] == "test" and split["bus_0001-l"] == "valid"
     assert (split == "train").sum() == 12
     assert not check_cases(cases)[1]
+
+
+def test_the_experts_categories_are_written_as_the_publisher_has_them(tmp_path, monkeypatch):
+    make_busbra(tmp_path / "BUSBRA")
+    target = tmp_path / "birads.json"
+    monkeypatch.setattr(birads, "TARGET", target)
+    monkeypatch.setattr("sys.argv", ["birads.py", str(tmp_path)])
+    birads.main()
+    told = json.loads(target.read_text())
+    cases = sources.read("busbra", tmp_path)
+    assert told["fingerprint"] == fingerprint(cases)
+    assert told["categories"]["4"] == sorted(cases["case"])
+    assert expert.load(target).of(["bus_0001-l"]).tolist() == [4]
+    table = tmp_path / "BUSBRA" / "bus_data.csv"
+    write(table, table.read_text().replace("malignant,4,", "malignant,4a,", 1))
+    with pytest.raises(CaseError, match=r"bus_data\.csv: BIRADS of bus_0001-l is '4a', not 2 to 5"):
+        birads.main()
+    assert json.loads(target.read_text()) == told
 
 
 def test_busbra_reports_what_does_not_fit(tmp_path):
