@@ -194,7 +194,8 @@ def links(chapter: str) -> str:
         for exercise in exercises().values()
         if exercise.chapter == chapter
     ]
-    return f"**Exercises.** {', '.join(every)}. All on [one page](../exercises/index.md)."
+    page = f"{'../' * chapter.count('/')}exercises/index.md"
+    return f"**Exercises.** {', '.join(every)}. All on [one page]({page})."
 
 
 def with_links(text: str, chapter: str) -> str:
