@@ -48,7 +48,6 @@ from .expert import (
     expert_in_words,
     expert_table,
     helped_in_words,
-    size_in_words,
     size_table,
 )
 from .external import external_table
@@ -360,7 +359,6 @@ __all__ = [
     "shown",
     "silence_in_words",
     "simpler_in_words",
-    "size_in_words",
     "size_table",
     "sortable",
     "split_dice",

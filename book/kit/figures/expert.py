@@ -81,7 +81,7 @@ def expert_curves(
         f"suspicious. {'; '.join(said)}.",
         height=460,
         base=drawn,
-        xaxis={"title": "false alarms: benign, but suspicious, %", "range": [-2, 102]},
+        xaxis={"title": "benign, but suspicious, %", "range": [-2, 102]},
         yaxis={
             "title": "malignant, found, %",
             "range": [-2, 109],
@@ -91,7 +91,8 @@ def expert_curves(
 
 
 def expert_in_words(told: Mapping[str, Difference], own: Mapping[str, Interval]) -> str:
-    """Is the network as good as the expert, where the expert works; Markdown.
+    """Is the network as good as the expert, where the expert works; the end of a Markdown heading
+    in bold, and a list.
 
     told: of one system, as `book.kit.expert.beside` gives it; own: the expert's `levels`.
     """
@@ -99,14 +100,14 @@ def expert_in_words(told: Mapping[str, Difference], own: Mapping[str, Interval])
     better = _better(seen, alarms)
     lead = better or f"the two are {NEITHER}"
     return (
-        f"**Where the expert works, {lead}.** From category {BIOPSY} on, the expert finds "
-        f"{words(own[SENSITIVITY])} % of the malignant patients, and calls {words(own[ALARMS])} % "
-        "of the benign ones suspicious. With as many false alarms, the network finds "
-        f"{number(seen.above)} %: {_judged(seen)}. To "
-        f"find as many malignant patients, it calls {number(alarms.above)} % of the benign ones "
-        f"suspicious: {_judged(alarms)}. If it may give four answers only, as often as the expert "
-        f"each, its AUC is {number(steps.above)} % and the expert's {number(steps.below)} %: "
-        f"{_judged(steps)}."
+        f"where the expert works, {lead}.**\n\n"
+        f"- *With as many false alarms* ({words(own[ALARMS])} % of the benign patients), the "
+        f"network finds {number(seen.above)} % of the malignant ones and the expert "
+        f"{words(own[SENSITIVITY])} %: {_judged(seen)}.\n"
+        f"- *With as many found*, the network calls {number(alarms.above)} % of the benign "
+        f"patients suspicious and the expert {number(alarms.below)} %: {_judged(alarms)}.\n"
+        f"- *With four answers only*, each as often as the expert gives it, the network's AUC is "
+        f"{number(steps.above)} % and the expert's {number(steps.below)} %: {_judged(steps)}."
     )
 
 
@@ -132,7 +133,7 @@ def expert_table(
     if not body:
         raise ValueError("none of these systems has been run yet")
     head = [
-        "", "found, with the expert's<br>false alarms", "false alarms, with as<br>many found",
+        "", "found, with<br>as many<br>false alarms", "false alarms,<br>with as many<br>found",
         "AUC in<br>four steps", "AUC, not<br>compared",
     ]  # fmt: skip
     note = (
@@ -239,24 +240,6 @@ def size_table(told: Mapping[str, Third], system: str) -> str:
         "category is that of the patient."
     )
     return table(head, body, note)
-
-
-def size_in_words(told: Mapping[str, Third], system: str) -> str:
-    """In which size of nodules the network finds less than the expert; Markdown."""
-    joint = f"{system}{SUFFIX}"
-    if any(joint not in one.runs.runs for one in told.values()):
-        return ""
-    said = []
-    for name, one in told.items():
-        seen = one.beside.difference(joint, system, FOUND)
-        said.append(
-            f"{number(seen.above)} % of the {name} ones (the expert {number(seen.below)} %: "
-            f"{_judged(seen)})"
-        )
-    return (
-        "With as many false alarms as the expert over all images, the network finds of the "
-        f"malignant nodules {'; '.join(said)}."
-    )
 
 
 def _of(found: Difference) -> str:
