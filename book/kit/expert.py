@@ -44,6 +44,7 @@ BIOPSY = 4  # the category from which on a biopsy is advised
 LOW_RISK = 0.02  # of malignant, below which a lesion is followed up: category 3 (ACR 2013)
 SENSITIVITY, ALARMS = "sensitivity", "false alarms"  # at the expert's corner
 STEPS = "AUC in four steps"
+_ASKED = (SENSITIVITY, ALARMS)
 SPARED, MISSED, CANCER = (f"{EACH}{name}" for name in ("spared", "missed", "cancer"))
 FOUND = f"{EACH}found"  # of the malignant images
 THIRDS = ("small", "middle", "large")
@@ -222,9 +223,6 @@ def levels(rows: pd.DataFrame) -> dict[str, Interval]:
         _, share = _shares([one])
         told[name] = wilson(float(share[0]), float(np.nanvar(share[1:], ddof=1)), int(one.of[0]))
     return told
-
-
-_ASKED = (SENSITIVITY, ALARMS)
 
 
 def _read(answer: Answer, then: Callable[[pd.DataFrame], pd.DataFrame] | None = None) -> Reading:
