@@ -168,7 +168,7 @@ def found_in_words(
     if joint in one.runs:
         answers = _answers(one, joint, plain, pooled) + _recall(one, joint, plain, others)
         lines.append(
-            f"**Deciding the three together** leaves no two classes, by construction. {answers}."
+            f"**Deciding the three together** leaves one class, by construction. {answers}."
         )
     if joint in one.runs and f"{terms}{SUFFIX}" in one.runs:
         against = _answers(one, f"{terms}{SUFFIX}", joint, pooled, alone=True)
