@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_curve
 
 from lib import results
 
@@ -54,11 +55,9 @@ LOOKED_AT = {"case", "group", "label", "p_malignant", "seg_as_cls"} | {
 
 
 class Expert(NamedTuple):
-    """One reader's categories: case -> 2 to 5, of the images of one source."""
+    """One reader's categories: case -> 2 to 5, of the images with this fingerprint."""
 
-    source: str
     fingerprint: str
-    cite: str
     categories: dict[str, int]
 
     def of(self, cases: Sequence[str]) -> np.ndarray:
@@ -112,7 +111,7 @@ def load(file: Path = FILE) -> Expert:
     """The categories that `ci/birads.py` wrote."""
     read = json.loads(file.read_text(encoding="utf-8"))
     categories = {case: int(name) for name, some in read["categories"].items() for case in some}
-    return Expert(read["source"], read["fingerprint"], read["cite"], categories)
+    return Expert(read["fingerprint"], categories)
 
 
 Answer = Callable[[Record], pd.DataFrame | None]  # a run -> its patients, or None
@@ -273,14 +272,9 @@ def curve(found: Evidence, expert: Expert, system: str, share: np.ndarray) -> np
     each, malignant = [], []
     for run in found.runs[system].values():
         rows = expert.patients(run)
-        benign, ill = (np.sort(-rows["odds"][rows["label"] == k]) for k in (0, 1))
-        steps = np.unique(np.r_[benign, ill])
-        alarms, seen = (
-            np.r_[0, np.searchsorted(some, steps, side="right") / len(some)]
-            for some in (benign, ill)
-        )
+        alarms, seen, _ = roc_curve(rows["label"], rows["odds"], drop_intermediate=False)
         each.append(np.interp(share, alarms, seen))
-        malignant.append(len(ill))
+        malignant.append((rows["label"] == 1).sum())
     return np.average(each, axis=0, weights=malignant)
 
 

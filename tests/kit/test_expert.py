@@ -32,10 +32,7 @@ def a_reader(rows, right=0.9, seed=1):
         suspicious = ill if rng.random() < right else not ill
         given[patient] = int(rng.choice([4, 5] if suspicious else [2, 3]))
     return Expert(
-        "busbra",
-        "0123456789abcdef",
-        "",
-        dict(zip(rows["case"], rows["group"].map(given), strict=True)),
+        "0123456789abcdef", dict(zip(rows["case"], rows["group"].map(given), strict=True))
     )
 
 
@@ -68,7 +65,7 @@ def test_two_images_of_a_patient_are_one_answer():
     rows["p_malignant"] = [0.2, 0.6, 0.3, 0.5]
     given = dict(zip(rows["case"], [3, 4, 2, 5], strict=True))
     run = record(SYSTEM, 0, rows)
-    told = Expert("", "", "", given).patients(run)
+    told = Expert("", given).patients(run)
     assert told["group"].tolist() == ["p", "q"]  # r has no class
     assert told["category"].tolist() == [4, 2]
     joint = together(run)["per_image"]["p_malignant"]
@@ -77,7 +74,7 @@ def test_two_images_of_a_patient_are_one_answer():
 
 def test_an_image_without_a_category_is_named(runs):
     with pytest.raises(ValueError, match="gave no category to case 0"):
-        Expert("", "", "", {}).patients(runs[0])
+        Expert("", {}).patients(runs[0])
 
 
 def test_the_network_is_read_in_the_middle_of_the_step_where_it_equals_the_expert(runs, reader):
@@ -127,7 +124,7 @@ def test_an_expert_who_answers_as_the_network_does_is_not_told_apart_from_it(fou
     one = Evidence([r for r in found.records if r["seed"] == 1])
     rows = results.rows(one.runs[f"{SYSTEM}{SUFFIX}"][1, ""])
     alike = dict(zip(rows["case"], np.where(rows["p_malignant"] > 0.5, 5, 2), strict=True))
-    seen = expert.beside(one, Expert("", "", "", alike), [SYSTEM])[SYSTEM][SENSITIVITY]
+    seen = expert.beside(one, Expert("", alike), [SYSTEM])[SYSTEM][SENSITIVITY]
     # The network's threshold may lie anywhere between two benign patients
     assert abs(seen.difference) < 2.5 / (len(rows) / 2)
     assert not seen.clear
@@ -161,12 +158,22 @@ def test_the_experts_own_levels_are_counted(found, reader):
     assert all(one.low < one.estimate < one.high for one in own.values())
 
 
-def test_the_curve_is_that_of_scikit_learn(found, reader):
+def test_the_curve_is_a_mean_in_which_malignant_patients_count_alike(reader, runs):
+    few = results.rows(runs[0])
+    few = few[(few["label"] == 0) | (few.index < 20)]  # a training with fewer malignant patients
+    pair = [runs[0] | {"per_image": results.columns(few)}, runs[1]]
     share = np.linspace(0, 1, 11)
-    one = Evidence([r for r in found.records if r["seed"] == 0])
-    rows = reader.patients(next(iter(one.runs[SYSTEM].values())))
-    alarms, seen, _ = roc_curve(rows["label"], rows["odds"], drop_intermediate=False)
-    assert expert.curve(one, reader, SYSTEM, share) == pytest.approx(np.interp(share, alarms, seen))
+    each = [expert.curve(Evidence([run]), reader, SYSTEM, share) for run in pair]
+    malignant = [int((reader.patients(run)["label"] == 1).sum()) for run in pair]
+    assert malignant == [10, 40]
+    assert expert.curve(Evidence(pair), reader, SYSTEM, share) == pytest.approx(
+        (10 * each[0] + 40 * each[1]) / 50
+    )
+    # At the first alarm nobody has been called but those whom all benign patients lie below
+    rows = reader.patients(pair[1])
+    benign = rows["label"] == 0
+    above = (rows["odds"][~benign] > rows["odds"][benign].max()).mean()
+    assert each[1][0] == pytest.approx(above)
 
 
 def test_only_patients_of_the_category_count_and_nobody_malignant_of_validation_is_spared(

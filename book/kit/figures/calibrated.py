@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from ..calibrated import BRIER, Reliability
 from ..stats import SUFFIX, Evidence
-from .changes import NEITHER, sentence
+from .changes import with_verdict
 from .style import error_bars, figure, number, series, text, words
 
 
@@ -67,9 +67,7 @@ def calibration_in_words(told: Mapping[str, Reliability], brier: Evidence, syste
     if not brier.shared(f"{system}{SUFFIX}", system):
         return said
     found = brier.difference(f"{system}{SUFFIX}", system, BRIER)
-    apart = "" if found.clear else f", {NEITHER}"
-    score = f"{sentence(found)}{apart}"
     return (
         f"{said} Brier's score of the joint probability, minus that of T1's, "
-        f"calibrated alone: {score}."
+        f"calibrated alone: {with_verdict(found)}."
     )

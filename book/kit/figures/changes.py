@@ -50,6 +50,11 @@ def sentence(found: Difference) -> str:
     return f"{said} (95 %: {' to '.join(both)})"
 
 
+def with_verdict(found: Difference) -> str:
+    """`sentence`, and that the two are not told apart where they are not."""
+    return sentence(found) + ("" if found.clear or found.why else f", {NEITHER}")
+
+
 def verdict(found: Difference) -> str:
     """What the rule says of a difference, in a word or two.
 

@@ -8,7 +8,7 @@ from lib import results
 
 from ..controls import CONTROLS
 from ..stats import SUFFIX, Difference, Evidence
-from .changes import NEITHER, RULE, sentence, verdict
+from .changes import NEITHER, RULE, sentence, verdict, with_verdict
 from .measures import HEADLINE
 from .runs import ONE
 from .style import ABSENT, ends, number, table, text
@@ -27,7 +27,7 @@ def worth(painted: Evidence, decided: Evidence, system: str) -> str:
     if not family:
         return ""
     whole, part = family[MEAN_DICE], between(painted, system)[MEAN_DICE]
-    both = f"Deciding together: {_judged(whole)}; painting alone: {_judged(part)}."
+    both = f"Deciding together: {with_verdict(whole)}; painting alone: {with_verdict(part)}."
     if whole.clear and 0 < part.difference <= whole.difference:
         said = (
             f"**{number(part.difference)} of the {number(whole.difference)} points** that deciding "
@@ -39,7 +39,7 @@ def worth(painted: Evidence, decided: Evidence, system: str) -> str:
             "Painting alone, giving the nodule one class, T3's own, already changes the mean Dice "
             f"over all images. {both}"
         )
-    rest = "; ".join(f"{HEADLINE[m]} {_judged(family[m])}" for m in JUDGED[:-1] if m in family)
+    rest = "; ".join(f"{HEADLINE[m]} {with_verdict(family[m])}" for m in JUDGED[:-1] if m in family)
     return f"{said} Judged by what painting does not flatter: {rest}."
 
 
@@ -95,10 +95,11 @@ def at_one_half(found: Evidence, system: str) -> str:
     if not found.shared(joint, system):
         return ""
     seen, named = (one.difference(joint, system, "REC") for one in (found, _turned(found)))
+    apart = [with_verdict(one) for one in (seen, named)]
     return (
         f"At a threshold of one half, the joint decision finds {number(seen.above)} % of the "
-        f"malignant nodules and T1 {number(seen.below)} %: {_judged(seen)}. Of the benign ones "
-        f"it names {number(named.above)} % so and T1 {number(named.below)} %: {_judged(named)}."
+        f"malignant nodules and T1 {number(seen.below)} %: {apart[0]}. Of the benign ones "
+        f"it names {number(named.above)} % so and T1 {number(named.below)} %: {apart[1]}."
     )
 
 
@@ -195,10 +196,6 @@ def controls_table(
 def between(found: Evidence, system: str) -> dict[str, Difference]:
     """The family of one network read in two ways, as `book.kit.controls.two_readings` has it."""
     return found.differences(f"{system}{SUFFIX}", system)
-
-
-def _judged(found: Difference) -> str:
-    return sentence(found) + ("" if found.clear or found.why else f", {NEITHER}")
 
 
 def _said(found: Difference | None, judged: bool) -> str:

@@ -25,7 +25,7 @@ from ..expert import (
     tested,
 )
 from ..stats import SUFFIX, Difference, Evidence, Interval
-from .changes import NEITHER, sentence
+from .changes import NEITHER, with_verdict
 from .places import of_classes
 from .style import ABSENT, cell, figure, number, series, stacked, table, text, words
 
@@ -103,11 +103,11 @@ def expert_in_words(told: Mapping[str, Difference], own: Mapping[str, Interval])
         f"where the expert works, {lead}.**\n\n"
         f"- *With as many false alarms* ({words(own[ALARMS])} % of the benign patients), the "
         f"network finds {number(seen.above)} % of the malignant ones and the expert "
-        f"{words(own[SENSITIVITY])} %: {_judged(seen)}.\n"
+        f"{words(own[SENSITIVITY])} %: {with_verdict(seen)}.\n"
         f"- *With as many found*, the network calls {number(alarms.above)} % of the benign "
-        f"patients suspicious and the expert {number(alarms.below)} %: {_judged(alarms)}.\n"
+        f"patients suspicious and the expert {number(alarms.below)} %: {with_verdict(alarms)}.\n"
         f"- *With four answers only*, each as often as the expert gives it, the network's AUC is "
-        f"{number(steps.above)} % and the expert's {number(steps.below)} %: {_judged(steps)}."
+        f"{number(steps.above)} % and the expert's {number(steps.below)} %: {with_verdict(steps)}."
     )
 
 
@@ -206,7 +206,7 @@ def helped_in_words(told: Mapping[str, Difference]) -> str:
     return (
         "Category and network together (a logistic regression, fitted to validation patients) find "
         f"{number(seen.above)} % of the malignant patients, with the false alarms of the category "
-        f"alone, which finds {number(seen.below)} %: {_judged(seen)}."
+        f"alone, which finds {number(seen.below)} %: {with_verdict(seen)}."
     )
 
 
@@ -248,10 +248,6 @@ def _of(found: Difference) -> str:
     bare = apart.replace("<b>", "").replace("</b>", "")
     values = f"{number(found.above)} / {number(found.below)}"
     return f"{values}<br>{apart if found.clear else bare}"
-
-
-def _judged(found: Difference) -> str:
-    return sentence(found) + ("" if found.clear or found.why else f", {NEITHER}")
 
 
 def _better(seen: Difference, alarms: Difference) -> str:
